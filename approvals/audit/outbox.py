@@ -1,0 +1,48 @@
+"""News from one room to the rooms above it.
+
+A room publishes a topic; a higher room registers a doorbell for it in its AppConfig.ready(). The
+row is the news, the doorbell only makes it fast: what it should have woken looks into the
+database by itself at the next sweep.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from approvals.audit.models import OutboxEvent
+
+logger = logging.getLogger(__name__)
+
+ANY_TOPIC = "*"
+_doorbells: dict[str, list[Callable[[], object]]] = defaultdict(list)
+
+
+def doorbell(topic: str, ring: Callable[[], object]) -> None:
+    """Has `ring` called after each commit that published `topic` (or ANY_TOPIC)."""
+    _doorbells[topic].append(ring)
+
+
+def publish(topic: str, *, stage_id: UUID | str | None = None, **payload: Any) -> OutboxEvent:
+    """Writes the news in the caller's transaction and rings its doorbells after the commit."""
+    event = OutboxEvent.objects.create(
+        topic=topic, stage_id=UUID(str(stage_id)) if stage_id else None, payload=payload
+    )
+    for bell in [*_doorbells[topic], *_doorbells[ANY_TOPIC]]:
+        ring_after_commit(bell)
+    return event
+
+
+def ring_after_commit(bell: Callable[[], object]) -> None:
+    """Rings once this transaction has committed; a broker that is away loses nothing."""
+
+    def ring() -> None:
+        try:
+            bell()
+        except Exception as error:  # noqa: BLE001 - whatever the broker raises, the row is safe
+            logger.warning("The doorbell did not ring (the next sweep finds the work): %s", error)
+
+    transaction.on_commit(ring)

@@ -1,0 +1,176 @@
+"""A person's decision, the proof of presence it rests on, and every call it led to."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from approvals.people.models import RegistryAccount
+from approvals.queue.models import StagedVersion
+from approvals.sealing import SealedField
+
+
+class Action(models.TextChoices):
+    APPROVE = "approve", "Approve"
+    REJECT = "reject", "Reject"
+
+
+class StepUp(models.Model):
+    """A fresh proof of presence, bound to one exact decision.
+
+    Opened with the confirmation page, proved by a code, consumed by the decision it was opened
+    for, and worth nothing otherwise.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="step_ups"
+    )
+    action = models.CharField(max_length=10, choices=Action)
+    # SHA-256 over the action and, for each staged version, registry, stage id and digest.
+    binding = models.CharField(max_length=64)
+    opened_at = models.DateTimeField(default=timezone.now)
+    method = models.CharField(max_length=20, blank=True)
+    proved_at = models.DateTimeField(null=True, blank=True)
+    consumed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(consumed_at__isnull=True) | Q(proved_at__isnull=False),
+                name="only_a_proved_step_up_is_consumed",
+            ),
+            models.CheckConstraint(
+                condition=Q(action__in=Action.values), name="step_up_action_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.user_id}"
+
+
+class Decision(models.Model):
+    """A person's approve or reject of exactly these stage ids with exactly these digests."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions"
+    )
+    action = models.CharField(max_length=10, choices=Action)
+    reason = models.TextField(blank=True)
+    made_at = models.DateTimeField(default=timezone.now)
+    step_up = models.OneToOneField(StepUp, on_delete=models.PROTECT, related_name="decision")
+    account = models.ForeignKey(
+        RegistryAccount, null=True, on_delete=models.SET_NULL, related_name="decisions"
+    )
+
+    class Meta:
+        ordering = ["-made_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(action__in=Action.values), name="decision_action_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(action="reject") | ~Q(reason=""), name="rejecting_needs_a_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.user_id}"
+
+
+class ItemState(models.TextChoices):
+    WAITING = "waiting", "Waiting for a worker"
+    ASKING = "asking", "The registry asks for its second factor"
+    SENT = "sent", "Sent to the registry"
+    CHECKING = "checking", "Checking what became of it"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+OPEN_ITEM_STATES = (ItemState.WAITING, ItemState.ASKING, ItemState.SENT, ItemState.CHECKING)
+
+
+class DecisionItem(models.Model):
+    """One staged version of a decision, and how far carrying it out has come."""
+
+    decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="items")
+    staged_version = models.ForeignKey(
+        StagedVersion, on_delete=models.PROTECT, related_name="decision_items"
+    )
+    stage_id = models.UUIDField()
+    sha1 = models.CharField(max_length=40)
+    sha512 = models.CharField(max_length=128)
+    state = models.CharField(max_length=10, choices=ItemState, default=ItemState.WAITING)
+    state_changed_at = models.DateTimeField(default=timezone.now)
+    # When a worker should look at it next; pushed ahead while the registry is away.
+    due_at = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveIntegerField(default=0)
+    lease_holder = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    # What the registry asks, in the words for the person; and the web flow's two addresses.
+    question = models.CharField(max_length=400, blank=True)
+    auth_url = models.URLField(max_length=2000, blank=True)
+    done_url = models.URLField(max_length=2000, blank=True)
+    asked_until = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=600, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["decision", "staged_version"], name="decided_once_per_decision"
+            ),
+            models.UniqueConstraint(
+                fields=["staged_version"],
+                condition=Q(state__in=["waiting", "asking", "sent", "checking"]),
+                name="one_open_decision_per_staged_version",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=ItemState.values), name="decision_item_state_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "due_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.decision_id} of {self.stage_id}: {self.state}"
+
+
+class Attempt(models.Model):
+    """One call to the registry: written before the request leaves, answered after."""
+
+    item = models.ForeignKey(DecisionItem, on_delete=models.CASCADE, related_name="attempts")
+    started_at = models.DateTimeField(default=timezone.now)
+    with_proof = models.BooleanField(default=False)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answer = models.CharField(max_length=600, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item"],
+                condition=Q(answered_at__isnull=True),
+                name="one_call_in_flight_per_item",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"call for {self.item_id} at {self.started_at:%H:%M:%S}"
+
+
+class RegistryProof(models.Model):
+    """The registry's own second factor on its way through: sealed, short-lived, wiped on use."""
+
+    item = models.OneToOneField(
+        DecisionItem, on_delete=models.CASCADE, primary_key=True, related_name="proof"
+    )
+    sealed_code = SealedField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"proof for {self.item_id}"

@@ -1,0 +1,132 @@
+"""What is in a tarball, against its baseline, and the work of finding out."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from approvals.queue.models import StagedVersion
+
+
+class Inspection(models.Model):
+    """The comparison of two tarballs. Immutable; the same pair is never compared twice."""
+
+    staged_sha512 = models.CharField(max_length=128)
+    staged_sha1 = models.CharField(max_length=40)
+    # Empty where there is no baseline: a first release.
+    baseline_sha512 = models.CharField(max_length=128, blank=True)
+    engine_version = models.PositiveIntegerField()
+    made_at = models.DateTimeField(default=timezone.now)
+    # Totals, manifests and their changes, README, problems: as compare.py describes them.
+    summary = models.JSONField(default=dict)
+    files_changed = models.PositiveIntegerField(default=0)
+    lines_added = models.PositiveIntegerField(default=0)
+    lines_removed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staged_sha512", "baseline_sha512", "engine_version"],
+                name="pair_inspected_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.staged_sha512[:12]} against {self.baseline_sha512[:12] or 'nothing'}"
+
+
+class FileChange(models.Model):
+    """One file that differs. Its diff is in a table of its own: lists never read diffs."""
+
+    class Status(models.TextChoices):
+        ADDED = "added"
+        REMOVED = "removed"
+        MODIFIED = "modified"
+        RENAMED = "renamed"
+        MODE_CHANGED = "mode_changed", "mode changed"
+
+    inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="files")
+    position = models.PositiveIntegerField()
+    path = models.TextField()
+    old_path = models.TextField(blank=True)
+    status = models.CharField(max_length=12, choices=Status)
+    similarity = models.PositiveSmallIntegerField(null=True, blank=True)
+    old_size = models.PositiveBigIntegerField(default=0)
+    new_size = models.PositiveBigIntegerField(default=0)
+    old_mode = models.PositiveIntegerField(default=0)
+    new_mode = models.PositiveIntegerField(default=0)
+    added_lines = models.PositiveIntegerField(default=0)
+    removed_lines = models.PositiveIntegerField(default=0)
+    is_binary = models.BooleanField(default=False)
+    problems = models.JSONField(default=list, blank=True)
+    # Why there is no diff, or not all of it: binary, too large.
+    diff_note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["inspection", "position"], name="file_position_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=["added", "removed", "modified", "renamed", "mode_changed"]),
+                name="file_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class FileDiff(models.Model):
+    """A file's unified diff, compressed."""
+
+    change = models.OneToOneField(
+        FileChange, on_delete=models.CASCADE, primary_key=True, related_name="diff"
+    )
+    compressed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"diff of {self.change_id}"
+
+
+class InspectionRequest(models.Model):
+    """The work of inspecting one staged version: asked for, under way, done or failed."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    staged_version = models.OneToOneField(
+        StagedVersion, on_delete=models.CASCADE, related_name="inspection_request"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    requested_at = models.DateTimeField(default=timezone.now)
+    # Waiting work is due at this moment; pauses grow with each failure that may pass by itself.
+    due_at = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveIntegerField(default=0)
+    lease_holder = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    step = models.CharField(max_length=200, blank=True)
+    progress_done = models.PositiveBigIntegerField(default=0)
+    progress_total = models.PositiveBigIntegerField(default=0)
+    failure = models.CharField(max_length=600, blank=True)
+    baseline_version = models.CharField(max_length=256, blank=True)
+    baseline_reason = models.CharField(max_length=400, blank=True)
+    maintainers = models.JSONField(default=list, blank=True)
+    inspection = models.ForeignKey(
+        Inspection, null=True, blank=True, on_delete=models.PROTECT, related_name="requests"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(state="done") | Q(inspection__isnull=False),
+                name="done_means_inspected",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "due_at"])]
+
+    def __str__(self) -> str:
+        return f"inspection of {self.staged_version_id}: {self.state}"

@@ -1,0 +1,129 @@
+"""Registries, packages and the staged versions that wait in them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from approvals.sealing import SealedField
+
+
+class Registry(models.Model):
+    """An npm-compatible registry with staged publishing, and how polling it goes."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    url = models.URLField("address", max_length=500, unique=True)
+    sealed_read_token = SealedField()
+    is_sandbox = models.BooleanField(default=False)
+    enabled = models.BooleanField(default=True)
+    poll_seconds = models.PositiveIntegerField(default=30)
+    next_poll_at = models.DateTimeField(default=timezone.now)
+    last_polled_at = models.DateTimeField(null=True, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True)
+    failure_reason = models.CharField(max_length=600, blank=True)
+    failure_count = models.PositiveIntegerField(default=0)
+    # One poll at a time: whoever holds the lease polls, and a dead worker's lease runs out.
+    lease_holder = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "registries"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(poll_seconds__gte=1), name="registry_poll_pause"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Package(models.Model):
+    """A package at one registry."""
+
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="packages")
+    name = models.CharField(max_length=214)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["registry", "name"], name="package_once_per_registry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class State(models.TextChoices):
+    STAGED = "staged", "Waiting"
+    APPROVING = "approving", "Approving"
+    ACCEPTED = "accepted", "Accepted, not yet live"
+    LIVE = "live", "Live"
+    REJECTING = "rejecting", "Rejecting"
+    REJECTED = "rejected", "Rejected"
+    PUBLISHED_ELSEWHERE = "published_elsewhere", "Published elsewhere"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+OPEN_STATES = (State.STAGED, State.APPROVING, State.ACCEPTED, State.REJECTING)
+AT_REGISTRY_STATES = (State.STAGED, State.APPROVING, State.REJECTING)
+
+
+class StagedVersionQuerySet(models.QuerySet["StagedVersion"]):
+    def waiting(self) -> StagedVersionQuerySet:
+        """What still needs somebody or something, oldest first."""
+        return self.filter(state__in=OPEN_STATES).order_by("created_at", "id")
+
+    def with_package(self) -> StagedVersionQuerySet:
+        return self.select_related("package", "registry")
+
+
+class StagedVersion(models.Model):
+    """One upload waiting at a registry. What the registry said of it never changes."""
+
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="staged_versions")
+    package = models.ForeignKey(Package, on_delete=models.CASCADE, related_name="staged_versions")
+    stage_id = models.UUIDField()
+    version = models.CharField(max_length=256)
+    tag = models.CharField("dist-tag", max_length=214)
+    access = models.CharField(max_length=20)
+    shasum = models.CharField(max_length=40)
+    actor = models.CharField(max_length=214, blank=True)
+    actor_type = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField()
+    extra = models.JSONField(default=dict, blank=True)
+
+    state = models.CharField(max_length=20, choices=State, default=State.STAGED)
+    state_changed_at = models.DateTimeField(default=timezone.now)
+    found_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+    # After an accepted approval: when to look into the packument next, how often we looked, and
+    # what is wrong if the version does not appear there or appears with another digest.
+    live_check_at = models.DateTimeField(null=True, blank=True)
+    live_checks = models.PositiveIntegerField(default=0)
+    alarm = models.CharField(max_length=400, blank=True)
+
+    objects = StagedVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["registry", "stage_id"], name="stage_id_once_per_registry"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=State.values), name="staged_version_state_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "created_at"]),
+            models.Index(
+                F("live_check_at"), condition=Q(state=State.ACCEPTED), name="accepted_to_watch"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.package.name}@{self.version}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES

@@ -1,0 +1,304 @@
+"""Everything that can be set, from environment variables; README lists each with its default."""
+
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from celery.schedules import schedule
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+VAR_DIR = Path(env.str("COUNTERSIGN_VAR", default=str(BASE_DIR / "var"))).resolve()
+
+
+def _generated_secret(name: str) -> str:
+    """A secret made once and kept under var/, readable by its owner alone."""
+    path = VAR_DIR / name
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A second process may be here at the same moment: link() lets exactly one of them win.
+    draft = path.with_name(f".{name}.{secrets.token_hex(8)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(64))
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+DEBUG = env.bool("COUNTERSIGN_DEBUG", default=False)
+SECRET_KEY = env.str("COUNTERSIGN_SECRET_KEY", default="") or _generated_secret("secret.key")
+# The first key seals, all of them unseal: put a new key in front to rotate, then run
+# `manage.py rotate_sealing_keys`.
+SEALING_KEYS = env.list("COUNTERSIGN_SEALING_KEYS", default=[]) or [
+    _generated_secret("sealing.key")
+]
+
+# ---------- address and TLS
+
+PUBLIC_URL = env.str("COUNTERSIGN_URL", default="").rstrip("/")
+_address = urlsplit(PUBLIC_URL)
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+_on_loopback = _address.scheme == "http" and _address.hostname in {"127.0.0.1", "localhost", "::1"}
+if PUBLIC_URL and _address.scheme != "https" and not _on_loopback:
+    raise ImproperlyConfigured(
+        "COUNTERSIGN_URL must start with https:// (http:// is for the loopback address only): "
+        "session cookies and codes would cross the network in the clear."
+    )
+
+ALLOWED_HOSTS = env.list("COUNTERSIGN_ALLOWED_HOSTS", default=[]) or (
+    [_address.hostname, *LOOPBACK_HOSTS] if _address.hostname else LOOPBACK_HOSTS
+)
+CSRF_TRUSTED_ORIGINS = [f"{_address.scheme}://{_address.netloc}"] if PUBLIC_URL else []
+
+SECURE_SSL_REDIRECT = not _on_loopback
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 0 if _on_loopback else env.int("COUNTERSIGN_HSTS_SECONDS", default=31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not _on_loopback
+SECURE_HSTS_PRELOAD = not _on_loopback
+if env.bool("COUNTERSIGN_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not _on_loopback
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = env.int("COUNTERSIGN_SESSION_SECONDS", default=12 * 3600)
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# ---------- what it is made of
+
+INSTALLED_APPS = [
+    "config",
+    "approvals.audit",
+    "approvals.people",
+    "approvals.queue",
+    "approvals.inspection",
+    "approvals.policy",
+    "approvals.decisions",
+    "approvals.notifications",
+    "approvals.web",
+    "allauth",
+    "allauth.account",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_htmx",
+    "csp",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "approvals.web.context.every_page",
+            ],
+        },
+    }
+]
+
+# ---------- the database
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")}
+ON_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+if ON_SQLITE:
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Immediate transactions: a writer waits for its turn at BEGIN, instead of failing half-way when
+    # a read turns into a write.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("COUNTERSIGN_DB_CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "django_cache",
+        }
+    )
+}
+
+# ---------- the worker
+
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+_broker_dir = VAR_DIR / "broker"
+if not REDIS_URL:
+    for _name in ("messages", "control"):
+        (_broker_dir / _name).mkdir(mode=0o700, parents=True, exist_ok=True)
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_connect_timeout": 2, "socket_timeout": 5}
+    if REDIS_URL
+    else {
+        "data_folder_in": str(_broker_dir / "messages"),
+        "data_folder_out": str(_broker_dir / "messages"),
+        "control_folder": str(_broker_dir / "control"),
+        "polling_interval": 0.2,
+    }
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "countersign"
+# Opening large tarballs must not keep a decision waiting: inspections have workers of their own.
+CELERY_TASK_ROUTES = {"approvals.inspection.tasks.*": {"queue": "inspection"}}
+# The broker is only a doorbell. Each of these looks into the database for work that is due, so a
+# lost message costs at most one interval; a message that waited longer than that is of no use.
+SWEEP_SECONDS = env.float("COUNTERSIGN_SWEEP_SECONDS", default=3.0)
+CELERY_BEAT_SCHEDULE = {
+    name: {
+        "task": task,
+        "schedule": schedule(SWEEP_SECONDS),
+        "options": {"expires": SWEEP_SECONDS * 2},
+    }
+    for name, task in {
+        "poll registries": "approvals.queue.tasks.poll_due_registries",
+        "watch accepted versions": "approvals.queue.tasks.watch_accepted_versions",
+        "inspect": "approvals.inspection.tasks.inspect_waiting",
+        "carry out decisions": "approvals.decisions.tasks.carry_out_waiting",
+        "tell": "approvals.notifications.tasks.tell_waiting",
+    }.items()
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+
+# ---------- people
+
+AUTH_USER_MODEL = "people.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "approvals.people.adapter.InvitationOnlyAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = False
+OTP_TOTP_ISSUER = "Countersign"
+OTP_TOTP_THROTTLE_FACTOR = 1
+
+# ---------- limits and times
+
+REGISTRY_POLL_SECONDS = env.int("COUNTERSIGN_POLL_SECONDS", default=30)
+DOWNLOAD_LIMIT_BYTES = env.int("COUNTERSIGN_DOWNLOAD_LIMIT_MB", default=256) * 1024 * 1024
+STEP_UP_SECONDS = 120
+CONFIRMATION_SECONDS = 600
+REGISTRY_PROOF_SECONDS = 300
+QUESTION_SECONDS = env.int("COUNTERSIGN_QUESTION_SECONDS", default=900)
+CALL_LEASE_SECONDS = env.float("COUNTERSIGN_CALL_LEASE_SECONDS", default=60.0)
+LIVE_WATCH_SECONDS = env.int("COUNTERSIGN_LIVE_WATCH_SECONDS", default=3600)
+
+# ---------- e-mail, logs
+
+EMAIL_CONFIG = env.email_url("COUNTERSIGN_EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str(
+    "COUNTERSIGN_EMAIL_FROM", default="Countersign <countersign@localhost>"
+)
+EMAIL_TIMEOUT = 20
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.str("COUNTERSIGN_TIME_ZONE", default="UTC")
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+LOG_LEVEL = env.str("COUNTERSIGN_LOG_LEVEL", default="INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "celery.beat": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+    },
+}
