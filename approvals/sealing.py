@@ -3,6 +3,7 @@
 import base64
 import json
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -15,7 +16,13 @@ class SealBroken(Exception):
     """The sealed text was made with another key, for another use, or was changed."""
 
 
-class SealedField(models.TextField):
+if TYPE_CHECKING:
+    _TextField = models.TextField[str, str]
+else:
+    _TextField = models.TextField
+
+
+class SealedField(_TextField):
     """Holds what `seal` returned. A field of its own so that key rotation finds every secret."""
 
 
