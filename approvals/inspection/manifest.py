@@ -1,0 +1,229 @@
+"""package.json: parsed with care, and compared by meaning."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from approvals.inspection.results import CompareLimits, ManifestChange
+from approvals.inspection.text import clean
+
+# Fields compared key by key, because each key is a fact of its own.
+_BY_KEY = (
+    "scripts",
+    "dependencies",
+    "peerDependencies",
+    "peerDependenciesMeta",
+    "optionalDependencies",
+    "bundleDependencies",
+    "devDependencies",
+    "bin",
+    "engines",
+    "publishConfig",
+    "exports",
+    "imports",
+    "overrides",
+)
+# What a reviewer wants to see first; all other fields follow by name.
+_FIRST = (
+    "name",
+    "version",
+    *_BY_KEY,
+    "main",
+    "module",
+    "browser",
+    "types",
+    "typings",
+    "type",
+    "files",
+    "os",
+    "cpu",
+    "libc",
+    "license",
+    "author",
+    "contributors",
+    "maintainers",
+    "repository",
+    "homepage",
+    "bugs",
+    "description",
+    "keywords",
+)
+# Lists in which the order says nothing.
+_SETS = frozenset({"keywords", "files", "os", "cpu", "libc", "maintainers", "contributors"})
+_LONGEST = 20_000
+
+
+class ManifestError(ValueError):
+    """package.json is missing or cannot be trusted to mean one thing; the text says why."""
+
+
+def parse_manifest(content: bytes | None, limits: CompareLimits) -> dict[str, Any]:
+    """The parsed package.json; `content` is None if there is none or it is too large. Raises ManifestError."""
+    if content is None:
+        raise ManifestError("The tarball has no package.json.")
+    if len(content) > limits.manifest_size:
+        raise ManifestError(f"package.json is too large: {len(content):,} bytes.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError("package.json is not valid UTF-8.") from error
+    if _depth(text) > limits.manifest_depth:
+        raise ManifestError("package.json is nested too deeply.")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except ManifestError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ManifestError("package.json is not valid JSON.") from error
+    if not isinstance(value, dict):
+        raise ManifestError("package.json is not a JSON object.")
+    return value
+
+
+def identity_problem(manifest: dict[str, Any], name: str | None, version: str | None) -> str:
+    """A sentence if package.json names another package or version than the registry does, else empty."""
+    for what, expected in (("name", name), ("version", version)):
+        if expected is not None and manifest.get(what) != expected:
+            found = _shown(manifest.get(what)) or "nothing"
+            return f"package.json gives the {what} {found}, but the registry says {expected}."
+    return ""
+
+
+def compare_manifests(old: dict[str, Any], new: dict[str, Any]) -> tuple[ManifestChange, ...]:
+    """What differs in meaning. Order of keys, formatting and equal spellings are no change."""
+    old, new = _by_meaning(old), _by_meaning(new)
+    names = [*_FIRST, *sorted((old.keys() | new.keys()) - set(_FIRST))]
+    return tuple(
+        change for name in names for change in _changes(name, old.get(name), new.get(name))
+    )
+
+
+def _changes(field: str, old: Any, new: Any) -> Iterable[ManifestChange]:
+    if old == new and type(old) is type(new) and _shown(old) == _shown(new):
+        return
+    if field in _BY_KEY and isinstance(old or {}, dict) and isinstance(new or {}, dict):
+        before, after = old or {}, new or {}
+        for key in sorted(before.keys() | after.keys()):
+            if _shown(before.get(key)) != _shown(after.get(key)):
+                yield ManifestChange(field, key, _shown(before.get(key)), _shown(after.get(key)))
+        return
+    yield ManifestChange(field, "", _shown(old), _shown(new))
+
+
+def _shown(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    )
+    if len(text) > _LONGEST:
+        return f"{text[:_LONGEST]} [{len(text) - _LONGEST:,} characters left out]"
+    return text
+
+
+def _by_meaning(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The same manifest with npm's several spellings of one thing made one."""
+    result = dict(manifest)
+    if isinstance(result.get("bin"), str):
+        result["bin"] = {str(result.get("name", "")).rpartition("/")[2]: result["bin"]}
+    if isinstance(result.get("bin"), dict):
+        result["bin"] = {key: _plain_path(value) for key, value in result["bin"].items()}
+    if isinstance(result.get("exports"), str | list):
+        result["exports"] = {".": result["exports"]}
+    for field in ("main", "types", "typings", "module"):
+        if field in result:
+            result[field] = _plain_path(result[field])
+    if "bundledDependencies" in result and "bundleDependencies" not in result:
+        result["bundleDependencies"] = result.pop("bundledDependencies")
+    if isinstance(result.get("bundleDependencies"), list):
+        names = result["bundleDependencies"]
+        if all(isinstance(name, str) for name in names):
+            result["bundleDependencies"] = dict.fromkeys(names, "bundled")
+    for field in _SETS:
+        value = result.get(field)
+        if isinstance(value, list):
+            result[field] = sorted(value, key=lambda item: json.dumps(item, sort_keys=True))
+        elif field in ("os", "cpu", "libc") and isinstance(value, str):
+            result[field] = [value]
+    if isinstance(result.get("repository"), dict | str):
+        result["repository"] = _repository(result["repository"])
+    for field in ("author", "bugs", "license"):
+        result[field] = _person_or_link(result.get(field))
+    return {key: value for key, value in result.items() if value not in (None, {}, [])}
+
+
+def _plain_path(value: Any) -> Any:
+    return value.removeprefix("./") if isinstance(value, str) else value
+
+
+def _repository(value: Any) -> Any:
+    if isinstance(value, dict):
+        if not isinstance(value.get("url"), str) or value.keys() - {"type", "url", "directory"}:
+            return value
+        folder = value.get("directory")
+        url = value["url"]
+    else:
+        folder, url = None, value
+    url = url.removeprefix("git+").removesuffix(".git")
+    if not isinstance(value, dict) and ":" not in url and url.count("/") == 1:
+        url = f"https://github.com/{url}"
+    elif url.startswith("github:"):
+        url = f"https://github.com/{url.removeprefix('github:')}"
+    return f"{url} (folder {folder})" if folder else url
+
+
+def _person_or_link(value: Any) -> Any:
+    """npm's short and long forms: `Name <mail> (url)`, `{"url": …}`, `{"type": "MIT", …}`."""
+    if not isinstance(value, dict) or not all(isinstance(part, str) for part in value.values()):
+        return value
+    keys = value.keys()
+    if keys == {"url"}:
+        return value["url"]
+    if "type" in keys and keys <= {"type", "url"}:
+        return value["type"]
+    if "name" in keys and keys <= {"name", "email", "url"}:
+        mail = f" <{value['email']}>" if value.get("email") else ""
+        link = f" ({value['url']})" if value.get("url") else ""
+        return f"{value['name']}{mail}{link}"
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ManifestError(f"package.json has the key '{clean(key)[:100]}' twice.")
+        result[clean(key)] = clean(value) if isinstance(value, str) else _clean_list(value)
+    return result
+
+
+def _clean_list(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [clean(item) if isinstance(item, str) else _clean_list(item) for item in value]
+
+
+def _no_constant(name: str) -> Any:
+    raise ManifestError(f"package.json has {name}, which is not JSON.")
+
+
+def _depth(text: str) -> int:
+    """How deeply brackets nest outside strings."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for char in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == '"':
+                in_string = False
+        elif char == '"':
+            in_string = True
+        elif char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest

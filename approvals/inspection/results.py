@@ -1,0 +1,125 @@
+"""What a comparison finds: plain immutable data that can go to JSON."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from registry_client.tar_paths import Problem
+from registry_client.tarball import MIB, Limits
+
+Status = Literal["added", "removed", "modified", "renamed", "mode_changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareLimits:
+    """How much work and text a comparison may cost. Sizes are bytes.
+
+    `file_size` and `file_lines` are the most either side of a file may have for a line-by-line
+    diff; `all_sizes` the most that all files together may have. `file_diff`, `all_diffs` and
+    `line` bound the text kept.
+    """
+
+    tarball: Limits = field(default_factory=Limits)
+    file_size: int = 16 * MIB
+    file_lines: int = 300_000
+    all_sizes: int = 512 * MIB
+    file_diff: int = 512 * 1024
+    all_diffs: int = 32 * MIB
+    line: int = 8 * 1024
+    rename_size: int = 2 * MIB
+    rename_all_sizes: int = 64 * MIB
+    rename_files: int = 400
+    manifest_size: int = 2 * MIB
+    manifest_depth: int = 50
+    readme_size: int = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that differs. `similarity` (0 to 100) is set for renames; `old_path` is empty
+    unless renamed.
+
+    A side that does not exist has size and mode None. Line counts are None where they were not
+    counted (binary, or too large). `diff` is hunks of a unified diff, or None; `diff_note` says
+    in a plain sentence why it is not there or not whole, and is empty otherwise.
+    """
+
+    path: str
+    old_path: str
+    status: Status
+    similarity: int | None
+    old_size: int | None
+    new_size: int | None
+    old_mode: int | None
+    new_mode: int | None
+    added_lines: int | None
+    removed_lines: int | None
+    is_binary: bool
+    diff: str | None
+    diff_note: str
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A whole tarball: files npm would install, bytes of the tarball, bytes of those files, lines of text in them."""
+
+    files: int
+    packed_size: int
+    unpacked_size: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestChange:
+    """One difference in package.json. `key` is the name within the field (a script, a
+    dependency), or empty.
+
+    `old` and `new` are texts: strings as they are, anything else as JSON; None on the side where
+    it is missing.
+    """
+
+    field: str
+    key: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is in the staged tarball, against the baseline.
+
+    `files` has only what differs, sorted by path. `problems` are the staged tarball's,
+    `old_problems` the baseline's; `problems_left_out` counts those beyond the limit.
+    `folder_counts` is the number of files of the staged tarball directly in each folder ("" is
+    the top). If the baseline could not be read, `old` is None, everything counts as added, and
+    `old_problems` says why.
+    """
+
+    files: tuple[FileChange, ...]
+    unchanged_count: int
+    old: Totals | None
+    new: Totals
+    folder_counts: dict[str, int]
+    manifest_old: dict[str, Any] | None
+    manifest_new: dict[str, Any] | None
+    manifest_problem: str
+    manifest_changes: tuple[ManifestChange, ...]
+    readme: str
+    readme_note: str
+    problems: tuple[Problem, ...]
+    old_problems: tuple[Problem, ...]
+    problems_left_out: int
+
+    @property
+    def added_lines(self) -> int:
+        """Added lines of all files where they were counted."""
+        return sum(change.added_lines or 0 for change in self.files)
+
+    @property
+    def removed_lines(self) -> int:
+        """Removed lines of all files where they were counted."""
+        return sum(change.removed_lines or 0 for change in self.files)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as dicts, lists, strings and numbers."""
+        return asdict(self)

@@ -1,0 +1,129 @@
+"""What npm makes of a name in a tarball, and what is wrong with that name. Nothing here touches a
+disk.
+
+The rules are those of npm's own unpacking (pacote with node-tar 7 and `strip: 1`): the first
+segment is dropped, roots are cut off, a name with `..` is left out, empty and `.` segments
+vanish.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# npm cuts a name at its first NUL with /\0.*/, and a JavaScript `.` stops at these.
+_NUL_TAIL = re.compile("\0[^\n\r\u2028\u2029]*")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]*")
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_PLAIN = re.compile(r"[A-Za-z0-9@_+\-][A-Za-z0-9@_+\-.]*(/[A-Za-z0-9@_+\-.]+)+")
+# Cc controls, Cf formats (bidirectional marks, zero-width), Zl and Zp line ends, Cs and Co no one
+# can read.
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a tarball. `path` is printable, and empty if it is the whole tarball's."""
+
+    rule: str
+    path: str
+    sentence: str
+
+
+def printable(text: str) -> str:
+    """The text with every character that cannot be seen written as an escape such as `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(char) in _UNSEEN
+        else char
+        for char in text
+    )
+
+
+def decode_name(raw: bytes) -> str:
+    """A header's name field as npm reads it: UTF-8 with replacement, cut at the first NUL."""
+    if 0 not in raw:
+        return raw.decode("utf-8", "replace")
+    head, _, tail = raw.partition(b"\0")
+    if not tail.strip(b"\0"):
+        return head.decode("utf-8", "replace")
+    return _NUL_TAIL.sub("", raw.decode("utf-8", "replace"), count=1)
+
+
+def installed_path(name: str) -> tuple[str, bool]:
+    """Where npm installs an entry of that name, relative to the package, and whether it does so at all."""
+    _, slash, rest = name.partition("/")
+    if not slash:
+        return name, False
+    rest = _without_root(rest)
+    unsafe = "\0" in name or ".." in rest.replace("\\", "/").split("/")
+    path = "/".join(part for part in rest.split("/") if part not in ("", "."))
+    return path, bool(path) and not unsafe
+
+
+def name_problems(name: str, raw: bytes) -> list[Problem]:
+    """All that is wrong with the name itself; `raw` are the bytes it was decoded from."""
+    if _PLAIN.fullmatch(name) and ".." not in name and name.encode() == raw.rstrip(b"\0"):
+        if not any(_bad_on_windows(part) for part in name.split("/")):
+            return []
+    shown = printable(name)
+    found: list[Problem] = []
+
+    def add(rule: str, sentence: str) -> None:
+        found.append(Problem(rule, shown, sentence))
+
+    if "/" not in name:
+        add("no-folder", "It stands outside any folder, so npm does not install it.")
+    rest = name.partition("/")[2]
+    if name.startswith("/") or _without_root(rest) != rest:
+        add("absolute-path", "Its path is absolute; npm cuts the root off, other tools may not.")
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts:
+        add("parent-path", "Its path climbs out of the package with '..'; npm leaves it out.")
+    if "\\" in name:
+        add("backslash", "Its path has a backslash, which Windows reads as a folder.")
+    if any(_DRIVE.match(part) for part in parts):
+        add("drive-letter", "Its path has a drive letter.")
+    if "." in parts or "" in parts[1:-1]:
+        add("odd-segments", "Its path has empty or '.' segments, which hide where it really lands.")
+    if 0 in raw.rstrip(b"\0"):
+        add("nul-in-name", "Its name has a NUL character with more text after it.")
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        add("control-character", "Its name has control characters.")
+    if any(unicodedata.category(char) in _UNSEEN - {"Cc"} for char in name):
+        add("invisible-character", "Its name has invisible or direction-changing characters.")
+    if not _is_utf8(raw):
+        add("invalid-utf8", "Its name is not valid UTF-8; npm replaces the broken bytes.")
+    if any(_bad_on_windows(part) for part in parts if part not in (".", "..")):
+        add("windows-name", "Its name means something else, or cannot exist, on Windows.")
+    return found
+
+
+def collision_key(path: str) -> str:
+    """The same for two paths that a Mac or Windows disk takes for one file."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _without_root(path: str) -> str:
+    while True:
+        if path.startswith(("/", "\\")):
+            path = path.lstrip("/\\")
+        elif drive := _DRIVE.match(path):
+            path = path[drive.end() :]
+        else:
+            return path
+
+
+def _bad_on_windows(part: str) -> bool:
+    return part.endswith((".", " ")) or bool(_WINDOWS_DEVICE.fullmatch(part))
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
