@@ -1,0 +1,40 @@
+"""What every test runs under: no TLS redirect, quick passwords, no broker, a database on disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connections
+from pytest_django import Settings
+
+from config.celery import app as celery_app
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file: threads that share a database in memory do not wait for one another."""
+    if django_settings.ON_SQLITE:
+        path: Path = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connections["default"].settings_dict["TEST"]["NAME"] = str(path)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_tests(settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = False
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _broker_in_memory() -> Iterator[None]:
+    before = celery_app.conf.broker_url
+    celery_app.conf.broker_url = "memory://localhost/"
+    yield
+    celery_app.conf.broker_url = before
