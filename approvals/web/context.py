@@ -1,5 +1,56 @@
+"""What every page needs: where one can go, and which registries fail."""
+
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from approvals.people.permissions import may_decide, may_manage
+from approvals.queue.models import Registry
+
+# Label, route, and the routes that belong to it.
+SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
+    (
+        "Queue",
+        "queue",
+        frozenset({"version", "file_diff", "version_files", "confirm_approve", "confirm_reject"}),
+    ),
+    ("History", "history", frozenset()),
+    ("Registries", "registries", frozenset({"registry_add", "registry_edit"})),
+    ("People", "people", frozenset({"invite"})),
+    ("Audit", "audit", frozenset()),
+    ("Notifications", "notifications", frozenset()),
+)
+ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("Security: one-time codes", "security", frozenset()),
+    ("Registry accounts", "accounts", frozenset()),
+    ("Change password", "account_change_password", frozenset()),
+)
 
 
 def every_page(request: HttpRequest) -> dict[str, object]:
-    return {}
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {}
+    route = request.resolver_match.url_name if request.resolver_match else None
+    return {
+        "navigation": _entries(SECTIONS, route),
+        "account_navigation": _entries(ACCOUNT_SECTIONS, route),
+        "may_decide": may_decide(user),
+        "may_manage": may_manage(user),
+        # Lazy: a fragment that shows no banner asks for nothing.
+        "failing_registries": Registry.objects.filter(
+            enabled=True, failing_since__isnull=False
+        ).only("name", "failing_since", "failure_reason"),
+    }
+
+
+def _entries(
+    sections: tuple[tuple[str, str, frozenset[str]], ...], route: str | None
+) -> list[dict[str, object]]:
+    entries: list[dict[str, object]] = []
+    for label, name, others in sections:
+        try:
+            url = reverse(name)
+        except NoReverseMatch:
+            continue
+        entries.append({"label": label, "url": url, "current": route == name or route in others})
+    return entries
