@@ -38,6 +38,8 @@ def _generated_secret(name: str) -> str:
 
 DEBUG = env.bool("COUNTERSIGN_DEBUG", default=False)
 SECRET_KEY = env.str("COUNTERSIGN_SECRET_KEY", default="") or _generated_secret("secret.key")
+# Earlier keys, newest first: they still prove the audit events of their time, and open sessions.
+SECRET_KEY_FALLBACKS = env.list("COUNTERSIGN_SECRET_KEY_FALLBACKS", default=[])
 # The first key seals, all of them unseal: put a new key in front to rotate, then run
 # `manage.py rotate_sealing_keys`.
 SEALING_KEYS = env.list("COUNTERSIGN_SEALING_KEYS", default=[]) or [

@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,17 @@ from django.utils import timezone
 from approvals.audit.models import AuditEvent, AuditHead
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What `record_all` writes down: see `record` for the meaning of each."""
+
+    kind: str
+    actor: AbstractBaseUser | None = None
+    subject: models.Model | None = None
+    stage_id: UUID | str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 def record(
@@ -31,33 +44,46 @@ def record(
     head, so that nobody may take another lock while holding it. `detail` must be JSON, and must
     hold no secret. Raises TransactionManagementError outside a transaction.
     """
+    return record_all([Happening(kind, actor, subject, stage_id, detail)])[0]
+
+
+def record_all(happenings: Sequence[Happening]) -> list[AuditEvent]:
+    """Appends several events at once; everything said of `record` holds."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
             "An audit event is written in the transaction of what it describes."
         )
     AuditHead.objects.bulk_create([AuditHead(id=1)], ignore_conflicts=True)
     head = AuditHead.objects.select_for_update().get(id=1)
-    event = AuditEvent(
-        sequence=head.sequence + 1,
-        at=timezone.now(),
-        kind=kind,
-        actor_id=actor.pk if actor else None,
-        actor_name=actor.get_username() if actor else "Countersign",
-        subject=f"{subject._meta.label}:{subject.pk}" if subject else "",
-        subject_name=str(subject)[:400] if subject else "",
-        stage_id=UUID(str(stage_id)) if stage_id else None,
-        detail=json.loads(json.dumps(detail, default=str)),
-        previous_hash=head.hash,
-    )
-    event.hash = event_hash(event)
-    event.save(force_insert=True)
-    AuditHead.objects.filter(id=1).update(sequence=event.sequence, hash=event.hash)
-    logger.info("%s stage=%s subject=%s", kind, event.stage_id or "-", event.subject or "-")
-    return event
+    events = []
+    for happening in happenings:
+        subject, actor = happening.subject, happening.actor
+        event = AuditEvent(
+            sequence=head.sequence + 1,
+            at=timezone.now(),
+            kind=happening.kind,
+            actor_id=actor.pk if actor else None,
+            actor_name=actor.get_username() if actor else "Countersign",
+            subject=f"{subject._meta.label}:{subject.pk}" if subject else "",
+            subject_name=str(subject)[:400] if subject else "",
+            stage_id=UUID(str(happening.stage_id)) if happening.stage_id else None,
+            detail=_as_json(happening.detail),
+            previous_hash=head.hash,
+        )
+        event.hash = event_hash(event)
+        head.sequence, head.hash = event.sequence, event.hash
+        events.append(event)
+        logger.info("%s stage=%s subject=%s", event.kind, event.stage_id or "-", event.subject)
+    AuditEvent.objects.bulk_create(events)
+    head.save(update_fields=["sequence", "hash"])
+    return events
 
 
-def event_hash(event: AuditEvent) -> str:
-    """The event's link in the chain: keyed, so that the database alone cannot forge one."""
+def event_hash(event: AuditEvent, secret_key: str | None = None) -> str:
+    """The event's link in the chain: keyed, so that the database alone cannot forge one.
+
+    `secret_key` is the one to prove it with; without it, the current one.
+    """
     content = json.dumps(
         [
             event.sequence,
@@ -74,5 +100,11 @@ def event_hash(event: AuditEvent) -> str:
         sort_keys=True,
         separators=(",", ":"),
     )
-    key = hashlib.sha256(b"audit chain" + settings.SECRET_KEY.encode()).digest()
+    secret_key = settings.SECRET_KEY if secret_key is None else secret_key
+    key = hashlib.sha256(b"audit chain" + secret_key.encode()).digest()
     return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()
+
+
+def _as_json(detail: dict[str, Any]) -> dict[str, Any]:
+    """The detail as every database gives it back: PostgreSQL would write 1e22 in another way."""
+    return dict(json.loads(json.dumps(detail, default=str), parse_float=str, parse_constant=str))
