@@ -1,0 +1,219 @@
+"""Plain functions that make rows for tests: sensible where nothing is said, unique where needed."""
+
+import hashlib
+import itertools
+import uuid
+import zlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
+from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
+from approvals.people.models import RegistryAccount, Role, User
+from approvals.queue.models import Package, Registry, StagedVersion, State
+from approvals.sealing import seal
+
+_numbers = itertools.count(1)
+
+MANIFEST_OLD: dict[str, Any] = {
+    "name": "left-pad",
+    "version": "1.4.2",
+    "description": "Pads a string on the left",
+    "license": "MIT",
+    "engines": {"node": ">=18"},
+    "scripts": {"test": "node --test"},
+    "dependencies": {"ms": "^2.1.3"},
+}
+MANIFEST_NEW: dict[str, Any] = {
+    **MANIFEST_OLD,
+    "version": "1.5.0",
+    "engines": {"node": ">=20"},
+    "scripts": {"test": "node --test", "postinstall": "node setup.js"},
+    "dependencies": {"ms": "^2.1.3", "tiny-http": "0.1.0"},
+}
+DIFF = """@@ -1,3 +1,4 @@
+ 'use strict'
+-const pad = ' '
++const pad = '\\u00a0'
++const width = 80
+ module.exports = leftPad
+"""
+
+
+def make_user(username: str = "", *, role: Role | str = Role.APPROVER, **fields: Any) -> User:
+    username = username or f"person{next(_numbers)}"
+    user = User(username=username, email=f"{username}@example.org", role=role, **fields)
+    user.set_password("a long password")
+    user.save()
+    return user
+
+
+def make_registry(name: str = "", **fields: Any) -> Registry:
+    name = name or f"registry-{next(_numbers)}"
+    url = fields.pop("url", f"https://{name}.registry.example.org/")
+    token = fields.pop("token", "read-token")
+    return Registry.objects.create(
+        name=name, url=url, sealed_read_token=seal(token, bound_to=url), **fields
+    )
+
+
+def make_account(user: User, registry: Registry, **fields: Any) -> RegistryAccount:
+    return RegistryAccount.objects.create(
+        user=user,
+        registry_url=registry.url,
+        username=fields.pop("username", user.username),
+        sealed_token=seal(fields.pop("token", "own-token"), bound_to=registry.url),
+        **fields,
+    )
+
+
+def make_staged_version(
+    package: str | Package = "left-pad",
+    version: str = "1.5.0",
+    *,
+    registry: Registry | None = None,
+    **fields: Any,
+) -> StagedVersion:
+    """A version that waits; its tarball's digests follow from its stage id."""
+    if isinstance(package, str):
+        registry = registry or Registry.objects.first() or make_registry()
+        package, _ = Package.objects.get_or_create(registry=registry, name=package)
+    stage_id = fields.pop("stage_id", uuid.uuid4())
+    values = {
+        "tag": "latest",
+        "access": "public",
+        "shasum": hashlib.sha1(stage_id.bytes, usedforsecurity=False).hexdigest(),
+        "sha512": hashlib.sha512(stage_id.bytes).hexdigest(),
+        "actor": "release-bot",
+        "actor_type": "trusted automation",
+        "created_at": timezone.now() - timedelta(hours=3),
+        **fields,
+    }
+    return StagedVersion.objects.create(
+        registry=package.registry, package=package, stage_id=stage_id, version=version, **values
+    )
+
+
+def make_inspection(
+    staged_version: StagedVersion,
+    files: Sequence[dict[str, Any]] | None = None,
+    *,
+    baseline_version: str = "1.4.2",
+    **summary: Any,
+) -> InspectionRequest:
+    """A finished inspection. Each of `files` has a path, and what else differs from the default.
+
+    `diff` in a file is its text; `summary` overrides parts of what was found.
+    """
+    if files is None:
+        files = [{"path": "index.js", "diff": DIFF}, {"path": "setup.js", "status": "added"}]
+    found: dict[str, Any] = {
+        "unchanged_count": 3,
+        "old": {"files": 4, "packed_size": 2048, "unpacked_size": 8192, "lines": 210},
+        "new": {"files": 5, "packed_size": 2300, "unpacked_size": 9100, "lines": 240},
+        "folder_counts": {"": 5},
+        "manifest_old": MANIFEST_OLD,
+        "manifest_new": MANIFEST_NEW,
+        "manifest_problem": "",
+        "manifest_changes": [
+            {
+                "field": "scripts",
+                "key": "postinstall",
+                "old": None,
+                "new": "node setup.js",
+            },
+            {"field": "dependencies", "key": "tiny-http", "old": None, "new": "0.1.0"},
+            {"field": "engines", "key": "node", "old": ">=18", "new": ">=20"},
+        ],
+        "readme": "# left-pad\n\nPads a string.\n",
+        "readme_note": "",
+        "problems": [],
+        "old_problems": [],
+        "problems_left_out": 0,
+    }
+    if not baseline_version:
+        found |= {"old": None, "manifest_old": None, "manifest_changes": []}
+    rows = [
+        {"status": "modified", "old_mode": 0o644, "new_mode": 0o644, "added_lines": 2}
+        | {"removed_lines": 1, "old_size": 120, "new_size": 140, **file}
+        for file in files
+    ]
+    inspection = Inspection.objects.create(
+        staged_sha512=staged_version.sha512,
+        staged_sha1=staged_version.shasum,
+        baseline_sha512="b" * 128 if baseline_version else "",
+        engine_version=1,
+        summary=found | summary,
+        files_changed=len(rows),
+        lines_added=sum(row["added_lines"] or 0 for row in rows),
+        lines_removed=sum(row["removed_lines"] or 0 for row in rows),
+    )
+    texts = [row.pop("diff", "") for row in rows]
+    changes = FileChange.objects.bulk_create(
+        [
+            FileChange(inspection=inspection, position=position, **row)
+            for position, row in enumerate(rows)
+        ]
+    )
+    FileDiff.objects.bulk_create(
+        FileDiff(change=change, compressed=zlib.compress(text.encode()))
+        for change, text in zip(changes, texts, strict=True)
+        if text
+    )
+    return make_inspection_request(
+        staged_version,
+        InspectionRequest.State.DONE,
+        inspection=inspection,
+        baseline_version=baseline_version,
+        baseline_reason=(
+            f"{baseline_version} is what users of the dist-tag latest have today."
+            if baseline_version
+            else "No version of this package is published yet."
+        ),
+        maintainers=["ada", "grace"],
+    )
+
+
+def make_inspection_request(
+    staged_version: StagedVersion, state: str = "waiting", **fields: Any
+) -> InspectionRequest:
+    request, _ = InspectionRequest.objects.update_or_create(
+        staged_version=staged_version, defaults={"state": state, **fields}
+    )
+    return request
+
+
+def make_decision(
+    staged_version: StagedVersion,
+    user: User,
+    action: Action = Action.APPROVE,
+    *,
+    item_state: ItemState = ItemState.WAITING,
+    **item: Any,
+) -> DecisionItem:
+    """A decision that was recorded, and how far it has come; the version's state follows it."""
+    now = timezone.now()
+    step_up = StepUp.objects.create(
+        user=user, action=action, binding="0" * 64, method="totp", proved_at=now, consumed_at=now
+    )
+    decision = Decision.objects.create(
+        user=user,
+        action=action,
+        step_up=step_up,
+        reason=item.pop("reason", "It reads the environment." if action == "reject" else ""),
+    )
+    if staged_version.state == State.STAGED:
+        staged_version.state = State.APPROVING if action == "approve" else State.REJECTING
+        staged_version.save(update_fields=["state"])
+    return DecisionItem.objects.create(
+        decision=decision,
+        staged_version=staged_version,
+        stage_id=staged_version.stage_id,
+        sha1=staged_version.shasum,
+        sha512=staged_version.sha512,
+        state=item_state,
+        **item,
+    )
