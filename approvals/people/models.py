@@ -1,10 +1,25 @@
 """People, their roles, the invitations that brought them, and their accounts at registries."""
 
-from django.contrib.auth.models import AbstractUser
-from django.db import models
-from django.utils import timezone
+from __future__ import annotations
 
-from approvals.sealing import SealedField
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from approvals.audit.record import record
+from approvals.sealing import SealedField, seal, unseal
+
+# Narrow on purpose: no two names that look alike, and none that reads as somebody's e-mail address.
+valid_username = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+    "A user name starts with a letter or digit, and has letters, digits, '.', '_' and '-' only.",
+)
 
 
 class Role(models.TextChoices):
@@ -13,9 +28,41 @@ class Role(models.TextChoices):
     ADMINISTRATOR = "administrator", "Administrator: also invites people and adds registries"
 
 
+class UserManager(DjangoUserManager["User"]):
+    """Makes people; e-mail addresses are kept in lower case, so that each belongs to one."""
+
+    def create_user(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> User:
+        return super().create_user(username, (email or "").lower(), password, **extra_fields)
+
+    def create_superuser(
+        self, username: str, email: str | None, password: str | None, **extra_fields: Any
+    ) -> User:
+        """What `manage.py createsuperuser` calls: the first administrator."""
+        extra_fields.setdefault("role", Role.ADMINISTRATOR)
+        with transaction.atomic(using=self.db):
+            user = super().create_superuser(
+                username, (email or "").lower(), password, **extra_fields
+            )
+            record("person.added", subject=user, role=user.role, by="the command line")
+        return user
+
+
 class User(AbstractUser):
     """A person who signs in."""
 
+    username = models.CharField(
+        "user name",
+        max_length=150,
+        unique=True,
+        validators=[valid_username],
+        error_messages={"unique": "Somebody has this user name already."},
+    )
     email = models.EmailField("e-mail address", unique=True)
     role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
     wants_email = models.BooleanField(
@@ -24,8 +71,12 @@ class User(AbstractUser):
         help_text="When a version goes live, is rejected or fails.",
     )
 
+    objects = UserManager()
+
     class Meta(AbstractUser.Meta):
         constraints = [
+            models.UniqueConstraint(Lower("username"), name="user_name_once_in_any_case"),
+            models.UniqueConstraint(Lower("email"), name="user_email_once_in_any_case"),
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="user_role_known"
             ),
@@ -59,6 +110,13 @@ class Invitation(models.Model):
                 | models.Q(accepted_by__isnull=False, accepted_at__isnull=False),
                 name="invitation_accepted_by_someone_at_some_time",
             ),
+            models.CheckConstraint(
+                condition=models.Q(accepted_at__isnull=True) | models.Q(withdrawn_at__isnull=True),
+                name="invitation_accepted_or_withdrawn",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="invitation_role_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -89,3 +147,29 @@ class RegistryAccount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} at {self.registry_url}"
+
+
+class SealedTOTPDevice(TOTPDevice):
+    """django-otp's TOTP device with its secret sealed to its person.
+
+    A copy of the database must not be enough to compute anybody's codes, and a row written into
+    it must not give one person's authenticator to another.
+    """
+
+    sealed_key = SealedField()
+
+    class Meta:
+        verbose_name = "authenticator app"
+
+    def __str__(self) -> str:
+        return f"authenticator app of {self.user}"
+
+    def seal_key(self, key: bytes) -> None:
+        """Takes `key` as this device's secret; django-otp's own column for it stays empty."""
+        self.key = ""
+        self.sealed_key = seal(key.hex(), bound_to=f"totp of {self.user_id}")
+
+    @property
+    def bin_key(self) -> bytes:
+        """The secret, for django-otp. Raises SealBroken."""
+        return bytes.fromhex(unseal(self.sealed_key, bound_to=f"totp of {self.user_id}"))

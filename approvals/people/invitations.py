@@ -1,0 +1,166 @@
+"""Invitations: a link that an administrator hands to one person, good for one account."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from approvals.audit.record import record
+from approvals.people.models import Invitation, Role, User, valid_username
+from approvals.people.permissions import may_manage
+
+LIFETIME = timedelta(hours=72)
+MAX_TOKEN_LENGTH = 100
+
+
+class InvitationRefused(Exception):
+    """The invitation cannot be made, used or withdrawn; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class NewPerson:
+    """Who somebody with an invitation wants to be."""
+
+    username: str
+    email: str
+    password: str
+    first_name: str = ""
+    last_name: str = ""
+
+    def __repr__(self) -> str:
+        return f"NewPerson({self.username!r})"
+
+
+def open_invitations() -> QuerySet[Invitation]:
+    """Those that still let somebody in."""
+    return Invitation.objects.filter(_still_good()).select_related("created_by")
+
+
+def invite(*, actor: User, role: str, note: str = "") -> tuple[Invitation, str]:
+    """Makes an invitation and returns it with its token, which cannot be had again.
+
+    Raises InvitationRefused where `actor` may not, or the role is none.
+    """
+    if role not in Role.values:
+        raise InvitationRefused("Choose what the person may do: viewer, approver or administrator.")
+    token = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        actor = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
+        if not may_manage(actor):
+            raise InvitationRefused("Only an administrator invites people.")
+        invitation = Invitation.objects.create(
+            token_hash=_hash(token),
+            role=role,
+            note=note.strip()[:200],
+            created_by=actor,
+            expires_at=timezone.now() + LIFETIME,
+        )
+        record("invitation.made", actor=actor, subject=invitation, role=role)
+    return invitation, token
+
+
+def find(token: str) -> Invitation:
+    """The invitation of this token, if it still lets somebody in. Raises InvitationRefused."""
+    invitation = None
+    if len(token) <= MAX_TOKEN_LENGTH:
+        invitation = open_invitations().filter(token_hash=_hash(token)).first()
+    if invitation is None:
+        raise _no_longer_good()
+    return invitation
+
+
+def accept(token: str, person: NewPerson) -> User:
+    """Makes the account that the invitation allows, once.
+
+    Raises InvitationRefused if the invitation is used, withdrawn, too old or none, and
+    ValidationError (by field) for a name, address or password that cannot be taken.
+    """
+    invitation = find(token)
+    user = _checked(person, invitation)
+    try:
+        with transaction.atomic():
+            user.save()
+            taken = Invitation.objects.filter(_still_good(), pk=invitation.pk).update(
+                accepted_by=user, accepted_at=timezone.now()
+            )
+            if not taken:
+                raise _no_longer_good()
+            record("invitation.accepted", actor=user, subject=invitation, role=invitation.role)
+    except IntegrityError as error:
+        raise ValidationError(
+            {"username": "Somebody took this name or e-mail address just now. Choose another."}
+        ) from error
+    return user
+
+
+def withdraw(invitation: Invitation, *, actor: User) -> None:
+    """Makes the link worthless. Raises InvitationRefused if it was used or withdrawn before."""
+    if not may_manage(actor):
+        raise InvitationRefused("Only an administrator withdraws invitations.")
+    with transaction.atomic():
+        withdrawn = Invitation.objects.filter(
+            pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
+        ).update(withdrawn_at=timezone.now())
+        if not withdrawn:
+            raise InvitationRefused("This invitation was used or withdrawn already.")
+        record("invitation.withdrawn", actor=actor, subject=invitation, role=invitation.role)
+
+
+def _still_good() -> Q:
+    return Q(
+        accepted_at__isnull=True,
+        withdrawn_at__isnull=True,
+        expires_at__gt=timezone.now(),
+        # Whoever lost the right to invite has no invitations out either.
+        created_by__is_active=True,
+    ) & (Q(created_by__is_superuser=True) | Q(created_by__role=Role.ADMINISTRATOR))
+
+
+def _no_longer_good() -> InvitationRefused:
+    # One sentence for all cases: a guessed link must not learn that another one exists.
+    return InvitationRefused(
+        "This invitation is not valid: it was used, withdrawn, or is older than 72 hours. "
+        "Ask an administrator for a new one."
+    )
+
+
+def _hash(token: str) -> str:
+    # The token has 256 random bits, so that a plain hash is not guessed back.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _checked(person: NewPerson, invitation: Invitation) -> User:
+    """The account, not yet saved. Raises ValidationError."""
+    user = User(
+        username=person.username.strip(),
+        email=person.email.strip().lower(),
+        first_name=person.first_name.strip(),
+        last_name=person.last_name.strip(),
+        role=invitation.role,
+    )
+    problems: dict[str, list[str]] = {}
+    for name, check in (
+        ("username", lambda: valid_username(user.username)),
+        ("email", lambda: validate_email(user.email)),
+        ("password", lambda: validate_password(person.password, user)),
+    ):
+        try:
+            check()
+        except ValidationError as error:
+            problems[name] = error.messages
+    if User.objects.filter(username__iexact=user.username).exists():
+        problems["username"] = ["Somebody has this user name already. Choose another."]
+    if User.objects.filter(email__iexact=user.email).exists():
+        problems["email"] = ["Somebody signs in with this e-mail address already."]
+    if problems:
+        raise ValidationError(problems)
+    user.set_password(person.password)
+    user.clean_fields()
+    return user

@@ -1,0 +1,146 @@
+"""Who belongs, with which role: changed by administrators, and by each person for themselves."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from approvals.audit.record import Happening, record, record_all
+from approvals.people.accounts import unlinked
+from approvals.people.models import Invitation, RegistryAccount, Role, User
+from approvals.people.permissions import may_manage
+
+
+class PersonNotChanged(Exception):
+    """The change is not allowed; the text says why, and what to do."""
+
+
+def change_role(person: User, role: str, *, actor: User) -> None:
+    """Gives `person` another role. Raises PersonNotChanged."""
+    if role not in Role.values:
+        raise PersonNotChanged("Choose a role: viewer, approver or administrator.")
+    with transaction.atomic():
+        person = _locked(person, actor)
+        before = person.role
+        # A superuser counts as an administrator whatever the role says, so it follows the role.
+        superuser = person.is_superuser and role == Role.ADMINISTRATOR
+        if (before, person.is_superuser) == (role, superuser):
+            return
+        withdrawn = []
+        if role != Role.ADMINISTRATOR:
+            _keep_one_administrator(person, actor, "give up the role of administrator")
+            withdrawn = _withdraw_invitations_of(person, actor)
+        User.objects.filter(pk=person.pk).update(role=role, is_superuser=superuser)
+        changed = {"before": before, "after": role}
+        record_all([Happening("person.role_changed", actor, person, detail=changed), *withdrawn])
+
+
+def deactivate(person: User, *, actor: User) -> None:
+    """Shuts `person` out at once, and forgets the tokens that acted for them.
+
+    Raises PersonNotChanged.
+    """
+    with transaction.atomic():
+        person = _locked(person, actor)
+        if not person.is_active:
+            return
+        _keep_one_administrator(person, actor, "deactivate yourself")
+        withdrawn = _withdraw_invitations_of(person, actor)
+        accounts = list(RegistryAccount.objects.select_for_update().filter(user=person))
+        RegistryAccount.objects.filter(user=person).delete()
+        User.objects.filter(pk=person.pk).update(is_active=False)
+        record_all(
+            [
+                Happening("person.deactivated", actor, person),
+                *(unlinked(account, actor=actor) for account in accounts),
+                *withdrawn,
+            ]
+        )
+
+
+def reactivate(person: User, *, actor: User) -> None:
+    """Lets `person` sign in again; registry accounts have to be linked anew.
+
+    Raises PersonNotChanged.
+    """
+    with transaction.atomic():
+        person = _locked(person, actor)
+        if not person.is_active:
+            User.objects.filter(pk=person.pk).update(is_active=True)
+            record("person.reactivated", actor=actor, subject=person)
+
+
+def change_profile(
+    user: User,
+    *,
+    first_name: str,
+    last_name: str,
+    wants_email: bool,
+    email: str,
+    password: str = "",
+) -> None:
+    """Changes what people may change of themselves.
+
+    Another e-mail address needs the password, because a new password can be had by e-mail.
+    Raises PersonNotChanged.
+    """
+    email = email.strip().lower()
+    moved = email != user.email
+    if moved:
+        try:
+            validate_email(email)
+        except ValidationError as error:
+            raise PersonNotChanged("This is not an e-mail address.") from error
+        if not user.check_password(password):
+            raise PersonNotChanged("To change your e-mail address, enter your right password.")
+    try:
+        with transaction.atomic():
+            User.objects.filter(pk=user.pk).update(
+                first_name=first_name[:150],
+                last_name=last_name[:150],
+                wants_email=wants_email,
+                email=email,
+            )
+            if moved:
+                record("person.email_changed", actor=user, subject=user)
+    except IntegrityError as error:
+        raise PersonNotChanged("Somebody signs in with this e-mail address already.") from error
+    user.refresh_from_db()
+
+
+def _administrators() -> QuerySet[User]:
+    return User.objects.filter(
+        Q(role=Role.ADMINISTRATOR) | Q(is_superuser=True), is_active=True
+    ).order_by("pk")
+
+
+def _locked(person: User, actor: User) -> User:
+    """Reads `person` anew, holding off every other change of who is an administrator."""
+    administrators = list(_administrators().select_for_update(no_key=True))
+    if not any(one.pk == actor.pk and may_manage(one) for one in administrators):
+        raise PersonNotChanged("Only an administrator changes what people may do.")
+    return User.objects.select_for_update(no_key=True).get(pk=person.pk)
+
+
+def _keep_one_administrator(person: User, actor: User, doing: str) -> None:
+    if person.pk == actor.pk:
+        raise PersonNotChanged(
+            f"You cannot {doing}: ask another administrator, so that one is always left."
+        )
+
+
+def _withdraw_invitations_of(person: User, actor: User) -> list[Happening]:
+    """Withdraws them, and returns what is to be recorded of it."""
+    invitations = list(
+        Invitation.objects.select_for_update().filter(
+            created_by=person, accepted_at__isnull=True, withdrawn_at__isnull=True
+        )
+    )
+    Invitation.objects.filter(pk__in=[one.pk for one in invitations]).update(
+        withdrawn_at=timezone.now()
+    )
+    return [
+        Happening("invitation.withdrawn", actor, one, detail={"role": one.role})
+        for one in invitations
+    ]

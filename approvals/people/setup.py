@@ -1,0 +1,46 @@
+"""What a person still has to set up before they can decide anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from approvals.people.models import RegistryAccount, User
+from approvals.people.permissions import may_decide
+from approvals.people.totp import has_totp
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """One thing to do: what and why in a sentence, and the name of the page where it is done."""
+
+    sentence: str
+    page: str
+    link: str
+
+
+def missing_setup(user: User, registries: Mapping[str, str]) -> list[SetupStep]:
+    """What `user` has to do before approving or rejecting at these registries (address to name).
+
+    Empty for whoever is ready, and for whoever may not decide anyway. Two queries.
+    """
+    if not may_decide(user):
+        return []
+    steps = []
+    if not has_totp(user):
+        steps.append(
+            SetupStep(
+                "Set up an authenticator app: every approval and rejection asks for its code.",
+                "security",
+                "Set it up",
+            )
+        )
+    linked = dict(
+        RegistryAccount.objects.filter(user=user).values_list("registry_url", "refused_at")
+    )
+    for url, name in sorted(registries.items(), key=lambda item: item[1]):
+        if url not in linked:
+            sentence = f"Link your own account at {name}: your decisions are carried out with it."
+            steps.append(SetupStep(sentence, "accounts", "Link it"))
+        elif linked[url]:
+            sentence = f"Link your account at {name} again: the registry refused its token."
+            steps.append(SetupStep(sentence, "accounts", "Link it again"))
+    return steps

@@ -1,0 +1,32 @@
+"""Django's news of signing in and out, handed on to the rules."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from approvals.people import sign_in
+from approvals.people.adapter import client_address
+
+
+@receiver(user_logged_in)
+def on_signed_in(request: HttpRequest | None, user: AbstractBaseUser, **kwargs: Any) -> None:
+    sign_in.signed_in(user, address=client_address(request))
+
+
+@receiver(user_login_failed)
+def on_sign_in_failed(
+    credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
+    name = credentials.get("username") or credentials.get("email") or ""
+    sign_in.sign_in_failed(str(name)[:254], address=client_address(request))
+
+
+@receiver(user_logged_out)
+def on_signed_out(
+    request: HttpRequest | None, user: AbstractBaseUser | None, **kwargs: Any
+) -> None:
+    if user is not None:
+        sign_in.signed_out(user, address=client_address(request))
