@@ -22,7 +22,7 @@ _MAX_LENGTH_DIGITS = 7
 
 
 class HeaderError(ValueError):
-    """The header is damaged or means different things to different programs. The text says which."""
+    """A header that is damaged, or that programs read differently. The text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def apply_long_name(header_type: str, body: bytes, pending: Pending) -> None:
 
 
 def effective(header: Header, pending: Pending) -> tuple[str, bytes, str]:
-    """Name, its raw bytes, and link target of a real entry. Raises HeaderError where programs disagree."""
+    """Name, its raw bytes, and link target of an entry. Raises HeaderError."""
     if pending.size is not None and pending.size != header.size:
         raise HeaderError("an entry has two different sizes")
     raw = header.raw_name if pending.name is None else pending.name

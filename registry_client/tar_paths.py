@@ -14,7 +14,7 @@ from dataclasses import dataclass
 _NUL_TAIL = re.compile("\0[^\n\r\u2028\u2029]*")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]*")
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_PLAIN = re.compile(r"[A-Za-z0-9@_+\-][A-Za-z0-9@_+\-.]*(/[A-Za-z0-9@_+\-.]+)+")
+_PLAIN = re.compile(r"[\w@+\-][\w@+\-.]*(/(?!\.{1,2}(/|$))[\w@+\-.]+)+", re.ASCII)
 # Cc controls, Cf formats (bidirectional marks, zero-width), Zl and Zp line ends, Cs and Co no one
 # can read.
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
@@ -22,7 +22,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a tarball. `path` is printable, and empty if it is the whole tarball's."""
+    """One thing that is wrong with a tarball. `path` is printable; empty for the whole tarball."""
 
     rule: str
     path: str
@@ -52,7 +52,7 @@ def decode_name(raw: bytes) -> str:
 
 
 def installed_path(name: str) -> tuple[str, bool]:
-    """Where npm installs an entry of that name, relative to the package, and whether it does so at all."""
+    """Where npm installs an entry of that name, relative to the package, and whether it does."""
     _, slash, rest = name.partition("/")
     if not slash:
         return name, False
@@ -64,40 +64,64 @@ def installed_path(name: str) -> tuple[str, bool]:
 
 def name_problems(name: str, raw: bytes) -> list[Problem]:
     """All that is wrong with the name itself; `raw` are the bytes it was decoded from."""
-    if _PLAIN.fullmatch(name) and ".." not in name and name.encode() == raw.rstrip(b"\0"):
-        if not any(_bad_on_windows(part) for part in name.split("/")):
-            return []
-    shown = printable(name)
-    found: list[Problem] = []
-
-    def add(rule: str, sentence: str) -> None:
-        found.append(Problem(rule, shown, sentence))
-
-    if "/" not in name:
-        add("no-folder", "It stands outside any folder, so npm does not install it.")
-    rest = name.partition("/")[2]
-    if name.startswith("/") or _without_root(rest) != rest:
-        add("absolute-path", "Its path is absolute; npm cuts the root off, other tools may not.")
+    plain = _PLAIN.fullmatch(name) and name.encode() == raw.rstrip(b"\0")
     parts = name.replace("\\", "/").split("/")
-    if ".." in parts:
-        add("parent-path", "Its path climbs out of the package with '..'; npm leaves it out.")
-    if "\\" in name:
-        add("backslash", "Its path has a backslash, which Windows reads as a folder.")
-    if any(_DRIVE.match(part) for part in parts):
-        add("drive-letter", "Its path has a drive letter.")
-    if "." in parts or "" in parts[1:-1]:
-        add("odd-segments", "Its path has empty or '.' segments, which hide where it really lands.")
-    if 0 in raw.rstrip(b"\0"):
-        add("nul-in-name", "Its name has a NUL character with more text after it.")
-    if any(unicodedata.category(char) == "Cc" for char in name):
-        add("control-character", "Its name has control characters.")
-    if any(unicodedata.category(char) in _UNSEEN - {"Cc"} for char in name):
-        add("invisible-character", "Its name has invisible or direction-changing characters.")
-    if not _is_utf8(raw):
-        add("invalid-utf8", "Its name is not valid UTF-8; npm replaces the broken bytes.")
-    if any(_bad_on_windows(part) for part in parts if part not in (".", "..")):
-        add("windows-name", "Its name means something else, or cannot exist, on Windows.")
-    return found
+    on_windows = any(_bad_on_windows(part) for part in parts if part not in (".", ".."))
+    if plain and not on_windows:
+        return []
+    rest = name.partition("/")[2]
+    kinds = {unicodedata.category(char) for char in name}
+    checks = (
+        (
+            "no-folder",
+            "/" not in name,
+            "It stands outside any folder, so npm does not install it.",
+        ),
+        (
+            "absolute-path",
+            name.startswith("/") or _without_root(rest) != rest,
+            "Its path is absolute; npm cuts the root off, other tools may not.",
+        ),
+        (
+            "parent-path",
+            ".." in parts,
+            "Its path climbs up with '..'; npm leaves it out, other tools may not.",
+        ),
+        ("backslash", "\\" in name, "Its path has a backslash, which Windows reads as a folder."),
+        (
+            "drive-letter",
+            any(_DRIVE.match(part) for part in parts),
+            "Its path has a drive letter.",
+        ),
+        (
+            "odd-segments",
+            "." in parts or "" in parts[1:-1],
+            "Its path has empty or '.' segments, which hide where it lands.",
+        ),
+        (
+            "nul-in-name",
+            0 in raw.rstrip(b"\0"),
+            "Its name has a NUL character with more text after it.",
+        ),
+        ("control-character", "Cc" in kinds, "Its name has control characters."),
+        (
+            "invisible-character",
+            bool(kinds & (_UNSEEN - {"Cc"})),
+            "Its name has invisible or direction-changing characters.",
+        ),
+        (
+            "invalid-utf8",
+            not _is_utf8(raw),
+            "Its name is not valid UTF-8; npm replaces the broken bytes.",
+        ),
+        (
+            "windows-name",
+            on_windows,
+            "Its name means something else, or cannot exist, on Windows.",
+        ),
+    )
+    shown = printable(name)
+    return [Problem(rule, shown, sentence) for rule, wrong, sentence in checks if wrong]
 
 
 def collision_key(path: str) -> str:

@@ -98,7 +98,7 @@ class DamagedTarball(TarballError):
 
 
 class AmbiguousTarball(TarballError):
-    """A header that different programs read differently, so what a reviewer sees may not be what npm installs."""
+    """A header that programs read differently: npm may install what no reviewer saw."""
 
 
 class TarballLimit(TarballError):
@@ -140,7 +140,7 @@ class Entry:
 
 
 class TarballReader(Iterator[Entry]):
-    """The entries of one tarball. After the last one, `problems` has all of the tarball's problems."""
+    """The entries of one tarball. After the last one, `problems` has the whole tarball's."""
 
     def __init__(self, source: Path | BinaryIO, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -234,7 +234,7 @@ class TarballReader(Iterator[Entry]):
         self._finish(ended=ended)
 
     def _next_block(self) -> bytes:
-        """The next header block, past whatever of the last content nobody read; empty at the end."""
+        """The next header block, past content that nobody read; empty at the end."""
         if self._left or self._padding:
             self._stream.skip(self._left + self._padding)
             self._left = self._padding = 0
@@ -272,7 +272,8 @@ class TarballReader(Iterator[Entry]):
             raise TarballLimit(
                 "entry_size",
                 limits.entry_size,
-                f"A file in the tarball has {header.size:,} bytes; {limits.entry_size:,} are allowed.",
+                f"A file in the tarball has {header.size:,} bytes; "
+                f"{limits.entry_size:,} are allowed.",
             )
         kind = _KINDS.get(header.type, "unknown")
         if kind == "file" and name.endswith("/"):
@@ -353,7 +354,7 @@ class _Names:
             raise TarballLimit(
                 "all_paths",
                 self._limits.all_paths,
-                f"The tarball's paths are longer than {self._limits.all_paths:,} characters together.",
+                f"The tarball's paths have more than {self._limits.all_paths:,} characters.",
             )
         found = []
         key = collision_key(path)
@@ -468,7 +469,7 @@ class _Gunzip:
             raise TarballLimit(
                 "gzip_members",
                 self._limits.gzip_members,
-                f"The tarball is more than {self._limits.gzip_members} compressed streams joined together.",
+                f"The tarball is more than {self._limits.gzip_members} joined streams.",
             )
         self._inflate = zlib.decompressobj(wbits=31)
         self._input = rest

@@ -74,14 +74,14 @@ class _Run:
         self.on_progress = on_progress
         self.room_for_text = limits.all_diffs
         self.room_for_work = limits.all_sizes
+        self.room_for_lines = limits.all_lines
 
     def compare(
         self, staged: Path, baseline: Path | None, name: str | None, version: str | None
     ) -> Comparison:
         old, old_problems = self._read_baseline(baseline)
         new = self._read_staged(staged, old)
-        pairs = _pair(old, new)
-        changed, removed, added = pairs
+        changed, removed, added = _pair(old, new)
         renames = identical_renames(removed, added)
         gone = {pair.old.path for pair in renames}
         come = {pair.new.path for pair in renames}
@@ -89,14 +89,21 @@ class _Run:
         added = [info for info in added if info.path not in come]
         if baseline is not None and old is not None:
             self._fetch_old(baseline, old, [*(before for before, _ in changed), *removed])
+        old_candidates, old_left_out = candidates(removed, self.limits)
+        new_candidates, new_left_out = candidates(added, self.limits)
+        problems = new.problems
+        if removed and added and (old_left_out or new_left_out):
+            problems += (_RENAMES_LIMITED,)
         similar = similar_renames(
-            candidates(removed, self.limits),
-            candidates(added, self.limits),
+            old_candidates,
+            new_candidates,
             lambda info: self.old_store.get(info.index),
             lambda info: self.new_store.get(info.index),
         )
         files = self._changes(changed, removed, added, [*renames, *similar])
-        manifest_old, _ = self._manifest(old, self.old_store)
+        manifest_old, old_manifest_problem = self._manifest(old, self.old_store)
+        if old_manifest_problem:
+            old_problems += (Problem("manifest", _MANIFEST, old_manifest_problem),)
         manifest_new, manifest_problem = self._manifest(new, self.new_store)
         if manifest_new is not None and not manifest_problem:
             manifest_problem = identity_problem(manifest_new, name, version)
@@ -111,10 +118,12 @@ class _Run:
             manifest_old=manifest_old,
             manifest_new=manifest_new,
             manifest_problem=manifest_problem,
-            manifest_changes=compare_manifests(manifest_old or {}, manifest_new or {}),
+            manifest_changes=()
+            if manifest_new is None or (manifest_old is None and old is not None)
+            else compare_manifests(manifest_old or {}, manifest_new),
             readme=readme,
             readme_note=readme_note,
-            problems=new.problems,
+            problems=problems,
             old_problems=old_problems,
             problems_left_out=new.problems_left_out,
         )
@@ -230,8 +239,8 @@ class _Run:
             new_size=None if new is None else new.size,
             old_mode=None if old is None else old.mode,
             new_mode=None if new is None else new.mode,
-            added_lines=_count(diff and diff.added_lines, old, new, binary=binary),
-            removed_lines=_count(diff and diff.removed_lines, new, old, binary=binary),
+            added_lines=_count(diff.added_lines if diff else None, old, new, binary=binary),
+            removed_lines=_count(diff.removed_lines if diff else None, new, old, binary=binary),
             is_binary=binary,
             diff=diff.text if diff else None,
             diff_note=note,
@@ -249,9 +258,11 @@ class _Run:
         if len(sides) > 1 and longest > self.limits.file_lines:
             return f"It has too many lines for a diff: {longest:,}."
         size = sum(info.size for info in sides)
-        if self.room_for_text <= 0 or size > self.room_for_work:
+        lines = sum(info.lines for info in sides) if len(sides) > 1 else 0
+        if self.room_for_text <= 0 or size > self.room_for_work or lines > self.room_for_lines:
             return "The other files' diffs have used up the room for diffs."
         self.room_for_work -= size
+        self.room_for_lines -= lines
         return ""
 
     def _diff(self, old: FileInfo | None, new: FileInfo | None) -> TextDiff:
@@ -287,9 +298,8 @@ class _Run:
             return None, str(error)
 
     def _readme(self, tree: FileTree) -> tuple[str, str]:
-        names = sorted(
-            filter(_is_readme, tree.files), key=lambda path: (path.lower() != "readme.md", path)
-        )
+        names = sorted(filter(_is_readme, tree.files))
+        names.sort(key=lambda path: path.lower() != "readme.md")
         if not names:
             return "", "The tarball has no README."
         info = tree.files[names[0]]
@@ -298,12 +308,17 @@ class _Run:
         if info.binary:
             return "", f"{info.path} is not text."
         limit = self.limits.readme_size
-        note = (
-            f"Only the first {limit:,} bytes of {info.path} are shown." if info.size > limit else ""
-        )
+        note = ""
+        if info.size > limit:
+            note = f"Only the first {limit:,} bytes of {info.path} are shown."
         return display_text(self.new_store.get(info.index)[:limit]), note
 
 
+_RENAMES_LIMITED = Problem(
+    "limit-renames",
+    "",
+    "So many files were added and removed that not all were searched for renames.",
+)
 _NOTHING = FileInfo("", -1, 0, 0, b"", False, 0, ())
 
 
@@ -339,7 +354,7 @@ def _status(old: FileInfo | None, new: FileInfo | None) -> Status:
 def _count(
     counted: int | None, other: FileInfo | None, this: FileInfo | None, *, binary: bool
 ) -> int | None:
-    """Lines on this side of a diff; without a diff, still known where the other side does not exist."""
+    """Lines of one side; known without a diff if the other side does not exist."""
     if binary or counted is not None:
         return None if binary else counted
     if this is None:

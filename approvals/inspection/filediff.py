@@ -6,7 +6,7 @@ import pygit2
 from pygit2.enums import DiffOption
 
 from approvals.inspection.results import CompareLimits
-from approvals.inspection.text import display_text
+from approvals.inspection.text import count_lines, display_text
 
 _NO_END = b"\\ No newline at end of file"
 _MAX_INDENT = 40
@@ -33,7 +33,7 @@ class _Output:
         self.cut_lines = 0
 
     def add(self, sign: bytes, line: bytes, start: int = 0) -> None:
-        """Add one line; `start` is how much of a long line's beginning is the same on both sides."""
+        """Add one line; `start` is how much of a long line the other side has, too."""
         text, end = line, b""
         if not line.endswith(b"\n"):
             end = b"\n" + _NO_END + b"\n"
@@ -75,8 +75,7 @@ class _Output:
 
 
 def diff_texts(old: bytes, new: bytes, limits: CompareLimits, room: int) -> TextDiff:
-    """Compare two texts line by line, with three lines of context. At most `room` bytes of text
-    come back.
+    """Compare two texts line by line, giving at most `room` bytes of text.
 
     libgit2 sees numbers in place of lines. Its line hashes are not keyed, so that a package made
     for it could keep it busy for hours; Python's are. Indentation is kept, as libgit2 places
@@ -105,17 +104,17 @@ def diff_texts(old: bytes, new: bytes, limits: CompareLimits, room: int) -> Text
 
 def diff_one_side(content: bytes, sign: str, limits: CompareLimits, room: int) -> TextDiff:
     """A text that is all added ("+") or all removed ("-")."""
-    lines = _lines(content)
+    count = count_lines(content)
     out = _Output(limits, room)
-    if lines:
-        whole, none = _range(1, len(lines)), b"0,0"
-        ranges = (none, whole) if sign == "+" else (whole, none)
-        out.add_raw(b"@@ -%s +%s @@\n" % ranges)
-    for line in lines:
-        if out.full:
-            break
-        out.add(sign.encode(), line)
-    added, removed = (len(lines), 0) if sign == "+" else (0, len(lines))
+    if count:
+        whole, none = _range(1, count), b"0,0"
+        out.add_raw(b"@@ -%s +%s @@\n" % ((none, whole) if sign == "+" else (whole, none)))
+    start = 0
+    while start < len(content) and not out.full:
+        end = content.find(b"\n", start) + 1 or len(content)
+        out.add(sign.encode(), content[start:end])
+        start = end
+    added, removed = (count, 0) if sign == "+" else (0, count)
     return TextDiff(added, removed, out.text(), out.note())
 
 
@@ -138,7 +137,7 @@ def _add_hunk(
 
 
 def _add_changed(out: _Output, removed: list[bytes], added: list[bytes], long: int) -> None:
-    """Add what was removed and added in one place; long lines from where a pair of them begins to differ."""
+    """Add what one place lost and gained; long lines from where a pair of them differs."""
     starts = [
         _common_start(old, new) if len(old) > long or len(new) > long else 0
         for old, new in zip(removed, added, strict=False)

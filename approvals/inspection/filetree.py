@@ -1,4 +1,4 @@
-"""The files of a tarball by path, recognised by digest, so that only those that differ need be kept."""
+"""The files of a tarball by path and digest, so that only those that differ need be kept."""
 
 import hashlib
 import tempfile
@@ -14,13 +14,13 @@ from registry_client.tar_paths import Problem
 from registry_client.tarball import MIB, DamagedTarball, Entry, Limits, read_tarball
 
 Progress = Callable[[int], None]
-_IN_MEMORY = 24 * MIB
+_IN_MEMORY = 8 * MIB
 _PROGRESS_EVERY = 256
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One file npm would install. `lines` counts line ends as text has them, also in binary files."""
+    """One file npm would install. `lines` are counted in binary files, too."""
 
     path: str
     index: int
@@ -39,7 +39,7 @@ class FileInfo:
 
 @dataclass(slots=True)
 class FileTree:
-    """All files of a tarball, the last one where several have the same path, as npm installs them."""
+    """All files of a tarball; of several with the same path the last, as npm does."""
 
     files: dict[str, FileInfo] = field(default_factory=dict)
     manifests: int = 0
@@ -60,10 +60,11 @@ class FileTree:
 
 
 class ContentStore:
-    """File contents by entry index: in memory while they are few, then in one nameless temporary file."""
+    """File contents by entry index: in memory while small, then in one nameless temporary file."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed in __exit__
+        # Closed in __exit__.
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
         self._places: dict[int, tuple[int, int]] = {}
         self._end = 0
 

@@ -1,7 +1,8 @@
 """package.json: parsed with care, and compared by meaning."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from approvals.inspection.results import CompareLimits, ManifestChange
@@ -48,8 +49,6 @@ _FIRST = (
     "description",
     "keywords",
 )
-# Lists in which the order says nothing.
-_SETS = frozenset({"keywords", "files", "os", "cpu", "libc", "maintainers", "contributors"})
 _LONGEST = 20_000
 
 
@@ -58,7 +57,7 @@ class ManifestError(ValueError):
 
 
 def parse_manifest(content: bytes | None, limits: CompareLimits) -> dict[str, Any]:
-    """The parsed package.json; `content` is None if there is none or it is too large. Raises ManifestError."""
+    """The parsed package.json; `content` is None if there is none. Raises ManifestError."""
     if content is None:
         raise ManifestError("The tarball has no package.json.")
     if len(content) > limits.manifest_size:
@@ -70,7 +69,9 @@ def parse_manifest(content: bytes | None, limits: CompareLimits) -> dict[str, An
     if _depth(text) > limits.manifest_depth:
         raise ManifestError("package.json is nested too deeply.")
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
+        )
     except ManifestError:
         raise
     except (ValueError, RecursionError) as error:
@@ -81,11 +82,11 @@ def parse_manifest(content: bytes | None, limits: CompareLimits) -> dict[str, An
 
 
 def identity_problem(manifest: dict[str, Any], name: str | None, version: str | None) -> str:
-    """A sentence if package.json names another package or version than the registry does, else empty."""
+    """A sentence if package.json names another package or version, else empty."""
     for what, expected in (("name", name), ("version", version)):
         if expected is not None and manifest.get(what) != expected:
             found = _shown(manifest.get(what)) or "nothing"
-            return f"package.json gives the {what} {found}, but the registry says {expected}."
+            return f"package.json says {what} {found}, but the registry says {expected}."
     return ""
 
 
@@ -113,43 +114,52 @@ def _changes(field: str, old: Any, new: Any) -> Iterable[ManifestChange]:
 def _shown(value: Any) -> str | None:
     if value is None:
         return None
-    text = (
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    )
+    text = value if isinstance(value, str) else _json(value)
     if len(text) > _LONGEST:
         return f"{text[:_LONGEST]} [{len(text) - _LONGEST:,} characters left out]"
     return text
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
 def _by_meaning(manifest: dict[str, Any]) -> dict[str, Any]:
     """The same manifest with npm's several spellings of one thing made one."""
     result = dict(manifest)
+    if "bundledDependencies" in result:
+        result.setdefault("bundleDependencies", result.pop("bundledDependencies"))
     if isinstance(result.get("bin"), str):
         result["bin"] = {str(result.get("name", "")).rpartition("/")[2]: result["bin"]}
-    if isinstance(result.get("bin"), dict):
-        result["bin"] = {key: _plain_path(value) for key, value in result["bin"].items()}
-    if isinstance(result.get("exports"), str | list):
-        result["exports"] = {".": result["exports"]}
-    for field in ("main", "types", "typings", "module"):
-        if field in result:
-            result[field] = _plain_path(result[field])
-    if "bundledDependencies" in result and "bundleDependencies" not in result:
-        result["bundleDependencies"] = result.pop("bundledDependencies")
-    if isinstance(result.get("bundleDependencies"), list):
-        names = result["bundleDependencies"]
-        if all(isinstance(name, str) for name in names):
-            result["bundleDependencies"] = dict.fromkeys(names, "bundled")
-    for field in _SETS:
-        value = result.get(field)
-        if isinstance(value, list):
-            result[field] = sorted(value, key=lambda item: json.dumps(item, sort_keys=True))
-        elif field in ("os", "cpu", "libc") and isinstance(value, str):
-            result[field] = [value]
-    if isinstance(result.get("repository"), dict | str):
-        result["repository"] = _repository(result["repository"])
-    for field in ("author", "bugs", "license"):
-        result[field] = _person_or_link(result.get(field))
-    return {key: value for key, value in result.items() if value not in (None, {}, [])}
+    for name, spell in _SPELLINGS.items():
+        if name in result:
+            result[name] = spell(result[name])
+    return {name: value for name, value in result.items() if value not in (None, {}, [])}
+
+
+def _bin(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {command: _plain_path(path) for command, path in value.items()}
+
+
+def _exports(value: Any) -> Any:
+    return {".": value} if isinstance(value, str | list) else value
+
+
+def _bundled(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value, "bundled")
+    return value
+
+
+def _set(value: Any) -> Any:
+    """A list in which the order says nothing."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return sorted(value, key=lambda item: json.dumps(item, sort_keys=True))
+    return value
 
 
 def _plain_path(value: Any) -> Any:
@@ -188,6 +198,18 @@ def _person_or_link(value: Any) -> Any:
     return value
 
 
+_SPELLINGS: dict[str, Callable[[Any], Any]] = {
+    "bin": _bin,
+    "exports": _exports,
+    "bundleDependencies": _bundled,
+    **dict.fromkeys(("main", "types", "typings", "module"), _plain_path),
+    **dict.fromkeys(("keywords", "files", "os", "cpu", "libc"), _set),
+    **dict.fromkeys(("maintainers", "contributors"), _set),
+    "repository": _repository,
+    **dict.fromkeys(("author", "bugs", "license"), _person_or_link),
+}
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
@@ -201,6 +223,13 @@ def _clean_list(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [clean(item) if isinstance(item, str) else _clean_list(item) for item in value]
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ManifestError("package.json has a number that is too large.")
+    return number
 
 
 def _no_constant(name: str) -> Any:

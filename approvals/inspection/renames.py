@@ -25,11 +25,11 @@ class Rename:
 
 
 def identical_renames(removed: list[FileInfo], added: list[FileInfo]) -> list[Rename]:
-    """Pairs with the same content; of several candidates, one with the same file name is preferred."""
+    """Pairs with the same content, if possible with the same file name."""
     by_digest: dict[bytes, list[FileInfo]] = defaultdict(list)
     for info in removed:
         by_digest[info.digest].append(info)
-    pairs = []
+    pairs: list[Rename] = []
     for same_name_only in (True, False):
         taken = {pair.new.path for pair in pairs}
         for new in added:
@@ -67,7 +67,7 @@ def similar_renames(
     repository.set_odb(store)
     old_tree = objects.add_tree([old_content(info) for info in removed], b"old")
     new_tree = objects.add_tree([new_content(info) for info in added], b"new")
-    diff = repository[old_tree].diff_to_tree(repository[new_tree])
+    diff = repository.diff(str(old_tree), str(new_tree))
     diff.find_similar(
         flags=DiffFind.FIND_RENAMES | DiffFind.FIND_DONT_IGNORE_WHITESPACE,
         rename_threshold=_THRESHOLD,
@@ -84,18 +84,21 @@ def similar_renames(
     ]
 
 
-def candidates(files: list[FileInfo], limits: CompareLimits) -> list[FileInfo]:
-    """The files worth comparing for similarity: text, not empty, and within the limits."""
-    chosen = []
+def candidates(files: list[FileInfo], limits: CompareLimits) -> tuple[list[FileInfo], int]:
+    """The texts to compare for similarity, and how many more were left out because of a limit."""
+    chosen: list[FileInfo] = []
+    left_out = 0
     room = limits.rename_all_sizes
     for info in files:
-        if info.binary or not info.size or info.size > limits.rename_size:
+        if info.binary or not info.size:
             continue
-        room -= info.size
-        if room < 0 or len(chosen) >= limits.rename_files:
-            break
-        chosen.append(info)
-    return chosen
+        fits = info.size <= min(limits.rename_size, room) and len(chosen) < limits.rename_files
+        if fits:
+            room -= info.size
+            chosen.append(info)
+        else:
+            left_out += 1
+    return chosen, left_out
 
 
 class _Objects(pygit2.OdbBackend):

@@ -13,20 +13,22 @@ Status = Literal["added", "removed", "modified", "renamed", "mode_changed"]
 class CompareLimits:
     """How much work and text a comparison may cost. Sizes are bytes.
 
-    `file_size` and `file_lines` are the most either side of a file may have for a line-by-line
-    diff; `all_sizes` the most that all files together may have. `file_diff`, `all_diffs` and
-    `line` bound the text kept.
+    `file_size` and `file_lines` are the most that either side of a file may have for a diff,
+    `all_sizes` and `all_lines` the most that all files may have together. `file_diff`,
+    `all_diffs` and `line` bound the text that is kept. The `rename_` limits are for the search
+    for similar files, on each side.
     """
 
     tarball: Limits = field(default_factory=Limits)
     file_size: int = 16 * MIB
     file_lines: int = 300_000
     all_sizes: int = 512 * MIB
+    all_lines: int = 6_000_000
     file_diff: int = 512 * 1024
     all_diffs: int = 32 * MIB
     line: int = 8 * 1024
     rename_size: int = 2 * MIB
-    rename_all_sizes: int = 64 * MIB
+    rename_all_sizes: int = 32 * MIB
     rename_files: int = 400
     manifest_size: int = 2 * MIB
     manifest_depth: int = 50
@@ -61,7 +63,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A whole tarball: files npm would install, bytes of the tarball, bytes of those files, lines of text in them."""
+    """A whole tarball: files npm would install, sizes in bytes, lines of text in those files."""
 
     files: int
     packed_size: int
