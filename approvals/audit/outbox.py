@@ -7,7 +7,7 @@ database by itself at the next sweep.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,12 +28,23 @@ def doorbell(topic: str, ring: Callable[[], object]) -> None:
 
 def publish(topic: str, *, stage_id: UUID | str | None = None, **payload: Any) -> OutboxEvent:
     """Writes the news in the caller's transaction and rings its doorbells after the commit."""
-    event = OutboxEvent.objects.create(
-        topic=topic, stage_id=UUID(str(stage_id)) if stage_id else None, payload=payload
+    return publish_all([(topic, stage_id, payload)])[0]
+
+
+def publish_all(
+    news: Sequence[tuple[str, UUID | str | None, dict[str, Any]]],
+) -> list[OutboxEvent]:
+    """Writes several pieces of news, each (topic, stage id, payload); rings each doorbell once."""
+    events = OutboxEvent.objects.bulk_create(
+        OutboxEvent(
+            topic=topic, stage_id=UUID(str(stage_id)) if stage_id else None, payload=payload
+        )
+        for topic, stage_id, payload in news
     )
-    for bell in [*_doorbells[topic], *_doorbells[ANY_TOPIC]]:
+    topics = {topic for topic, _, _ in news}
+    for bell in {bell for topic in (*topics, ANY_TOPIC) for bell in _doorbells[topic]}:
         ring_after_commit(bell)
-    return event
+    return events
 
 
 def ring_after_commit(bell: Callable[[], object]) -> None:

@@ -112,10 +112,11 @@ class DecisionItem(models.Model):
     tries = models.PositiveIntegerField(default=0)
     lease_holder = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    # What the registry asks, in the words for the person; and the web flow's two addresses.
+    # What the registry asks, in the words for the person; and the web flow's two addresses. Who
+    # polls the second one is handed the proof: it is as secret as a code.
     question = models.CharField(max_length=400, blank=True)
     auth_url = models.URLField(max_length=2000, blank=True)
-    done_url = models.URLField(max_length=2000, blank=True)
+    sealed_done_url = SealedField(blank=True)
     asked_until = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=600, blank=True)
 
@@ -143,10 +144,21 @@ class DecisionItem(models.Model):
 class Attempt(models.Model):
     """One call to the registry: written before the request leaves, answered after."""
 
+    class Result(models.TextChoices):
+        CARRIED_OUT = "carried_out", "carried out"
+        ASKED = "asked", "the registry asked for its second factor"
+        REFUSED = "refused", "refused"
+        NOT_SENT = "not_sent", "not sent"
+        # The registry's answer says that there is nothing (more) to decide.
+        OVERTAKEN = "overtaken", "overtaken"
+        # Sent, and no answer came: it may or may not have been carried out.
+        UNKNOWN = "unknown", "unknown"
+
     item = models.ForeignKey(DecisionItem, on_delete=models.CASCADE, related_name="attempts")
     started_at = models.DateTimeField(default=timezone.now)
     with_proof = models.BooleanField(default=False)
     answered_at = models.DateTimeField(null=True, blank=True)
+    result = models.CharField(max_length=12, choices=Result, blank=True)
     answer = models.CharField(max_length=600, blank=True)
 
     class Meta:
@@ -156,6 +168,11 @@ class Attempt(models.Model):
                 fields=["item"],
                 condition=Q(answered_at__isnull=True),
                 name="one_call_in_flight_per_item",
+            ),
+            models.CheckConstraint(
+                condition=Q(answered_at__isnull=True, result="")
+                | (Q(answered_at__isnull=False) & ~Q(result="")),
+                name="answered_attempts_have_a_result",
             ),
         ]
 

@@ -3,3 +3,10 @@ from django.apps import AppConfig
 
 class InspectionConfig(AppConfig):
     name = "approvals.inspection"
+
+    def ready(self) -> None:
+        from approvals.audit import outbox
+        from approvals.inspection.tasks import inspect_waiting
+
+        for topic in ("staged_version.found", "inspection.requested"):
+            outbox.doorbell(topic, inspect_waiting.delay)

@@ -16,7 +16,7 @@ class Inspection(models.Model):
     staged_sha1 = models.CharField(max_length=40)
     # Empty where there is no baseline: a first release.
     baseline_sha512 = models.CharField(max_length=128, blank=True)
-    engine_version = models.PositiveIntegerField()
+    engine_version = models.CharField(max_length=20)
     made_at = models.DateTimeField(default=timezone.now)
     # Totals, manifests and their changes, README, problems: as compare.py describes them.
     summary = models.JSONField(default=dict)
@@ -31,6 +31,17 @@ class Inspection(models.Model):
                 name="pair_inspected_once",
             ),
         ]
+
+    def named_otherwise(self, staged_version: StagedVersion) -> str:
+        """A sentence about a package.json that names another package or version, or ""."""
+        manifest = self.summary.get("manifest_new") or {}
+        inside = f"{manifest.get('name')}@{manifest.get('version')}"
+        if not manifest or inside == str(staged_version):
+            return ""
+        return (
+            f"The package.json in the tarball says {inside[:300]}, but it is staged as "
+            f"{staged_version}."
+        )
 
     def __str__(self) -> str:
         return f"{self.staged_sha512[:12]} against {self.baseline_sha512[:12] or 'nothing'}"
@@ -51,13 +62,15 @@ class FileChange(models.Model):
     path = models.TextField()
     old_path = models.TextField(blank=True)
     status = models.CharField(max_length=12, choices=Status)
+    # Sizes and modes are empty on the side where the file is not; line counts where they were not
+    # counted: binary, or too large.
     similarity = models.PositiveSmallIntegerField(null=True, blank=True)
-    old_size = models.PositiveBigIntegerField(default=0)
-    new_size = models.PositiveBigIntegerField(default=0)
-    old_mode = models.PositiveIntegerField(default=0)
-    new_mode = models.PositiveIntegerField(default=0)
-    added_lines = models.PositiveIntegerField(default=0)
-    removed_lines = models.PositiveIntegerField(default=0)
+    old_size = models.PositiveBigIntegerField(null=True)
+    new_size = models.PositiveBigIntegerField(null=True)
+    old_mode = models.PositiveIntegerField(null=True)
+    new_mode = models.PositiveIntegerField(null=True)
+    added_lines = models.PositiveIntegerField(null=True)
+    removed_lines = models.PositiveIntegerField(null=True)
     is_binary = models.BooleanField(default=False)
     problems = models.JSONField(default=list, blank=True)
     # Why there is no diff, or not all of it: binary, too large.

@@ -3,3 +3,9 @@ from django.apps import AppConfig
 
 class QueueConfig(AppConfig):
     name = "approvals.queue"
+
+    def ready(self) -> None:
+        from approvals.audit import outbox
+        from approvals.queue.tasks import watch_accepted_versions
+
+        outbox.doorbell("staged_version.accepted", watch_accepted_versions.delay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from approvals.sealing import SealedField
@@ -87,6 +87,8 @@ class StagedVersion(models.Model):
     tag = models.CharField("dist-tag", max_length=214)
     access = models.CharField(max_length=20)
     shasum = models.CharField(max_length=40)
+    # Of the tarball as it was downloaded here; empty until then.
+    sha512 = models.CharField(max_length=128, blank=True)
     actor = models.CharField(max_length=214, blank=True)
     actor_type = models.CharField(max_length=60, blank=True)
     created_at = models.DateTimeField()
@@ -96,8 +98,9 @@ class StagedVersion(models.Model):
     state_changed_at = models.DateTimeField(default=timezone.now)
     found_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
-    # After an accepted approval: when to look into the packument next, how often we looked, and
-    # what is wrong if the version does not appear there or appears with another digest.
+    # While it may still turn up in the packument (accepted, or withdrawn a short while ago): when
+    # to look there next and how often we looked. The alarm says what is wrong if it does not
+    # appear, or appears with another digest.
     live_check_at = models.DateTimeField(null=True, blank=True)
     live_checks = models.PositiveIntegerField(default=0)
     alarm = models.CharField(max_length=400, blank=True)
@@ -117,7 +120,9 @@ class StagedVersion(models.Model):
         indexes = [
             models.Index(fields=["state", "created_at"]),
             models.Index(
-                F("live_check_at"), condition=Q(state=State.ACCEPTED), name="accepted_to_watch"
+                fields=["live_check_at"],
+                condition=Q(live_check_at__isnull=False),
+                name="packument_to_watch",
             ),
         ]
 

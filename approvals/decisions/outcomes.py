@@ -1,0 +1,233 @@
+"""Recording how a call to the registry ended: each outcome is one transaction.
+
+Every function here is guarded by the worker's lease: a worker that was given up for dead and
+comes back changes nothing.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from approvals.audit import outbox
+from approvals.audit.record import record
+from approvals.decisions.models import (
+    OPEN_ITEM_STATES,
+    Action,
+    Attempt,
+    DecisionItem,
+    ItemState,
+)
+from approvals.people.models import User
+from approvals.queue.models import State
+from approvals.queue.transitions import move, news_of
+from approvals.sealing import seal
+
+logger = logging.getLogger(__name__)
+Result = Attempt.Result
+
+CHECK_FIRST_AFTER = timedelta(seconds=1)
+LONGEST_CHECK_PAUSE = timedelta(seconds=60)
+
+
+class LeaseLost(Exception):
+    """Another worker took this item over."""
+
+
+class CannotGoOn(Exception):
+    """The decision cannot be carried out; the text says why."""
+
+
+def under_way(item: DecisionItem) -> State:
+    """The staged version's state while this decision is carried out."""
+    return State.APPROVING if item.decision.action == Action.APPROVE else State.REJECTING
+
+
+def carried_out(item: DecisionItem, words: str) -> None:
+    """The registry did it."""
+    approved = item.decision.action == Action.APPROVE
+    with transaction.atomic():
+        _answer_attempt(item, Result.CARRIED_OUT, words)
+        _leave(item, ItemState.DONE, outcome="The registry accepted it.")
+        move(
+            item.staged_version,
+            from_states=[under_way(item)],
+            to=State.ACCEPTED if approved else State.REJECTED,
+            actor=item.decision.user,
+            fields={"live_check_at": timezone.now(), "live_checks": 0} if approved else None,
+            decision=str(item.decision_id),
+            reason=item.decision.reason,
+        )
+
+
+def refused(item: DecisionItem, reason: str) -> None:
+    """Nothing happened at the registry, and it will not be tried again: back to the queue."""
+    with transaction.atomic():
+        _answer_attempt(item, Result.REFUSED, reason)
+        _leave(item, ItemState.FAILED, outcome=reason[:600])
+        move(
+            item.staged_version,
+            from_states=[under_way(item)],
+            to=State.STAGED,
+            actor=item.decision.user,
+            topic="staged_version.failed",
+            decision=str(item.decision_id),
+            action=item.decision.action,
+            reason=reason,
+        )
+
+
+def gone(item: DecisionItem, reason: str) -> None:
+    """Somebody else decided it elsewhere; the staged version has been moved already."""
+    with transaction.atomic():
+        _answer_attempt(item, Result.OVERTAKEN, reason)
+        _leave(item, ItemState.FAILED, outcome=reason[:600])
+        outbox.publish(
+            "staged_version.failed",
+            stage_id=item.stage_id,
+            **news_of(item.staged_version),
+            action=item.decision.action,
+            reason=reason,
+        )
+        _record(item, "decision.failed", reason=reason)
+
+
+def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str = "") -> None:
+    """The registry wants its second factor: a question for the person who decided."""
+    until = timezone.now() + timedelta(seconds=settings.QUESTION_SECONDS)
+    with transaction.atomic():
+        _answer_attempt(item, Result.ASKED, question)
+        _leave(
+            item,
+            ItemState.ASKING,
+            question=question[:400],
+            auth_url=auth_url,
+            sealed_done_url=seal(done_url, bound_to=question_binding(item)) if done_url else "",
+            asked_until=until,
+            due_at=timezone.now() + timedelta(seconds=1) if done_url else until,
+        )
+        outbox.publish(
+            "decision.asked",
+            stage_id=item.stage_id,
+            **news_of(item.staged_version),
+            question=question,
+        )
+        _record(item, "decision.asked", question=question)
+
+
+def question_binding(item: DecisionItem) -> str:
+    return f"registry question for {item.pk} {item.stage_id}"
+
+
+def ask_on(item: DecisionItem, due_at: datetime) -> None:
+    """The question still stands; look again later."""
+    _leave(item, ItemState.ASKING, due_at=due_at)
+
+
+def answered(item: DecisionItem) -> None:
+    """The question was answered on the registry's own page. Inside the caller's transaction."""
+    _leave(
+        item,
+        ItemState.WAITING,
+        due_at=timezone.now(),
+    )
+    outbox.publish("decision.answered", stage_id=item.stage_id)
+    _record(item, "decision.answered", how="on the registry's own page")
+
+
+def check(item: DecisionItem, result: Attempt.Result, reason: str) -> None:
+    """The registry must be asked what became of it: no answer came, or one that says it is gone."""
+    with transaction.atomic():
+        _answer_attempt(item, result, reason)
+        _leave(
+            item,
+            ItemState.CHECKING,
+            outcome=reason[:600],
+            tries=0,
+            due_at=timezone.now() + CHECK_FIRST_AFTER,
+        )
+        _record(item, "decision.checking", reason=reason)
+
+
+def check_later(item: DecisionItem, reason: str) -> None:
+    """The registry could not say yet; ask again, with growing pauses."""
+    pause = min(CHECK_FIRST_AFTER * 2 ** min(item.tries, 10), LONGEST_CHECK_PAUSE)
+    _leave(item, ItemState.CHECKING, outcome=reason[:600], due_at=timezone.now() + pause)
+
+
+def wait(item: DecisionItem, pause: timedelta, reason: str) -> None:
+    """The registry is away and nothing was sent: try again after the pause."""
+    with transaction.atomic():
+        _answer_attempt(item, Result.NOT_SENT, reason)
+        _leave(item, ItemState.WAITING, outcome=reason[:600], due_at=timezone.now() + pause)
+
+
+def call_again(item: DecisionItem, reason: str) -> None:
+    """The registry says that the request was not carried out: the decision still stands."""
+    with transaction.atomic():
+        _leave(item, ItemState.WAITING, outcome=reason[:600], due_at=timezone.now())
+        _record(item, "decision.not_carried_out", reason=reason)
+
+
+def call_off(item: DecisionItem, *, user: User) -> bool:
+    """The person who decided takes it back while the registry's question stands open."""
+    item.lease_holder = ""
+    with transaction.atomic():
+        off = DecisionItem.objects.filter(pk=item.pk, state=ItemState.ASKING).update(
+            state=ItemState.FAILED,
+            state_changed_at=timezone.now(),
+            outcome=f"Called off by {user}.",
+            question="",
+            auth_url="",
+            sealed_done_url="",
+            lease_holder="",
+            lease_until=None,
+        )
+        if off:
+            move(
+                item.staged_version,
+                from_states=[under_way(item)],
+                to=State.STAGED,
+                actor=user,
+                topic="decision.called_off",
+                decision=str(item.decision_id),
+                reason="called off",
+            )
+    return bool(off)
+
+
+def _leave(item: DecisionItem, state: ItemState, **fields: Any) -> None:
+    """Moves the item on and gives the lease back. Raises LeaseLost."""
+    now = timezone.now()
+    values = {"state": state, "lease_holder": "", "lease_until": None, **fields}
+    if state != ItemState.ASKING:
+        values |= {"question": "", "auth_url": "", "sealed_done_url": ""}
+    if state != item.state:
+        values["state_changed_at"] = now
+    left = DecisionItem.objects.filter(
+        pk=item.pk, lease_holder=item.lease_holder, state__in=OPEN_ITEM_STATES
+    ).update(**values)
+    if not left:
+        raise LeaseLost
+    for name, value in values.items():
+        setattr(item, name, value)
+
+
+def _answer_attempt(item: DecisionItem, result: Attempt.Result, words: str) -> None:
+    Attempt.objects.filter(item=item, answered_at__isnull=True).update(
+        answered_at=timezone.now(), result=result, answer=words[:600]
+    )
+
+
+def _record(item: DecisionItem, kind: str, **detail: Any) -> None:
+    record(
+        kind,
+        actor=item.decision.user,
+        subject=item.staged_version,
+        stage_id=item.stage_id,
+        decision=str(item.decision_id),
+        **detail,
+    )

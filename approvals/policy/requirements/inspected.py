@@ -1,0 +1,23 @@
+from approvals.inspection.models import InspectionRequest
+from approvals.queue.models import StagedVersion
+
+State = InspectionRequest.State
+
+
+def obstacle(staged_version: StagedVersion, action: str) -> str:
+    """The tarball was compared, and it is the one that the registry announced."""
+    request = InspectionRequest.objects.filter(staged_version=staged_version).first()
+    if request is None or request.state in {State.WAITING, State.RUNNING}:
+        return "The tarball has not been compared yet."
+    if request.state == State.FAILED or request.inspection is None:
+        return f"The tarball could not be compared: {request.failure}"
+    inspection = request.inspection
+    if (inspection.staged_sha1, inspection.staged_sha512) != (
+        staged_version.shasum,
+        staged_version.sha512,
+    ):
+        return (
+            "The tarball that was compared is not the one the registry announces. "
+            "Compare it again, and find out why if that does not help."
+        )
+    return ""

@@ -1,0 +1,114 @@
+"""Adding registries, and talking to one with the right token."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from approvals.audit.record import record
+from approvals.queue.models import Registry
+from approvals.sealing import seal, unseal
+from registry_client.client import RegistryClient
+from registry_client.errors import NotAuthorised, RegistryError
+
+
+class RegistryNotUsable(Exception):
+    """The registry cannot be added or changed like this; the text says why and what to do."""
+
+
+def client_for(registry: Registry, *, token: str | None = None) -> RegistryClient:
+    """A client with the registry's read token, or with a person's own.
+
+    Raises SealBroken where the read token was sealed for another address or with a lost key.
+    """
+    if token is None:
+        token = unseal(registry.sealed_read_token, bound_to=registry.url)
+    return RegistryClient(registry.url, token, download_limit=settings.DOWNLOAD_LIMIT_BYTES)
+
+
+def normalised_url(url: str) -> str:
+    """The one spelling under which a registry's address is stored and tokens are sealed."""
+    return url.strip().rstrip("/") + "/"
+
+
+def add_registry(
+    *,
+    actor: AbstractBaseUser | None,
+    name: str,
+    url: str,
+    read_token: str,
+    poll_seconds: int = 30,
+    is_sandbox: bool = False,
+) -> Registry:
+    """Adds a registry once it has answered with this token. Raises RegistryNotUsable."""
+    url = normalised_url(url)
+    username, visible = _try_token(url, read_token)
+    try:
+        with transaction.atomic():
+            registry = Registry.objects.create(
+                name=name,
+                url=url,
+                sealed_read_token=seal(read_token, bound_to=url),
+                poll_seconds=poll_seconds,
+                is_sandbox=is_sandbox,
+            )
+            record(
+                "registry.added",
+                actor=actor,
+                subject=registry,
+                url=url,
+                token_user=username,
+                visible_staged_versions=visible,
+            )
+    except IntegrityError as error:
+        raise RegistryNotUsable(
+            "There is already a registry with this name or address. Change that one instead."
+        ) from error
+    return registry
+
+
+def change_registry(
+    registry: Registry,
+    *,
+    actor: AbstractBaseUser | None,
+    read_token: str | None = None,
+    poll_seconds: int | None = None,
+    enabled: bool | None = None,
+) -> None:
+    """Changes what is given; its address never changes. Raises RegistryNotUsable."""
+    changes: dict[str, Any] = {}
+    if read_token:
+        _try_token(registry.url, read_token)
+        changes["sealed_read_token"] = seal(read_token, bound_to=registry.url)
+    if poll_seconds is not None and poll_seconds != registry.poll_seconds:
+        changes["poll_seconds"] = poll_seconds
+    if enabled is not None and enabled != registry.enabled:
+        changes["enabled"] = enabled
+    if not changes:
+        return
+    with transaction.atomic():
+        # Whatever changed, the next poll should show at once whether it helped.
+        Registry.objects.filter(pk=registry.pk).update(**changes, next_poll_at=timezone.now())
+        record(
+            "registry.changed",
+            actor=actor,
+            subject=registry,
+            changed=sorted(name.removeprefix("sealed_") for name in changes),
+        )
+    registry.refresh_from_db()
+
+
+def _try_token(url: str, token: str) -> tuple[str, int]:
+    """Returns whose token it is and how many staged versions it sees. Raises RegistryNotUsable."""
+    try:
+        with RegistryClient(url, token) as client:
+            return client.whoami(), len(client.staged_versions())
+    except NotAuthorised as error:
+        raise RegistryNotUsable(
+            f"The registry does not accept this token for reading staged versions: {error} "
+            "Make a read token for an account that may see the packages, and paste it whole."
+        ) from error
+    except (RegistryError, ValueError) as error:
+        raise RegistryNotUsable(f"The registry could not be used: {error}") from error

@@ -1,0 +1,112 @@
+"""How a staged version changes its state: one guarded update, with its audit event and its news."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+
+from approvals.audit import outbox
+from approvals.audit.record import record
+from approvals.queue.models import StagedVersion, State
+
+# approving and rejecting lead back to staged where the registry refused and nothing happened.
+# withdrawn leads on where the registry shows only later that somebody published it.
+ALLOWED: dict[State, frozenset[State]] = {
+    State.STAGED: frozenset(
+        {State.APPROVING, State.REJECTING, State.PUBLISHED_ELSEWHERE, State.WITHDRAWN}
+    ),
+    State.APPROVING: frozenset(
+        {State.ACCEPTED, State.STAGED, State.PUBLISHED_ELSEWHERE, State.WITHDRAWN}
+    ),
+    State.ACCEPTED: frozenset({State.LIVE}),
+    State.REJECTING: frozenset(
+        {State.REJECTED, State.STAGED, State.PUBLISHED_ELSEWHERE, State.WITHDRAWN}
+    ),
+    State.WITHDRAWN: frozenset({State.STAGED, State.PUBLISHED_ELSEWHERE}),
+    State.LIVE: frozenset(),
+    State.REJECTED: frozenset(),
+    State.PUBLISHED_ELSEWHERE: frozenset(),
+}
+
+
+def move(
+    staged_version: StagedVersion,
+    *,
+    from_states: Collection[State],
+    to: State,
+    actor: AbstractBaseUser | None = None,
+    fields: dict[str, Any] | None = None,
+    topic: str = "",
+    **detail: Any,
+) -> bool:
+    """Moves the row if it is still in one of `from_states`; returns whether it did.
+
+    Writes the audit event `staged_version.<state>` and the news of the same topic (or `topic`) in
+    the same transaction. `fields` are other columns to set with it. The instance passed in follows
+    the row. Raises ValueError for a step that no staged version may take.
+    """
+    for state in from_states:
+        if to not in ALLOWED[state]:
+            raise ValueError(f"A staged version cannot go from {state} to {to}.")
+    values = {"state": to, "state_changed_at": timezone.now(), **(fields or {})}
+    with transaction.atomic():
+        moved = StagedVersion.objects.filter(
+            pk=staged_version.pk, state__in=list(from_states)
+        ).update(**values)
+        if not moved:
+            return False
+        for name, value in values.items():
+            setattr(staged_version, name, value)
+        outbox.publish(
+            topic or f"staged_version.{to.value}",
+            stage_id=staged_version.stage_id,
+            **news_of(staged_version),
+            **detail,
+        )
+        record(
+            f"staged_version.{to.value}",
+            actor=actor,
+            subject=staged_version,
+            stage_id=staged_version.stage_id,
+            **detail,
+        )
+    return True
+
+
+def raise_alarm(staged_version: StagedVersion, sentence: str) -> None:
+    """Puts an alarm on the staged version, once, and tells everyone."""
+    with transaction.atomic():
+        raised = (
+            StagedVersion.objects.filter(pk=staged_version.pk)
+            .exclude(alarm=sentence[:400])
+            .update(alarm=sentence[:400])
+        )
+        if not raised:
+            return
+        staged_version.alarm = sentence[:400]
+        outbox.publish(
+            "staged_version.alarm",
+            stage_id=staged_version.stage_id,
+            **news_of(staged_version),
+            reason=sentence,
+        )
+        record(
+            "staged_version.alarm",
+            subject=staged_version,
+            stage_id=staged_version.stage_id,
+            reason=sentence,
+        )
+
+
+def news_of(staged_version: StagedVersion) -> dict[str, str]:
+    """What news about a staged version says of it, as JSON values."""
+    return {
+        "registry": staged_version.registry.name,
+        "package": staged_version.package.name,
+        "version": staged_version.version,
+        "tag": staged_version.tag,
+        "state": str(State(staged_version.state).value),
+        "url_path": f"/versions/{staged_version.pk}/",
+    }

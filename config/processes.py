@@ -1,0 +1,148 @@
+"""Several programs run as one: started together, watched together, stopped together."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+STOP_WITHIN_SECONDS = 10
+PR_SET_PDEATHSIG = 1
+
+
+class ChildStopped(Exception):
+    """A program ended that should have gone on; the text names it and its exit code."""
+
+
+class Stopped(Exception):
+    """Somebody asked for an end: Ctrl-C or SIGTERM."""
+
+
+@dataclass
+class _Child:
+    name: str
+    process: subprocess.Popen[str]
+    reader: threading.Thread
+
+
+class Processes:
+    """Starts programs and passes their output on, each line with the program's name.
+
+    A context manager: leaving it stops whatever still runs, last started first.
+    """
+
+    def __init__(self) -> None:
+        self._children: list[_Child] = []
+        self._previous: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "Processes":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._previous[number] = signal.signal(number, _stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A second Ctrl-C must not leave half of the programs behind.
+        for number in self._previous:
+            signal.signal(number, signal.SIG_IGN)
+        self.stop()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
+
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
+        process = subprocess.Popen(
+            command,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            # Ctrl-C reaches this process alone, which then stops the others in order.
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads hold locks the child needs
+        )
+        reader = threading.Thread(target=_pass_on, args=(name, process), daemon=True)
+        reader.start()
+        self._children.append(_Child(name, process, reader))
+
+    def check(self) -> None:
+        """Raises ChildStopped if one of them has ended."""
+        for child in self._children:
+            code = child.process.poll()
+            if code is not None:
+                child.reader.join(timeout=1)
+                raise ChildStopped(
+                    f"The {child.name} stopped by itself (exit code {code}); its last lines are "
+                    "above. Everything else was stopped."
+                )
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float, what: str) -> None:
+        """Waits for `ready`, watching the programs meanwhile. Raises ChildStopped, TimeoutError."""
+        until = time.monotonic() + seconds
+        while not ready():
+            self.check()
+            if time.monotonic() > until:
+                raise TimeoutError(f"{what} did not answer within {seconds:.0f} seconds.")
+            time.sleep(0.1)
+
+    def watch(self) -> None:
+        """Returns only by an exception: Stopped, or ChildStopped."""
+        while True:
+            self.check()
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        for child in reversed(self._children):
+            if child.process.poll() is None:
+                child.process.terminate()
+        until = time.monotonic() + STOP_WITHIN_SECONDS
+        for child in self._children:
+            try:
+                child.process.wait(timeout=max(until - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.process.pid, signal.SIGKILL)
+                child.process.wait()
+            child.reader.join(timeout=1)
+        self._children.clear()
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _pass_on(name: str, process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+    for line in process.stdout:
+        sys.stdout.write(f"{name:>10} | {line}")
+        sys.stdout.flush()
+
+
+def _die_with_parent() -> None:
+    # Killed without warning, the parent can stop nobody: the kernel does it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
