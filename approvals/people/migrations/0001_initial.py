@@ -16,31 +16,9 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("otp_totp", "0003_add_timestamps"),
     ]
 
     operations = [
-        migrations.CreateModel(
-            name="SealedTOTPDevice",
-            fields=[
-                (
-                    "totpdevice_ptr",
-                    models.OneToOneField(
-                        auto_created=True,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        parent_link=True,
-                        primary_key=True,
-                        serialize=False,
-                        to="otp_totp.totpdevice",
-                    ),
-                ),
-                ("sealed_key", approvals.sealing.SealedField()),
-            ],
-            options={
-                "verbose_name": "authenticator app",
-            },
-            bases=("otp_totp.totpdevice",),
-        ),
         migrations.CreateModel(
             name="User",
             fields=[
