@@ -1,0 +1,98 @@
+"""Addresses and names as they come from people and registries: checked, compared, put into URLs."""
+
+import re
+import uuid
+from ipaddress import ip_address
+from urllib.parse import SplitResult, quote, urlsplit
+
+MAX_URL = 2048
+MAX_NAME = 214
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# validate-npm-package-name's rules for names that exist: new ones are lower case and have none of
+# ~'!()*, but packages older than these rules may still get new versions.
+_NAME = re.compile(
+    r"(?:@[A-Za-z0-9~'!()*_-][A-Za-z0-9._~'!()*-]*/[A-Za-z0-9~'!()*_-][A-Za-z0-9._~'!()*-]*"
+    r"|[A-Za-z0-9~'!()*-][A-Za-z0-9._~'!()*-]*)",
+    re.ASCII,
+)
+_RESERVED_NAMES = {"node_modules", "favicon.ico"}
+
+
+def check_package_name(name: str) -> str:
+    """The name itself if npm could have such a package; ValueError otherwise."""
+    if len(name) > MAX_NAME or not _NAME.fullmatch(name) or name.lower() in _RESERVED_NAMES:
+        raise ValueError("This is not a valid npm package name.")
+    return name
+
+
+def escape_package_name(name: str) -> str:
+    """A checked name as one segment of a path, as the npm client writes it: `@scope%2fname`."""
+    return check_package_name(name).replace("/", "%2f")
+
+
+def check_stage_id(stage_id: str) -> str:
+    """The canonical lower-case form of a stage id; ValueError if it is not a UUID."""
+    # uuid.UUID() alone would also take braces, prefixes and misplaced hyphens.
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", stage_id):
+        raise ValueError("This is not a stage id: it must be a UUID.")
+    return str(uuid.UUID(stage_id))
+
+
+def escape_segment(text: str) -> str:
+    """Any text as one segment of a path."""
+    return quote(text, safe="@")
+
+
+def check_url(url: str) -> SplitResult:
+    """The parts of an http(s) URL without credentials; ValueError says what is wrong with it."""
+    if len(url) > MAX_URL:
+        raise ValueError(f"The address is longer than {MAX_URL} characters.")
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("The address contains characters that no address may have.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("The address is not a valid URL.") from None
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ValueError("The address must begin with https:// or http://.")
+    if not parts.hostname or port == 0:
+        raise ValueError("The address names no host.")
+    if "@" in parts.netloc:
+        raise ValueError("The address must not contain a user name or password.")
+    return parts
+
+
+def check_base_url(url: str) -> str:
+    """A registry's address without trailing slashes, a path prefix kept; ValueError if unusable."""
+    url = url.strip()
+    parts = check_url(url)
+    if "?" in url or "#" in url:
+        raise ValueError("The address of a registry has no query (?) and no fragment (#).")
+    if ".." in parts.path.split("/"):
+        raise ValueError("The path of the address must not contain “..”.")
+    return url.rstrip("/")
+
+
+def origin(parts: SplitResult) -> tuple[str, str, int]:
+    """Scheme, host and port: what decides whether a token may be sent."""
+    return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def is_loopback(parts: SplitResult) -> bool:
+    """Whether the URL names this machine itself."""
+    host = parts.hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_machine_local(parts: SplitResult) -> bool:
+    """Whether the URL names this machine or its link, where services trust whoever reaches them."""
+    try:
+        local = ip_address(parts.hostname or "").is_link_local
+    except ValueError:
+        local = False
+    return local or is_loopback(parts)
