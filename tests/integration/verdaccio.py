@@ -49,6 +49,9 @@ class VerdaccioRegistry:
         self._passwords: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self._codes: dict[str, FreshCodes] = {}
+        self._session = requests.Session()
+        # No proxy and no .netrc of the machine comes between the tests and this registry.
+        self._session.trust_env = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,7 +143,7 @@ class VerdaccioRegistry:
         return self._codes[name].wrong()
 
     def _call(self, method: str, path: str, body: Any, token: str = "") -> Any:
-        answer = requests.request(
+        answer = self._session.request(
             method,
             self.url + path,
             json=body,
@@ -153,7 +156,7 @@ class VerdaccioRegistry:
 
     def _answers(self) -> bool:
         with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/-/ping", timeout=REQUEST_TIMEOUT).ok
+            return self._session.get(f"{self.url}/-/ping", timeout=REQUEST_TIMEOUT).ok
         return False
 
 
