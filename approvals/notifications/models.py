@@ -38,6 +38,8 @@ class Delivery(models.Model):
     recipient = models.CharField(max_length=320)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     due_at = models.DateTimeField(default=timezone.now)
+    # While this lies ahead, somebody is sending it; a dead worker's lease runs out.
+    lease_until = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=400, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,82 @@
+"""E-mail, one to each person who wants it."""
+
+import smtplib
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from approvals.audit.models import OutboxEvent
+from approvals.notifications.errors import HoldsUp, NotDelivered
+from approvals.notifications.messages import Audience, Message, audience_of, one_line
+from approvals.notifications.models import Delivery
+from approvals.people.models import User
+from approvals.people.permissions import may_decide, may_manage
+
+_BELONGS = {
+    Audience.EVERYONE: lambda user: True,
+    Audience.DECIDERS: may_decide,
+    Audience.MANAGERS: may_manage,
+}
+PERMANENT = range(500, 600)
+
+
+def recipients(event: OutboxEvent) -> Iterable[str]:
+    audience = audience_of(event.topic)
+    if audience is None:
+        return
+    for user in User.objects.filter(is_active=True, wants_email=True).exclude(email=""):
+        if _BELONGS[audience](user):
+            yield user.email
+
+
+def labels(recipients: Iterable[str]) -> dict[str, str]:
+    return {address: address for address in recipients}
+
+
+def send(delivery: Delivery, message: Message) -> None:
+    # Between dispatch and now, hours may have passed: somebody who left gets nothing more.
+    if not User.objects.filter(email=delivery.recipient, is_active=True, wants_email=True).exists():
+        raise NotDelivered("Nobody with this address wants e-mail any more.", final=True)
+    host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
+    mail = EmailMessage(
+        subject=f"[Countersign] {message.subject}",
+        body=f"{message.body}\n-- \n{_why()}\n",
+        to=[delivery.recipient],
+        headers={
+            # The same on every try, so that a mail server or reader can drop a repeat.
+            "Message-ID": f"<{message.id}.{delivery.pk}@{host}>",
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+    try:
+        mail.send()
+    except smtplib.SMTPRecipientsRefused as error:
+        code, answer = next(iter(error.recipients.values()), (0, b""))
+        raise NotDelivered(
+            f"The mail server refused this address: {code} {_words(answer)}",
+            final=code in PERMANENT,
+        ) from error
+    except smtplib.SMTPResponseException as error:
+        raise NotDelivered(
+            f"The mail server refused: {error.smtp_code} {_words(error.smtp_error)}",
+            holds_up=HoldsUp.CHANNEL,
+        ) from error
+    except (smtplib.SMTPException, OSError) as error:
+        reason = getattr(error, "strerror", "") or type(error).__name__
+        raise NotDelivered(
+            f"The mail server cannot be reached ({reason}).", holds_up=HoldsUp.CHANNEL
+        ) from error
+
+
+def _why() -> str:
+    where = f" at {settings.PUBLIC_URL}" if settings.PUBLIC_URL else ""
+    return (
+        f"Countersign{where} sends you this because your account says that you want e-mail. "
+        "Whether you do is yours to change in your account."
+    )
+
+
+def _words(answer: bytes | str) -> str:
+    return one_line(answer.decode(errors="replace") if isinstance(answer, bytes) else answer, 200)

@@ -1,0 +1,63 @@
+"""A signed JSON POST, after the Standard Webhooks specification.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+import json
+from collections.abc import Iterable
+
+import standardwebhooks
+from django.utils import timezone
+
+from approvals.audit.models import OutboxEvent
+from approvals.notifications import bounded_http
+from approvals.notifications.errors import NotDelivered
+from approvals.notifications.messages import Message, audience_of
+from approvals.notifications.models import Delivery, Webhook
+from approvals.sealing import SealBroken, unseal
+
+
+def recipients(event: OutboxEvent) -> Iterable[str]:
+    if audience_of(event.topic) is None:
+        return
+    for key in Webhook.objects.filter(enabled=True).values_list("pk", flat=True):
+        yield str(key)
+
+
+def labels(recipients: Iterable[str]) -> dict[str, str]:
+    keys = set(recipients)
+    names = {str(webhook.pk): webhook.name for webhook in Webhook.objects.filter(pk__in=keys)}
+    return {key: names.get(key, "a removed webhook") for key in keys}
+
+
+def send(delivery: Delivery, message: Message) -> None:
+    webhook = Webhook.objects.filter(pk=delivery.recipient).first()
+    if webhook is None:
+        raise NotDelivered("The webhook was removed.", final=True)
+    if not webhook.enabled:
+        raise NotDelivered("The webhook is switched off.", final=True)
+    post_signed(webhook, message)
+
+
+def post_signed(webhook: Webhook, message: Message) -> int:
+    """Sends the message, however the webhook is switched; returns the receiver's status.
+
+    The message's id is the same on every try, so that a receiver can drop what it has had.
+    Raises NotDelivered.
+    """
+    try:
+        secret = unseal(webhook.sealed_secret, bound_to=webhook.url)
+    except SealBroken as error:
+        raise NotDelivered(f"{error} Remove the webhook and add it again.", final=True) from error
+    body = json.dumps(message.payload, ensure_ascii=False, separators=(",", ":"))
+    now = timezone.now()
+    return bounded_http.post(
+        webhook.url,
+        body=body.encode(),
+        headers={
+            "Content-Type": "application/json",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": standardwebhooks.Webhook(secret).sign(message.id, now, body),
+        },
+    )

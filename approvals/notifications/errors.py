@@ -1,0 +1,32 @@
+"""Why something was not delivered, and what that means for the next try."""
+
+from enum import Enum
+
+
+class HoldsUp(Enum):
+    """What else would fail in the same way if it were tried now."""
+
+    NOTHING = "nothing"
+    RECIPIENT = "recipient"
+    CHANNEL = "channel"
+
+
+class NotDelivered(Exception):
+    """The message did not arrive, as far as is known. str() is the sentence for the page.
+
+    `final` means that no later try can help. `retry_after` is the least number of seconds that the
+    receiver asked to be left alone. The sentence holds no secret, nor an address's path.
+    """
+
+    def __init__(
+        self,
+        words: str,
+        *,
+        final: bool = False,
+        holds_up: HoldsUp = HoldsUp.NOTHING,
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(words)
+        self.final = final
+        self.holds_up = holds_up
+        self.retry_after = retry_after

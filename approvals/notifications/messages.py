@@ -1,0 +1,197 @@
+"""What people are told: one text for each topic that somebody wants to hear of."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from django.conf import settings
+
+from approvals.audit.models import OutboxEvent
+
+LINE_LIMIT = 300
+TEXT_LIMIT = 4000
+
+
+class Audience(Enum):
+    """Whom a topic is for."""
+
+    EVERYONE = "everyone"
+    DECIDERS = "who may approve"
+    MANAGERS = "administrators"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`subject` and `sentence` are filled with the fields of `_fields`."""
+
+    subject: str
+    sentence: str
+    audience: Audience = Audience.EVERYONE
+
+
+TOPICS: Mapping[str, Topic] = {
+    "staged_version.found": Topic(
+        "Needs review: {name}",
+        "{name} is staged at {registry} for the dist-tag {tag} and waits for an approval.",
+        Audience.DECIDERS,
+    ),
+    "staged_version.live": Topic(
+        "Live: {name}",
+        "{name} is live at {registry} under the dist-tag {tag}: everyone can install it, and it "
+        "has the digest that was reviewed.",
+    ),
+    "staged_version.rejected": Topic(
+        "Rejected: {name}",
+        "{name} was rejected{by}. It does not go out.",
+    ),
+    "staged_version.failed": Topic(
+        "Failed: {name}",
+        "The decision on {name} could not be carried out at {registry}. A person must look at it.",
+    ),
+    "staged_version.alarm": Topic(
+        "ALARM: {name}",
+        "Something is wrong with {name} at {registry}. Look at it now.",
+    ),
+    "staged_version.published_elsewhere": Topic(
+        "Published without Countersign: {name}",
+        "{name} went live at {registry} without a decision made here. Find out who published it.",
+    ),
+    "registry.failing": Topic(
+        "Registry {registry} is failing",
+        "Countersign cannot read {registry}: new staged versions are not seen until it can.",
+        Audience.MANAGERS,
+    ),
+    "registry.recovered": Topic(
+        "Registry {registry} works again",
+        "Countersign can read {registry} again.",
+        Audience.MANAGERS,
+    ),
+}
+
+# What a message says of its event, and under which label. An event may hold more than these; that
+# stays here.
+_FACTS = {
+    "package": "Package",
+    "version": "Version",
+    "tag": "Dist-tag",
+    "registry": "Registry",
+    "stage_id": "Stage id",
+    "state": "State",
+    "action": "Decision",
+    "actor": "By",
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message in all the forms that channels need. Holds no secret."""
+
+    id: str
+    topic: str
+    subject: str
+    short: str
+    body: str
+    payload: dict[str, Any]
+
+
+def audience_of(topic: str) -> Audience | None:
+    """Whom the topic is for; None if nobody is told of it."""
+    known = TOPICS.get(topic)
+    return known.audience if known else None
+
+
+def message_for(event: OutboxEvent) -> Message:
+    """The message about `event`. Raises KeyError for a topic that nobody is told of."""
+    topic = TOPICS[event.topic]
+    data = {
+        key: one_line(event.payload[key]) for key in _FACTS if event.payload.get(key) is not None
+    }
+    if event.stage_id:
+        data["stage_id"] = str(event.stage_id)
+    reason = _lines(event.payload.get("reason") or "")
+    fields = _fields(data)
+    sentence = topic.sentence.format(**fields)
+    url = _link(event.payload.get("url_path"))
+    if reason:
+        data["reason"] = reason
+    return _message(
+        id=f"event_{event.pk}",
+        topic=event.topic,
+        at=event.at,
+        subject=topic.subject.format(**fields),
+        sentence=sentence,
+        data={**data, "url": url} if url else data,
+    )
+
+
+def trial_message(id: str, at: datetime) -> Message:
+    """What the test button sends."""
+    return _message(
+        id=id,
+        topic="test",
+        at=at,
+        subject="A test of this webhook",
+        sentence="Countersign can reach this webhook. Nothing has happened.",
+        data={},
+    )
+
+
+def _message(
+    *, id: str, topic: str, at: datetime, subject: str, sentence: str, data: dict[str, str]
+) -> Message:
+    width = max(map(len, _FACTS.values())) + 2
+    facts = [f"{_FACTS[key] + ':':<{width}}{data[key]}" for key in _FACTS if key in data]
+    parts = [sentence, "\n".join(facts)]
+    if "reason" in data:
+        parts.append("Reason:\n" + "\n".join(f"  {line}" for line in data["reason"].split("\n")))
+    if "url" in data:
+        parts.append(f"Look at it: {data['url']}")
+    return Message(
+        id=id,
+        topic=topic,
+        subject=one_line(subject, 200),
+        short=sentence,
+        body="\n\n".join(part for part in parts if part) + "\n",
+        payload={
+            "type": topic,
+            "schema": 1,
+            "id": id,
+            "timestamp": at.isoformat(),
+            "summary": sentence,
+            "data": data,
+        },
+    )
+
+
+def _fields(data: Mapping[str, str]) -> dict[str, str]:
+    package, version = data.get("package", "a package"), data.get("version", "")
+    return {
+        "name": f"{package}@{version}" if version else package,
+        "registry": data.get("registry", "the registry"),
+        "tag": data.get("tag", "latest"),
+        "by": f" by {data['actor']}" if data.get("actor") else "",
+    }
+
+
+def _link(path: object) -> str:
+    if not settings.PUBLIC_URL or not isinstance(path, str) or not path.startswith("/"):
+        return ""
+    return f"{settings.PUBLIC_URL}{one_line(path)}"
+
+
+def one_line(text: object, limit: int = LINE_LIMIT) -> str:
+    """Text from outside for a subject or a line: nothing that hides or turns round what is read."""
+    shown = "".join(
+        " " if character.isspace() else character
+        for character in str(text)
+        if character.isspace() or unicodedata.category(character)[0] != "C"
+    ).strip()
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _lines(text: object) -> str:
+    lines = str(text)[:TEXT_LIMIT].splitlines()
+    return "\n".join(one_line(line, TEXT_LIMIT) for line in lines).strip()
