@@ -7,12 +7,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from approvals.audit.record import Happening, record, record_all
-from approvals.people.models import RegistryAccount
+from approvals.people.models import RegistryAccount, User
 from approvals.sealing import seal, unseal
 from registry_client.client import RegistryClient
 from registry_client.errors import NotAuthorised, RegistryError
 
 MAX_TOKEN_LENGTH = 4096
+MAX_NAME_LENGTH = 214  # what RegistryAccount.username holds
 # A person waits for the answer, so this asks once and not for long.
 READ_TIMEOUT_SECONDS = 10.0
 
@@ -21,7 +22,7 @@ class AccountNotLinked(Exception):
     """The account could not be linked; the text says why, and what to do."""
 
 
-def link_account(user: AbstractBaseUser, *, registry_url: str, token: str) -> RegistryAccount:
+def link_account(user: User, *, registry_url: str, token: str) -> RegistryAccount:
     """Asks the registry whose token this is, and keeps it sealed to that registry's address.
 
     A token linked before is replaced. Raises AccountNotLinked.
@@ -108,6 +109,6 @@ def _whose(registry_url: str, token: str) -> str:
         ) from error
     except (RegistryError, ValueError) as error:
         raise AccountNotLinked(f"The registry did not say whose token this is: {error}") from error
-    if not username or len(username) > RegistryAccount._meta.get_field("username").max_length:
+    if not username or len(username) > MAX_NAME_LENGTH:
         raise AccountNotLinked("The registry did not say whose token this is. Is it the right one?")
     return username

@@ -7,13 +7,12 @@ from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit.record import record
-from approvals.people.models import Invitation, Role, User, valid_username
+from approvals.people.models import Invitation, Role, User
 from approvals.people.permissions import may_manage
 
 LIFETIME = timedelta(hours=72)
@@ -146,15 +145,15 @@ def _checked(person: NewPerson, invitation: Invitation) -> User:
         role=invitation.role,
     )
     problems: dict[str, list[str]] = {}
-    for name, check in (
-        ("username", lambda: valid_username(user.username)),
-        ("email", lambda: validate_email(user.email)),
-        ("password", lambda: validate_password(person.password, user)),
-    ):
-        try:
-            check()
-        except ValidationError as error:
-            problems[name] = error.messages
+    try:
+        # Names and addresses as the model wants them; the password's hash is made below.
+        user.clean_fields(exclude=["password"])
+    except ValidationError as error:
+        problems |= error.message_dict
+    try:
+        validate_password(person.password, user)
+    except ValidationError as error:
+        problems["password"] = error.messages
     if User.objects.filter(username__iexact=user.username).exists():
         problems["username"] = ["Somebody has this user name already. Choose another."]
     if User.objects.filter(email__iexact=user.email).exists():
@@ -162,5 +161,4 @@ def _checked(person: NewPerson, invitation: Invitation) -> User:
     if problems:
         raise ValidationError(problems)
     user.set_password(person.password)
-    user.clean_fields()
     return user

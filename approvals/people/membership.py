@@ -9,6 +9,7 @@ from django.utils import timezone
 from approvals.audit.record import Happening, record, record_all
 from approvals.people.accounts import unlinked
 from approvals.people.models import Invitation, RegistryAccount, Role, User
+from approvals.people.passwords import check_own_password
 from approvals.people.permissions import may_manage
 
 
@@ -83,7 +84,7 @@ def change_profile(
     """Changes what people may change of themselves.
 
     Another e-mail address needs the password, because a new password can be had by e-mail.
-    Raises PersonNotChanged.
+    Raises PersonNotChanged and WrongPassword.
     """
     email = email.strip().lower()
     moved = email != user.email
@@ -92,8 +93,7 @@ def change_profile(
             validate_email(email)
         except ValidationError as error:
             raise PersonNotChanged("This is not an e-mail address.") from error
-        if not user.check_password(password):
-            raise PersonNotChanged("To change your e-mail address, enter your right password.")
+        check_own_password(user, password)
     try:
         with transaction.atomic():
             User.objects.filter(pk=user.pk).update(

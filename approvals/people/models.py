@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
@@ -41,7 +41,11 @@ class UserManager(DjangoUserManager["User"]):
         return super().create_user(username, (email or "").lower(), password, **extra_fields)
 
     def create_superuser(
-        self, username: str, email: str | None, password: str | None, **extra_fields: Any
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
     ) -> User:
         """What `manage.py createsuperuser` calls: the first administrator."""
         extra_fields.setdefault("role", Role.ADMINISTRATOR)
@@ -71,7 +75,7 @@ class User(AbstractUser):
         help_text="When a version goes live, is rejected or fails.",
     )
 
-    objects = UserManager()
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta(AbstractUser.Meta):
         constraints = [
@@ -149,7 +153,7 @@ class RegistryAccount(models.Model):
         return f"{self.username} at {self.registry_url}"
 
 
-class SealedTOTPDevice(TOTPDevice):
+class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no annotations
     """django-otp's TOTP device with its secret sealed to its person.
 
     A copy of the database must not be enough to compute anybody's codes, and a row written into

@@ -42,18 +42,24 @@ class EnrolmentRefused(Exception):
 
 def has_totp(user: AbstractBaseUser) -> bool:
     """Whether this person has an authenticator app that was confirmed with a code."""
-    return SealedTOTPDevice.objects.filter(user_id=user.pk, confirmed=True).exists()
+    return bool(SealedTOTPDevice.objects.filter(user_id=user.pk, confirmed=True).exists())
+
+
+def people_with_totp() -> set[int]:
+    """The keys of all who have a confirmed authenticator app, for lists of people."""
+    return set(SealedTOTPDevice.objects.filter(confirmed=True).values_list("user_id", flat=True))
 
 
 def pending_enrolment(user: AbstractBaseUser) -> SealedTOTPDevice | None:
     """The authenticator app that was shown to this person and waits for its first code."""
-    return (
+    waiting: SealedTOTPDevice | None = (
         SealedTOTPDevice.objects.filter(
             user_id=user.pk, confirmed=False, created_at__gt=timezone.now() - ENROLMENT_TIME
         )
         .order_by("-pk")
         .first()
     )
+    return waiting
 
 
 def verify(user: AbstractBaseUser, code: str) -> None:

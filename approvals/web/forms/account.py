@@ -1,0 +1,83 @@
+"""What people enter about themselves: codes, tokens, their profile."""
+
+from typing import Any
+
+from django import forms
+
+from approvals.people.accounts import MAX_TOKEN_LENGTH
+
+
+class CodeField(forms.CharField):
+    """Six digits off an authenticator app, however they are grouped."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", "Code")
+        kwargs.setdefault("max_length", 12)
+        super().__init__(**kwargs)
+        self.widget.attrs |= {
+            "autocomplete": "one-time-code",
+            "inputmode": "numeric",
+            "spellcheck": "false",
+        }
+
+
+class OwnPasswordForm(forms.Form):
+    password = forms.CharField(
+        label="Your password",
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text="Asked once more, so that nobody at an unattended browser sets up their own app.",
+    )
+
+
+class FirstCodeForm(forms.Form):
+    code = CodeField(
+        label="Code that the app shows",
+        help_text="Six digits. Used up by this: the next thing you do waits for the next code.",
+    )
+
+
+class OwnCodeForm(forms.Form):
+    code = CodeField(label="Code of your authenticator app")
+
+
+class TokenForm(forms.Form):
+    token = forms.CharField(
+        max_length=MAX_TOKEN_LENGTH,
+        # Shown as dots, and left alone by password managers: it is no password of this site.
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Of your own account there. It is encrypted, sent to this registry only, and "
+        "never shown again.",
+    )
+
+
+class ProfileForm(forms.Form):
+    first_name = forms.CharField(
+        max_length=150,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
+    )
+    last_name = forms.CharField(
+        max_length=150,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
+    )
+    wants_email = forms.BooleanField(
+        label="Tell me by e-mail",
+        required=False,
+        help_text="When a version goes live, is rejected or fails.",
+    )
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    password = forms.CharField(
+        label="Your password",
+        max_length=1000,
+        strip=False,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text="Only to change the e-mail address.",
+    )

@@ -1,0 +1,84 @@
+"""Adding and changing registries."""
+
+from urllib.parse import urlsplit
+
+from django import forms
+
+from approvals.people.accounts import MAX_TOKEN_LENGTH
+
+ABOUT_READING = (
+    "Of an account that sees the packages; reading is enough. It is encrypted, sent to this "
+    "registry only, and never shown again."
+)
+POLL_HELP = "How often new staged versions are looked for."
+MAX_POLL_SECONDS = 86_400
+
+
+def _token_field(*, required: bool, label: str, help_text: str) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        max_length=MAX_TOKEN_LENGTH,
+        required=required,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=help_text,
+    )
+
+
+def _poll_field() -> forms.IntegerField:
+    return forms.IntegerField(
+        label="Seconds between polls",
+        min_value=1,
+        max_value=MAX_POLL_SECONDS,
+        initial=30,
+        help_text=POLL_HELP,
+    )
+
+
+class AddRegistryForm(forms.Form):
+    name = forms.SlugField(
+        max_length=60,
+        help_text="Letters, digits, '-' and '_': how pages and messages call it.",
+    )
+    # Not a URLField, which refuses the one-word host names of private networks.
+    url = forms.CharField(
+        label="Address",
+        max_length=500,
+        widget=forms.TextInput(
+            attrs={"inputmode": "url", "placeholder": "https://registry.example.org/"}
+        ),
+        help_text="What `npm config get registry` prints. It cannot be changed later.",
+    )
+    read_token = _token_field(required=True, label="Read token", help_text=ABOUT_READING)
+    poll_seconds = _poll_field()
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"].strip()
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            usable = False
+        if not usable or any(character.isspace() for character in url):
+            raise forms.ValidationError(
+                "This is no address of a registry: it looks like https://registry.example.org/."
+            )
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise forms.ValidationError(
+                "Leave out user name, password and what follows '?' or '#': the token is enough."
+            )
+        return url
+
+
+class EditRegistryForm(forms.Form):
+    enabled = forms.BooleanField(
+        label="Poll this registry",
+        required=False,
+        help_text="Otherwise nothing new is found there, and what was found stays as it is.",
+    )
+    poll_seconds = _poll_field()
+    read_token = _token_field(
+        required=False,
+        label="New read token",
+        help_text=f"Leave empty to keep the one there is. {ABOUT_READING}",
+    )

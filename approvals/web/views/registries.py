@@ -1,0 +1,65 @@
+"""The registries that are watched, and how that goes."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods
+
+from approvals.queue.models import Registry
+from approvals.queue.registries import RegistryNotUsable, add_registry, change_registry
+from approvals.web.forms.registries import AddRegistryForm, EditRegistryForm
+from approvals.web.views.guards import SignedInRequest, managers_only
+
+
+@require_GET
+def registries(request: SignedInRequest) -> HttpResponse:
+    return render(request, "web/registries/registries.html", {"registries": Registry.objects.all()})
+
+
+@sensitive_post_parameters("read_token")
+@never_cache
+@managers_only
+@require_http_methods(["GET", "POST"])
+def registry_add(request: SignedInRequest) -> HttpResponse:
+    form = AddRegistryForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            registry = add_registry(actor=request.user, **form.cleaned_data)
+        except RegistryNotUsable as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(
+                request,
+                f"{registry.name} answered and is added. What waits there appears in the queue.",
+            )
+            return redirect("registries")
+    return render(request, "web/registries/add.html", {"form": form})
+
+
+@sensitive_post_parameters("read_token")
+@never_cache
+@managers_only
+@require_http_methods(["GET", "POST"])
+def registry_edit(request: SignedInRequest, pk: int) -> HttpResponse:
+    registry = get_object_or_404(Registry, pk=pk)
+    form = EditRegistryForm(
+        request.POST or None,
+        initial={"enabled": registry.enabled, "poll_seconds": registry.poll_seconds},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_registry(
+                registry,
+                actor=request.user,
+                read_token=form.cleaned_data["read_token"] or None,
+                poll_seconds=form.cleaned_data["poll_seconds"],
+                enabled=form.cleaned_data["enabled"],
+            )
+        except RegistryNotUsable as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, f"{registry.name} is saved.")
+            return redirect("registries")
+    return render(request, "web/registries/edit.html", {"form": form, "registry": registry})
