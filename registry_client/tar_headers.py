@@ -19,6 +19,7 @@ _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 # Records that change what is written, or that some programs obey and others do not.
 _REFUSED_KEYS = frozenset({"mode", "type"})
 _MAX_LENGTH_DIGITS = 7
+_XSTAR_PREFIX = 130
 
 
 class HeaderError(ValueError):
@@ -58,13 +59,14 @@ def parse_header(block: bytes) -> Header:
     if stored != total:
         raise HeaderError("a header's checksum is wrong, so it is damaged or not a tarball")
     name = block[:100]
-    prefix = block[345:500].rstrip(b"\0")
+    # 345 to 500 is a name prefix; where 475 is zero, 476 onwards may be two times instead (xstar).
+    prefix = block[345:500].partition(b"\0")[0]
+    if any(block[345 + len(prefix) : 476]) and len(prefix) <= _XSTAR_PREFIX:
+        raise HeaderError("a header has data hidden behind its name prefix")
     if prefix:
         if block[257:265] != b"ustar\x0000":
-            raise HeaderError(
-                "a header has a name prefix but is not in the format that has prefixes"
-            )
-        if 0 in prefix:
+            raise HeaderError("a header has a name prefix in a format that has none")
+        if len(prefix) > _XSTAR_PREFIX and any(block[345 + len(prefix) : 500]):
             raise HeaderError("a header has data hidden behind its name prefix")
         name = prefix + b"/" + name
     return Header(

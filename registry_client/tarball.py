@@ -215,7 +215,7 @@ class TarballReader(Iterator[Entry]):
             try:
                 header = parse_header(block)
             except HeaderError as error:
-                if seen:
+                if seen or _looks_like_tar(block):
                     raise
                 raise NotATarball(
                     "not-a-tarball", "The file is compressed, but it is not a tarball."
@@ -489,6 +489,10 @@ class _Gunzip:
                 limits.ratio,
                 f"The tarball unpacks to more than {limits.ratio} times its size, as a bomb does.",
             )
+
+
+def _looks_like_tar(block: bytes) -> bool:
+    return block[257:262] == b"ustar"
 
 
 def _cut_off() -> DamagedTarball:

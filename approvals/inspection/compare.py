@@ -259,7 +259,8 @@ class _Run:
             return f"It has too many lines for a diff: {longest:,}."
         size = sum(info.size for info in sides)
         lines = sum(info.lines for info in sides) if len(sides) > 1 else 0
-        if self.room_for_text <= 0 or size > self.room_for_work or lines > self.room_for_lines:
+        short = self.room_for_text < self.limits.line
+        if short or size > self.room_for_work or lines > self.room_for_lines:
             return "The other files' diffs have used up the room for diffs."
         self.room_for_work -= size
         self.room_for_lines -= lines

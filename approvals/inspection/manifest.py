@@ -49,6 +49,8 @@ _FIRST = (
     "description",
     "keywords",
 )
+# Conditions are tried in the order in which they stand.
+_ORDERED = ("exports", "imports")
 _LONGEST = 20_000
 
 
@@ -85,7 +87,7 @@ def identity_problem(manifest: dict[str, Any], name: str | None, version: str | 
     """A sentence if package.json names another package or version, else empty."""
     for what, expected in (("name", name), ("version", version)):
         if expected is not None and manifest.get(what) != expected:
-            found = _shown(manifest.get(what)) or "nothing"
+            found = _cut(_text(manifest.get(what))) or "nothing"
             return f"package.json says {what} {found}, but the registry says {expected}."
     return ""
 
@@ -100,28 +102,28 @@ def compare_manifests(old: dict[str, Any], new: dict[str, Any]) -> tuple[Manifes
 
 
 def _changes(field: str, old: Any, new: Any) -> Iterable[ManifestChange]:
-    if old == new and type(old) is type(new) and _shown(old) == _shown(new):
-        return
+    ordered = field in _ORDERED
     if field in _BY_KEY and isinstance(old or {}, dict) and isinstance(new or {}, dict):
         before, after = old or {}, new or {}
-        for key in sorted(before.keys() | after.keys()):
-            if _shown(before.get(key)) != _shown(after.get(key)):
-                yield ManifestChange(field, key, _shown(before.get(key)), _shown(after.get(key)))
-        return
-    yield ManifestChange(field, "", _shown(old), _shown(new))
+        pairs = [(key, before.get(key), after.get(key)) for key in sorted({*before, *after})]
+    else:
+        pairs = [("", old, new)]
+    for key, was, now in pairs:
+        was_text, now_text = _text(was, ordered=ordered), _text(now, ordered=ordered)
+        if was_text != now_text or isinstance(was, str) != isinstance(now, str):
+            yield ManifestChange(field, key, _cut(was_text), _cut(now_text))
 
 
-def _shown(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else _json(value)
-    if len(text) > _LONGEST:
-        return f"{text[:_LONGEST]} [{len(text) - _LONGEST:,} characters left out]"
-    return text
+def _text(value: Any, *, ordered: bool = False) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=not ordered)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+def _cut(text: str | None) -> str | None:
+    if text is None or len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]} [{len(text) - _LONGEST:,} characters left out]"
 
 
 def _by_meaning(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +146,8 @@ def _bin(value: Any) -> Any:
 
 
 def _exports(value: Any) -> Any:
-    return {".": value} if isinstance(value, str | list) else value
+    subpaths = isinstance(value, dict) and all(key.startswith(".") for key in value)
+    return value if subpaths else {".": value}
 
 
 def _bundled(value: Any) -> Any:
