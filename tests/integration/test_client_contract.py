@@ -4,13 +4,14 @@ Versions are staged, and what came of them is read back, with the real npm.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from registry_client.client import RegistryClient
+from registry_client.client import RegistryClient, StagedItem
 from registry_client.errors import (
     AlreadyPublished,
     Forbidden,
@@ -222,6 +223,29 @@ def test_a_version_that_npm_approved_meanwhile_is_gone_and_published(
     with pytest.raises(NotFound):
         client.staged_version(stage_id)
     assert client.packument(package_name).versions["2.0.0"].shasum == item.shasum
+
+
+def test_npm_sees_and_rejects_the_same_version(
+    registry: RegistryUnderTest, client: RegistryClient, maintainer: User, package_name: str
+) -> None:
+    def npm(*arguments: str) -> str:
+        return registry.npm.run("stage", *arguments, token=maintainer.token)
+
+    stage_id = registry.stage(package_name, "1.0.0", maintainer.token, tag="beta")
+
+    (listed,) = json.loads(npm("list", package_name, "--json"))
+    viewed = json.loads(npm("view", stage_id, "--json"))
+    assert StagedItem.from_json(listed) == client.staged_version(stage_id)
+    assert StagedItem.from_json(viewed) == client.staged_version(stage_id)
+
+    with pytest.raises(NpmFailed) as refused:
+        npm("reject", stage_id, "--otp", maintainer.wrong_code())
+    assert refused.value.code == "EOTP"
+    assert is_staged(client, stage_id)
+    npm("reject", stage_id, "--otp", maintainer.code())
+    with pytest.raises(NotFound):
+        client.staged_version(stage_id)
+    assert published(client, package_name) == set()
 
 
 CALLS_WITH_A_TOKEN: list[Callable[[RegistryClient, str], object]] = [

@@ -26,6 +26,9 @@ PROGRAM = INSTALLED / "verdaccio" / "bin" / "verdaccio"
 GUARDED_SCOPE = "@guarded"
 GUARDIAN = "guardian"
 
+# Verdaccio ends with the test run, however that ends: the pipe to its standard input closes then.
+END_WITH_PARENT = 'data:text/javascript,process.stdin.on("end", () => process.exit()).resume()'
+
 START_SECONDS = 60
 STOP_SECONDS = 10
 REQUEST_TIMEOUT = (5, 30)
@@ -73,10 +76,13 @@ class VerdaccioRegistry:
         settings.write_text(json.dumps(_settings(self.folder), indent=2))
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [NODE, PROGRAM, "--config", settings, "--listen", self.url],
+                [
+                    *(NODE, "--import", END_WITH_PARENT),
+                    *(PROGRAM, "--config", settings, "--listen", self.url),
+                ],
                 cwd=self.folder,
                 env={"HOME": str(self.folder), "NODE_ENV": "production"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
@@ -98,6 +104,8 @@ class VerdaccioRegistry:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdin:
+            process.stdin.close()
 
     def restart(self) -> None:
         """Stop and start it again on the same port with the same storage."""
