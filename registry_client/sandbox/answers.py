@@ -20,6 +20,10 @@ class SandboxProblem(Exception):
     """The sandbox cannot start or go on; the text is a sentence for whoever started it."""
 
 
+class AnswerLost(Exception):
+    """The request was carried out, and its sender shall not hear of it."""
+
+
 class Refusal(Exception):
     """A request is refused with an HTTP status and the registry's words.
 

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import logging
+import socket
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +13,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from registry_client.sandbox import routes_accounts, routes_packages, routes_stage
-from registry_client.sandbox.answers import Refusal
+from registry_client.sandbox.answers import AnswerLost, Refusal
 from registry_client.sandbox.attestations import SigningKey
 from registry_client.sandbox.call import Call
 from registry_client.sandbox.control import CONTROL_PATH
@@ -129,7 +130,14 @@ class SandboxApp:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         request = Request(environ)
-        response = self._answer(request)
+        try:
+            response = self._answer(request)
+        except AnswerLost:
+            self.disturbances.record(RecordedCall(request.method, request.path, 0))
+            # The server's attempt to write to the closed socket ends this request.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            response = Response(status=HTTPStatus.NO_CONTENT)
+            return response(environ, start_response)
         response.headers["x-sandbox"] = SANDBOX_NOTICE
         if request.path != CONTROL_PATH:
             self.disturbances.record(
@@ -146,6 +154,8 @@ class SandboxApp:
             endpoint, arguments = URLS.bind_to_environ(request.environ).match()
             call = Call(request, self.store, self.mode, self.disturbances, self._signing_key)
             response: Response = endpoint(call, **arguments)
+        except AnswerLost:
+            raise
         except Refusal as refusal:
             return self._refuse(refusal)
         except HTTPException as problem:
@@ -161,11 +171,7 @@ class SandboxApp:
         if rule is None:
             return
         status, retry_after = rule
-        words = (
-            "Too Many Requests - Rate limit exceeded."
-            if status == HTTPStatus.TOO_MANY_REQUESTS
-            else "Unavailable"
-        )
+        words = f"{HTTPStatus(status).phrase} - The sandbox was told to answer so."
         headers = {} if retry_after is None else {"retry-after": str(retry_after)}
         raise Refusal(status, words, headers=headers)
 

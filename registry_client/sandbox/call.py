@@ -1,6 +1,5 @@
 """One request to the sandbox, with what its routes need to answer it."""
 
-import socket
 from dataclasses import dataclass
 
 from werkzeug.wrappers import Request
@@ -74,9 +73,3 @@ class Call:
             now=self.now,
             enrolled_only=enrolled_only,
         )
-
-    def hang_up(self) -> None:
-        """Close the connection: the client gets no answer to this request."""
-        connection = self.request.environ.get("werkzeug.socket")
-        if isinstance(connection, socket.socket):
-            connection.shutdown(socket.SHUT_RDWR)

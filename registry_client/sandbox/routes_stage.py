@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from registry_client.sandbox import publishing
 from registry_client.sandbox.accounts import Account
-from registry_client.sandbox.answers import Json, iso, json_answer
+from registry_client.sandbox.answers import AnswerLost, Json, iso, json_answer
 from registry_client.sandbox.call import DOCUMENT_LIMIT, Call
 from registry_client.sandbox.documents import parse_upload
 from registry_client.sandbox.files import file_answer
@@ -80,7 +80,7 @@ def approve(call: Call, stage_id: str) -> Response:
     )
     call.disturbances.pause("after")
     if call.disturbances.loses_this_answer():
-        call.hang_up()
+        raise AnswerLost
     return json_answer({"message": "Package version approved and published successfully."}, 201)
 
 
@@ -91,7 +91,7 @@ def reject(call: Call, stage_id: str) -> Response:
     publishing.reject(call.store, account, stage_id)
     call.disturbances.pause("after")
     if call.disturbances.loses_this_answer():
-        call.hang_up()
+        raise AnswerLost
     return Response(status=204)
 
 

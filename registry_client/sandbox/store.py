@@ -97,6 +97,16 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) ST
 """
 
 
+def keep_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, wholly or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
 class Store:
     """The sandbox's data under one folder; open in one process at a time, used by many threads."""
 
@@ -190,13 +200,19 @@ class Store:
         """A random secret kept in a file of this name that only the owner can read."""
         path = self.folder / name
         if not path.exists():
-            draft = path.with_name(f".{name}.draft")
-            draft.unlink(missing_ok=True)
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_urlsafe(32))
-            draft.replace(path)
+            keep_private(path, secrets.token_urlsafe(32))
         return path.read_text()
+
+    def fact(self, name: str) -> str | None:
+        """A remark about this folder, if it was made."""
+        with self.read() as connection:
+            row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row["value"]
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember a remark about this folder."""
+        with self.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
