@@ -54,9 +54,7 @@ def post(url: str, *, body: bytes, headers: dict[str, str]) -> int:
         except requests.exceptions.ConnectTimeout as error:
             raise _away(f"{host} did not answer within {CONNECT_SECONDS:g} s.") from error
         except requests.exceptions.Timeout as error:
-            raise _away(
-                f"{host} took the message but did not answer within {READ_SECONDS:g} s."
-            ) from error
+            raise _away(f"{host} took the message but did not answer in time.") from error
         except requests.exceptions.ConnectionError as error:
             cause = _cause(error)
             raise _away(
@@ -131,15 +129,25 @@ class _BoundedAnswer:
     sock: Any
 
     def getresponse(self) -> Any:
-        timer = threading.Timer(ANSWER_SECONDS, self._hang_up)
+        late = threading.Event()
+        timer = threading.Timer(ANSWER_SECONDS, self._hang_up, [late])
         timer.daemon = True
         timer.start()
         try:
-            return super().getresponse()  # type: ignore[misc]  # a mixin: urllib3's class follows
+            answer = super().getresponse()  # type: ignore[misc]  # a mixin: urllib3's class follows
+        except OSError as error:
+            if late.is_set():
+                raise TimeoutError from error
+            raise
         finally:
             timer.cancel()
+        if late.is_set():
+            # http.client takes a connection that ends among the headers for the headers' end.
+            raise TimeoutError
+        return answer
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, late: threading.Event) -> None:
+        late.set()
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except (OSError, AttributeError):

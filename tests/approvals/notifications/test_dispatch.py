@@ -1,0 +1,136 @@
+"""Each piece of news becomes one delivery for each recipient, whatever happens meanwhile."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from approvals.audit.models import OutboxEvent
+from approvals.notifications import dispatch as dispatching
+from approvals.notifications.dispatch import dispatch
+from approvals.notifications.messages import TOPICS
+from approvals.notifications.models import Delivery, Webhook
+from approvals.people.models import User
+from tests.approvals.notifications.conftest import Publish
+
+
+def told(event: OutboxEvent) -> set[str]:
+    return set(event.deliveries.filter(channel="email").values_list("recipient", flat=True))
+
+
+def test_everyone_who_wants_email_and_every_webhook_is_told(
+    people: dict[str, User], hook: tuple[Webhook, str], publish: Publish
+) -> None:
+    User.objects.filter(username="vic").update(wants_email=False)
+    User.objects.create_user("gone", "gone@example.org", is_active=False)
+    event = publish()
+    assert dispatch() == 1
+    assert set(event.deliveries.values_list("channel", "recipient")) == {
+        ("email", "ada@example.org"),
+        ("email", "ben@example.org"),
+        ("webhook", str(hook[0].pk)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("topic", "who"),
+    [
+        ("staged_version.found", {"ada", "ben"}),
+        ("staged_version.live", {"ada", "ben", "vic"}),
+        ("staged_version.rejected", {"ada", "ben", "vic"}),
+        ("staged_version.failed", {"ada", "ben", "vic"}),
+        ("staged_version.alarm", {"ada", "ben", "vic"}),
+        ("staged_version.published_elsewhere", {"ada", "ben", "vic"}),
+        ("registry.failing", {"ada"}),
+        ("registry.recovered", {"ada"}),
+        ("decision.made", set()),
+        ("staged_version.approving", set()),
+    ],
+)
+def test_who_hears_of_what(
+    people: dict[str, User],
+    hook: tuple[Webhook, str],
+    publish: Publish,
+    topic: str,
+    who: set[str],
+) -> None:
+    event = publish(topic)
+    dispatch()
+    assert told(event) == {f"{name}@example.org" for name in who}
+    assert event.deliveries.filter(channel="webhook").exists() == bool(who)
+    event.refresh_from_db()
+    assert event.dispatched_at is not None
+
+
+def test_a_webhook_that_is_switched_off_gets_nothing(
+    hook: tuple[Webhook, str], publish: Publish
+) -> None:
+    Webhook.objects.update(enabled=False)
+    event = publish()
+    dispatch()
+    assert not event.deliveries.filter(channel="webhook").exists()
+
+
+def test_an_event_that_was_dispatched_half_is_completed_and_nobody_is_told_twice(
+    people: dict[str, User], publish: Publish
+) -> None:
+    event = publish()
+    Delivery.objects.create(
+        event=event, channel="email", recipient="ada@example.org", state=Delivery.State.SENT
+    )
+    dispatch()
+    assert told(event) == {"ada@example.org", "ben@example.org", "vic@example.org"}
+    assert event.deliveries.get(recipient="ada@example.org").state == Delivery.State.SENT
+
+
+def test_killed_before_the_commit_leaves_everything_for_the_next_run(
+    people: dict[str, User], publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = publish()
+
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatching.timezone, "now", die)
+        with pytest.raises(Killed):
+            dispatch()
+    assert not Delivery.objects.exists()
+    dispatch()
+    assert len(told(event)) == 3
+
+
+def test_more_than_a_batch(
+    people: dict[str, User], publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "BATCH", 2)
+    for _ in range(5):
+        publish()
+    assert dispatch() == 5
+    assert Delivery.objects.count() == 15
+
+
+def test_several_workers_at_once_tell_everyone_once(
+    transactional_db: None, people: dict[str, User], publish: Publish
+) -> None:
+    events = [publish(topic) for topic in list(TOPICS) * 5]
+
+    def work(_: int) -> int:
+        try:
+            return dispatch()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        dispatched = sum(pool.map(work, range(4)))
+    # A worker that finds everything locked by another leaves it to that one.
+    assert dispatched == len(events)
+    wanted = sum(len({"e": "abc", "w": "ab", "a": "a"}[_audience(event.topic)]) for event in events)
+    assert Delivery.objects.count() == wanted
+
+
+def _audience(topic: str) -> str:
+    return TOPICS[topic].audience.value[0]
