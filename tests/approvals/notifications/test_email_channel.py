@@ -1,0 +1,86 @@
+"""One e-mail a person, to nobody who does not want it."""
+
+import smtplib
+
+import pytest
+from django.core.mail import EmailMessage
+
+from approvals.audit.models import OutboxEvent
+from approvals.notifications.channels.email import send
+from approvals.notifications.errors import HoldsUp, NotDelivered
+from approvals.notifications.messages import message_for
+from approvals.notifications.models import Delivery
+from approvals.people.models import User
+from tests.approvals.notifications.conftest import Publish
+
+
+@pytest.fixture
+def delivery(people: dict[str, User], publish: Publish) -> Delivery:
+    event: OutboxEvent = publish()
+    return Delivery.objects.create(event=event, channel="email", recipient="ben@example.org")
+
+
+def test_it_arrives(delivery: Delivery, mailoutbox: list[EmailMessage]) -> None:
+    send(delivery, message_for(delivery.event))
+    (mail,) = mailoutbox
+    assert mail.to == ["ben@example.org"]
+    assert mail.subject == "[Countersign] Live: left-pad@1.3.0"
+    assert "https://countersign.example.org/versions/7/" in str(mail.body)
+
+
+def test_every_try_has_the_same_message_id(
+    delivery: Delivery, mailoutbox: list[EmailMessage]
+) -> None:
+    for _ in range(2):
+        send(delivery, message_for(delivery.event))
+    first, second = (mail.message() for mail in mailoutbox)
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["Message-ID"].endswith("@countersign.example.org>")
+    assert first["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"wants_email": False}, {"email": "x@y"}])
+def test_whoever_left_meanwhile_gets_nothing(
+    delivery: Delivery, mailoutbox: list[EmailMessage], change: dict[str, object]
+) -> None:
+    User.objects.filter(username="ben").update(**change)
+    with pytest.raises(NotDelivered) as caught:
+        send(delivery, message_for(delivery.event))
+    assert caught.value.final
+    assert mailoutbox == []
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning", "words"),
+    [
+        (
+            smtplib.SMTPRecipientsRefused({"ben@example.org": (550, b"no such user")}),
+            (True, HoldsUp.NOTHING),
+            "550 no such user",
+        ),
+        (
+            smtplib.SMTPRecipientsRefused({"ben@example.org": (450, b"grey\r\nlisted")}),
+            (False, HoldsUp.NOTHING),
+            "450 grey  listed",
+        ),
+        (smtplib.SMTPAuthenticationError(535, b"no"), (False, HoldsUp.CHANNEL), "535 no"),
+        (smtplib.SMTPServerDisconnected("gone"), (False, HoldsUp.CHANNEL), "cannot be reached"),
+        (ConnectionRefusedError(111, "Connection refused"), (False, HoldsUp.CHANNEL), "refused"),
+        (TimeoutError(), (False, HoldsUp.CHANNEL), "cannot be reached"),
+    ],
+)
+def test_what_went_wrong_is_told_apart(
+    delivery: Delivery,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    meaning: tuple[bool, HoldsUp],
+    words: str,
+) -> None:
+    def fail(self: EmailMessage) -> int:
+        raise error
+
+    monkeypatch.setattr(EmailMessage, "send", fail)
+    with pytest.raises(NotDelivered) as caught:
+        send(delivery, message_for(delivery.event))
+    assert words in str(caught.value)
+    assert (caught.value.final, caught.value.holds_up) == meaning
