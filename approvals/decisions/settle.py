@@ -27,11 +27,11 @@ def settle(item: DecisionItem, client: RegistryClient) -> None:
     row = item.staged_version
     ours_may_have_worked = item.attempts.filter(result=Attempt.Result.UNKNOWN).exists()
     approve = item.decision.action == Action.APPROVE
-    try:
-        client.staged_version(str(item.stage_id))
-    except NotFound:
-        pass
-    else:
+    packument = packument_or_none(client, row.package.name)
+    published = packument.versions.get(row.version) if packument else None
+    # A registry that dies half-way may have published it and still list it as staged.
+    out = published is not None and published.shasum == item.sha1
+    if not (approve and ours_may_have_worked and out) and _still_staged(item, client):
         if not ours_may_have_worked:
             outcomes.refused(item, item.outcome)
         elif item.tries < LOOKS_BEFORE_CALLING_AGAIN:
@@ -40,10 +40,8 @@ def settle(item: DecisionItem, client: RegistryClient) -> None:
             outcomes.call_again(item, "It is still staged: the request was not carried out.")
         return
 
-    packument = packument_or_none(client, row.package.name)
-    published = packument.versions.get(row.version) if packument else None
     if approve and ours_may_have_worked:
-        if published and published.shasum == item.sha1:
+        if out:
             outcomes.carried_out(item, "found in the packument with the reviewed digest")
             return
         if published is None and _young(item):
@@ -66,6 +64,14 @@ def settle(item: DecisionItem, client: RegistryClient) -> None:
                 f"The approval of {row} was sent, its answer was lost, and the registry neither "
                 "has it staged nor has published it. Ask the registry's support.",
             )
+
+
+def _still_staged(item: DecisionItem, client: RegistryClient) -> bool:
+    try:
+        client.staged_version(str(item.stage_id))
+    except NotFound:
+        return False
+    return True
 
 
 def _young(item: DecisionItem) -> bool:

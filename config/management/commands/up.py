@@ -1,0 +1,189 @@
+"""`manage.py up`: the whole dashboard with one command."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connections
+
+from config import demo
+from config.processes import ChildStopped, Processes, Stopped, answers, port_is_free
+from registry_client.sandbox.answers import SandboxProblem
+from registry_client.sandbox.demo_organisation import DemoOrganisation
+from registry_client.sandbox.second_factor import MODES
+
+STARTS_WITHIN_SECONDS = 60
+LOOPBACK = "127.0.0.1"
+WORKERS = {"worker": "countersign", "inspector": "inspection"}
+
+
+class Command(BaseCommand):
+    help = "Migrates, then runs the web server, the workers and beat until Ctrl-C."
+    # The database may be empty: the checks run once it is migrated, in the programs started.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=LOOPBACK, help="default: %(default)s")
+        parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+        parser.add_argument(
+            "--demo", action="store_true", help="with a sandbox registry and a small organisation"
+        )
+        parser.add_argument(
+            "--sandbox-port", type=int, default=4874, help="default: %(default)s (with --demo)"
+        )
+        parser.add_argument(
+            "--sandbox-otp",
+            choices=MODES,
+            default="classic",
+            help="the sandbox's second factor (with --demo; default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with Processes() as processes:
+                self._run(processes, options)
+        except Stopped:
+            self._say("Stopped.")
+        except (ChildStopped, TimeoutError, demo.DemoNotPossible, SandboxProblem) as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database cannot be used: {str(error).strip()}. Check DATABASE_URL, or that "
+                f"{settings.VAR_DIR} can be written."
+            ) from error
+        except OSError as error:
+            raise CommandError(f"{error.strerror}: {error.filename or ''}".rstrip(": ")) from error
+
+    def _run(self, processes: Processes, options: dict[str, Any]) -> None:
+        host, port = options["host"], options["port"]
+        self._check_port(host, port, "--port")
+        if options["demo"]:
+            self._check_port(LOOPBACK, options["sandbox_port"], "--sandbox-port")
+        env = self._environment(host, port)
+
+        self._say("Preparing the database and the static files …")
+        with _database_in_use():
+            call_command("migrate", verbosity=0, interactive=False)
+            call_command("createcachetable", verbosity=0)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        organisation = self._start_demo(processes, env, options) if options["demo"] else None
+        self._start_programs(processes, env, host, port)
+        url = env.get("COUNTERSIGN_URL", settings.PUBLIC_URL)
+        if organisation is None:
+            self._greet(url)
+        else:
+            self._greet_demo(processes, organisation, url, options["sandbox_port"])
+        processes.watch()
+
+    def _check_port(self, host: str, port: int, option: str) -> None:
+        if not port_is_free(host, port):
+            raise CommandError(
+                f"{host}:{port} is taken by another program. Stop it, or choose another port "
+                f"with {option}."
+            )
+
+    def _environment(self, host: str, port: int) -> dict[str, str]:
+        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        if not settings.PUBLIC_URL:
+            if host not in settings.LOOPBACK_HOSTS:
+                raise CommandError(
+                    f"Everyone who reaches {host} would reach Countersign: set COUNTERSIGN_URL to "
+                    "its https:// address first (README, “Deploying”)."
+                )
+            env["COUNTERSIGN_URL"] = f"http://{host}:{port}"
+        return env
+
+    def _start_demo(
+        self, processes: Processes, env: dict[str, str], options: dict[str, Any]
+    ) -> DemoOrganisation:
+        port = options["sandbox_port"]
+        url = f"http://{LOOPBACK}:{port}/"
+        self._say("Building the demo: a sandbox registry with a small organisation …")
+        with _database_in_use():
+            demo.check_database(url)
+        organisation = demo.build_sandbox()
+        command = ("sandbox_registry", f"--port={port}", f"--data={demo.sandbox_folder()}")
+        self._manage(processes, "sandbox", env, *command, f"--otp={options['sandbox_otp']}")
+        processes.wait_until(
+            lambda: answers(LOOPBACK, port),
+            seconds=STARTS_WITHIN_SECONDS,
+            what="The sandbox registry",
+        )
+        with _database_in_use():
+            demo.build_dashboard(organisation, url)
+        return organisation
+
+    def _start_programs(
+        self, processes: Processes, env: dict[str, str], host: str, port: int
+    ) -> None:
+        self._say("Starting the web server, the workers and beat …")
+        python = [sys.executable, "-m"]
+        for name, queue in WORKERS.items():
+            options = (f"--queues={queue}", f"--hostname={name}@%h", "--concurrency=2")
+            quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+            celery = [*python, "celery", "--app=config", "--quiet"]
+            processes.start(name, [*celery, "worker", *options, *quiet, "--loglevel=WARNING"], env)
+        pid_file = Path(settings.VAR_DIR) / "beat.pid"
+        pid_file.unlink(missing_ok=True)
+        processes.start(
+            "beat",
+            [*python, "celery", "--app=config", "--quiet", "beat", f"--pidfile={pid_file}"],
+            env,
+        )
+        bind = f"--bind={host}:{port}"
+        processes.start("web", [*python, "gunicorn", "--config=python:config.gunicorn", bind], env)
+        processes.wait_until(
+            lambda: answers(host, port), seconds=STARTS_WITHIN_SECONDS, what="The web server"
+        )
+
+    def _greet(self, url: str) -> None:
+        self._say(
+            f"\nCountersign is at {url}\n"
+            "Make the first person with `manage.py createsuperuser`; everyone else is invited "
+            "from the People page.\nCtrl-C stops it.\n"
+        )
+
+    def _greet_demo(
+        self, processes: Processes, organisation: DemoOrganisation, url: str, sandbox_port: int
+    ) -> None:
+        with _database_in_use():
+            processes.wait_until(
+                demo.comparisons_finished,
+                seconds=STARTS_WITHIN_SECONDS,
+                what="The comparison of the demo's tarballs",
+            )
+        people = "\n".join(
+            f"  {name:6}  password {organisation.users[name].password}  ({role})"
+            for name, role in demo.ROLES.items()
+        )
+        self._say(
+            f"\nCountersign is at {url}\n\nSign in as\n{people}\n\n"
+            "Their codes, for the dashboard and for the sandbox registry:\n"
+            f"  {sys.executable} manage.py demo_code ada\n\n"
+            f"The sandbox registry is at http://{LOOPBACK}:{sandbox_port}/ and everything in it "
+            "is made up.\nCtrl-C stops all of it.\n"
+        )
+
+    def _manage(self, processes: Processes, name: str, env: dict[str, str], *command: str) -> None:
+        manage = str(settings.BASE_DIR / "manage.py")
+        processes.start(name, [sys.executable, manage, *command], env)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+@contextmanager
+def _database_in_use() -> Iterator[None]:
+    # The programs that are started must not inherit a connection, nor find the file locked by one.
+    try:
+        yield
+    finally:
+        connections.close_all()
