@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from approvals.web.views import account, people, registries
+from approvals.web.views import account, decisions, health, people, queue, registries, review
 
 account_urls = [
     path("profile/", account.profile, name="profile"),
@@ -36,5 +36,18 @@ registry_urls = [
     path("registries/add/", registries.registry_add, name="registry_add"),
     path("registries/<int:pk>/", registries.registry_edit, name="registry_edit"),
 ]
+version_urls = [
+    path("", queue.queue, name="queue"),
+    path("history/", queue.history, name="history"),
+    path("versions/<int:pk>/", review.version, name="version"),
+    path("versions/<int:pk>/status/", review.version_status, name="version_status"),
+    path("versions/<int:pk>/inspect-again/", review.inspect_again, name="inspect_again"),
+    path("versions/<int:pk>/files/", review.version_files, name="version_files"),
+    path("versions/<int:pk>/files/<int:position>/", review.file_diff, name="file_diff"),
+    path("versions/<int:pk>/approve/", decisions.confirm_approve, name="confirm_approve"),
+    path("versions/<int:pk>/reject/", decisions.confirm_reject, name="confirm_reject"),
+    path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
+    path("healthz", health.healthz, name="healthz"),
+]
 
-urlpatterns: list[URLPattern] = [*account_urls, *people_urls, *registry_urls]
+urlpatterns: list[URLPattern] = [*version_urls, *account_urls, *people_urls, *registry_urls]

@@ -1,10 +1,9 @@
 """Adding and changing registries."""
 
-from urllib.parse import urlsplit
-
 from django import forms
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
+from registry_client.addresses import check_base_url
 
 ABOUT_READING = (
     "Of an account that sees the packages; reading is enough. It is encrypted, sent to this "
@@ -52,22 +51,12 @@ class AddRegistryForm(forms.Form):
     poll_seconds = _poll_field()
 
     def clean_url(self) -> str:
-        url: str = self.cleaned_data["url"].strip()
         try:
-            parts = urlsplit(url)
-            usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-            _ = parts.port
-        except ValueError:
-            usable = False
-        if not usable or any(character.isspace() for character in url):
+            return check_base_url(self.cleaned_data["url"])
+        except ValueError as error:
             raise forms.ValidationError(
-                "This is no address of a registry: it looks like https://registry.example.org/."
-            )
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise forms.ValidationError(
-                "Leave out user name, password and what follows '?' or '#': the token is enough."
-            )
-        return url
+                f"{error} It should look like https://registry.example.org/."
+            ) from error
 
 
 class EditRegistryForm(forms.Form):

@@ -1,13 +1,16 @@
 """How pages show times, sizes and text from packages: {% load show %}."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from approvals.queue.models import StagedVersion, State
 from approvals.web import visible as visible_text
 
 register = template.Library()
@@ -93,6 +96,74 @@ def count(value: int | None) -> str:
 
 
 @register.filter
-def lookup(mapping: dict[str, Any] | None, key: str) -> Any:
-    """mapping[key], or nothing."""
-    return (mapping or {}).get(key)
+def percent(part: int, whole: int) -> int:
+    """A share of the whole in percent, never more than 100."""
+    return min(100 * part // whole, 100) if whole else 0
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """A string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def mode(value: int | None) -> str:
+    """A file's mode as ls and git write it: "755"."""
+    return f"{(value or 0) & 0o7777:o}"
+
+
+@register.filter
+def is_web_address(value: str) -> bool:
+    """Whether a link to it can only open a page: no javascript: or data: from a registry."""
+    try:
+        address = urlsplit(value or "")
+    except ValueError:
+        return False
+    return address.scheme in {"http", "https"} and bool(address.hostname)
+
+
+@register.filter
+def host_of(value: str) -> str:
+    """The host that a web address leads to."""
+    return urlsplit(value).hostname or ""
+
+
+STATUSES = {
+    "added": ("+", "Added"),
+    "removed": ("\N{MINUS SIGN}", "Removed"),
+    "modified": ("\N{BULLET}", "Modified"),
+    "renamed": ("\N{RIGHTWARDS ARROW}", "Renamed"),
+    "mode_changed": ("#", "Mode changed"),
+}
+
+
+@register.filter
+def status_sign(status: str) -> str:
+    """What happened to a file, as one sign."""
+    return STATUSES[status][0]
+
+
+@register.filter
+def status_words(status: str) -> str:
+    return STATUSES[status][1]
+
+
+TONES: dict[State, tuple[str, bool]] = {
+    State.STAGED: ("accent", False),
+    State.APPROVING: ("accent", True),
+    State.ACCEPTED: ("accent", True),
+    State.LIVE: ("ok", False),
+    State.REJECTING: ("warn", True),
+    State.REJECTED: ("bad", False),
+    State.PUBLISHED_ELSEWHERE: ("warn", False),
+    State.WITHDRAWN: ("", False),
+}
+
+
+@register.inclusion_tag("components/badge.html")
+def state_badge(staged_version: StagedVersion) -> dict[str, object]:
+    """The state in words, with its tone; turning while something is under way."""
+    state = State(staged_version.state)
+    tone, busy = TONES[state]
+    return {"label": state.label, "tone": tone, "busy": busy, "dot": not busy}

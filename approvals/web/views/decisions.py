@@ -1,0 +1,193 @@
+"""Confirming a decision, and answering what the registry asks on its way."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from approvals.decisions.decide import (
+    LONGEST_REASON,
+    DecisionRefused,
+    InTheWay,
+    NotAllowed,
+    PresenceNotProved,
+    SomebodyElseWasFaster,
+    account_for,
+    answer_registry,
+    decide,
+    obstacles,
+)
+from approvals.decisions.models import Action, DecisionItem
+from approvals.decisions.stepup import open_step_up
+from approvals.people.models import User
+from approvals.people.permissions import may_decide
+from approvals.queue.models import StagedVersion
+from approvals.web.views.review import facts_of, get_version
+
+
+class CodeInput(forms.TextInput):
+    """A code is typed afresh each time: a refused one is never put back into the page."""
+
+    def __init__(self, **attrs: str) -> None:
+        super().__init__(
+            attrs={
+                "class": "code-input",
+                "inputmode": "numeric",
+                "autocomplete": "one-time-code",
+                "spellcheck": "false",
+                **attrs,
+            }
+        )
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+
+class ApproveForm(forms.Form):
+    # Written by the page itself, anew each time it is shown.
+    step_up = forms.UUIDField(widget=forms.HiddenInput)
+    code = forms.CharField(
+        label="Your one-time code",
+        help_text="The six digits that your authenticator app shows for Countersign now.",
+        max_length=20,
+        widget=CodeInput(autofocus="true", maxlength="7"),
+    )
+    registry_code = forms.CharField(
+        label="The registry's one-time code",
+        help_text=(
+            "If your account at the registry uses one-time codes. Leave it empty for a passkey: "
+            "the registry will ask for it in a moment."
+        ),
+        required=False,
+        max_length=80,
+        widget=CodeInput(autocomplete="off"),
+    )
+
+
+class RejectForm(ApproveForm):
+    reason = forms.CharField(
+        label="Reason",
+        help_text="Whoever staged it reads this. It is kept in the audit log.",
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    field_order = ("step_up", "reason", "code", "registry_code")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs.pop("autofocus", None)
+
+
+@never_cache
+@sensitive_post_parameters("code", "registry_code")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Names exactly what approving will do, and asks for a fresh code."""
+    return _confirm(request, pk, Action.APPROVE)
+
+
+@never_cache
+@sensitive_post_parameters("code", "registry_code")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_reject(request: HttpRequest, pk: int) -> HttpResponse:
+    """Names exactly what rejecting will do, and asks for a reason and a fresh code."""
+    return _confirm(request, pk, Action.REJECT)
+
+
+@never_cache
+@sensitive_post_parameters("registry_code")
+@require_POST
+def answer(request: HttpRequest, pk: int) -> HttpResponse:
+    """Passes the registry's own code on to the decision that waits for it."""
+    staged_version = get_version(pk)
+    item = (
+        DecisionItem.objects.filter(staged_version=staged_version)
+        .select_related("decision", "staged_version")
+        .order_by("-pk")
+        .first()
+    )
+    code = request.POST.get("registry_code", "")[:80]
+    try:
+        if item is None:
+            raise DecisionRefused("Nothing is being decided here.")
+        answer_registry(user=cast(User, request.user), item=item, registry_code=code)
+    except DecisionRefused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The code is on its way to the registry.")
+    return redirect("version", pk)
+
+
+def _confirm(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
+    user = cast(User, request.user)
+    staged_version = get_version(pk)
+    form_class = RejectForm if action == Action.REJECT else ApproveForm
+    if request.method != "POST":
+        return _page(request, user, staged_version, action, form_class(), status=200)
+    form = form_class(request.POST)
+    status = 422
+    if form.is_valid():
+        typed = form.cleaned_data
+        try:
+            decide(
+                user=user,
+                action=action,
+                staged_versions=[staged_version],
+                step_up_id=typed["step_up"],
+                code=typed["code"],
+                reason=typed.get("reason", ""),
+                registry_code=typed["registry_code"],
+            )
+        except DecisionRefused as error:
+            form.add_error("code" if isinstance(error, PresenceNotProved) else None, str(error))
+            if isinstance(error, NotAllowed):
+                status = 403
+            elif isinstance(error, InTheWay | SomebodyElseWasFaster):
+                status = 409
+            staged_version = get_version(pk)
+        else:
+            messages.success(request, _done_words(staged_version, action))
+            return redirect("version", pk)
+    return _page(request, user, staged_version, action, form, status=status)
+
+
+def _page(
+    request: HttpRequest,
+    user: User,
+    staged_version: StagedVersion,
+    action: Action,
+    form: forms.Form,
+    *,
+    status: int,
+) -> HttpResponse:
+    sentences = obstacles(user, staged_version, action)
+    context = {
+        **facts_of(staged_version),
+        "action": action.value,
+        "form": form,
+        "obstacles": sentences,
+        "account": account_for(user, staged_version.registry),
+    }
+    if not sentences:
+        # Each page shown has a confirmation of its own, bound to what this page says.
+        context["step_up"] = open_step_up(user, action, [staged_version])
+    elif not form.is_bound:
+        status = 409 if may_decide(user) else 403
+    return render(request, "web/confirm.html", context, status=status)
+
+
+def _done_words(staged_version: StagedVersion, action: Action) -> str:
+    if action == Action.REJECT:
+        return (
+            f"You rejected {staged_version}. It is now being deleted at "
+            f"{staged_version.registry.name}."
+        )
+    return (
+        f"You approved {staged_version}. {staged_version.registry.name} is now asked to publish "
+        "it; this page shows how far it has come."
+    )

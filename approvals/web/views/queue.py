@@ -1,0 +1,48 @@
+"""What waits, and what was decided."""
+
+from django.db.models import Prefetch, prefetch_related_objects
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from approvals.decisions.models import DecisionItem
+from approvals.queue.models import OPEN_STATES, StagedVersion, State
+from approvals.web.listing import VersionFilter, page_of, registry_names, render_list
+
+CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
+
+
+@require_safe
+def queue(request: HttpRequest) -> HttpResponse:
+    """What still needs somebody or something, oldest first."""
+    registries = registry_names()
+    form = VersionFilter(request.GET, states=list(OPEN_STATES), registries=registries)
+    rows = form.narrow(StagedVersion.objects.waiting())
+    context = {
+        "form": form,
+        "page": page_of(rows, request.GET.get("page")),
+        "has_registries": bool(registries),
+    }
+    return render_list(request, "web/queue.html", "web/queue/list.html", context)
+
+
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """What was decided, here or elsewhere, newest first."""
+    form = VersionFilter(request.GET, states=CLOSED_STATES, registries=registry_names())
+    rows = form.narrow(
+        StagedVersion.objects.filter(state__in=CLOSED_STATES).order_by("-state_changed_at", "-id")
+    )
+    page = page_of(rows, request.GET.get("page"))
+    _attach_decisions(list(page.object_list))
+    context = {"form": form, "page": page}
+    return render_list(request, "web/history.html", "web/queue/history_list.html", context)
+
+
+def _attach_decisions(rows: list[StagedVersion]) -> None:
+    prefetch_related_objects(
+        rows,
+        Prefetch(
+            "decision_items",
+            DecisionItem.objects.select_related("decision__user").order_by("-id"),
+        ),
+    )
