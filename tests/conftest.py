@@ -1,6 +1,7 @@
 """What every test runs under: no TLS redirect, quick passwords, no broker, a database on disk."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,16 @@ def _broker_in_memory() -> Iterator[None]:
     celery_app.conf.broker_url = "memory://localhost/"
     yield
     celery_app.conf.broker_url = before
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI everything is there: an integration or browser test that skips itself has failed."""
+    report = yield
+    slow = item.get_closest_marker("integration") or item.get_closest_marker("browser")
+    if report.skipped and slow and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
