@@ -1,0 +1,137 @@
+"""Registry accounts: whose token it is, and that it goes nowhere else."""
+
+import json
+import logging
+
+import pytest
+import responses
+from django.db import connection
+
+from approvals.audit.models import AuditEvent
+from approvals.people.accounts import (
+    AccountNotLinked,
+    link_account,
+    mark_refused,
+    token_of,
+    unlink_account,
+)
+from approvals.people.models import RegistryAccount, User
+from approvals.sealing import SealBroken
+from tests.approvals.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+URL = "https://registry.example.org/"
+TOKEN = "npm_TOKEN-of-ana-0123456789"
+
+
+@pytest.fixture
+def ana() -> User:
+    return make_user("ana")
+
+
+def answer(status: int = 200, **body: object) -> None:
+    responses.get("https://registry.example.org/-/whoami", json=body, status=status)
+
+
+@responses.activate
+def test_the_registry_says_whose_token_it_is(ana: User) -> None:
+    answer(username="ana-npm")
+    account = link_account(ana, registry_url=URL, token=f"  {TOKEN}\n")
+    assert (account.username, token_of(account)) == ("ana-npm", TOKEN)
+    assert responses.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
+    event = AuditEvent.objects.get(kind="account.linked")
+    assert (event.actor_id, event.detail["username"]) == (ana.pk, "ana-npm")
+
+
+@responses.activate
+def test_the_token_stands_nowhere_in_the_clear(ana: User, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer(username="ana-npm")
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    unlink_account(account, actor=ana)
+    assert TOKEN not in caplog.text
+    assert TOKEN not in repr(account) + str(account)
+    assert TOKEN not in json.dumps(list(AuditEvent.objects.values_list("detail", flat=True)))
+
+
+@responses.activate
+def test_the_database_holds_the_token_sealed(ana: User) -> None:
+    answer(username="ana-npm")
+    link_account(ana, registry_url=URL, token=TOKEN)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM people_registryaccount")
+        assert TOKEN not in " ".join(map(str, cursor.fetchone() or ()))
+
+
+@responses.activate
+def test_a_token_does_not_open_for_another_address(ana: User) -> None:
+    answer(username="ana-npm")
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    RegistryAccount.objects.update(registry_url="https://evil.example.org/")
+    account.refresh_from_db()
+    with pytest.raises(SealBroken) as broken:
+        token_of(account)
+    assert TOKEN not in str(broken.value)
+
+
+@responses.activate
+def test_linking_again_replaces_the_token_and_forgets_that_it_was_refused(ana: User) -> None:
+    answer(username="ana-npm")
+    mark_refused(link_account(ana, registry_url=URL, token="npm_old"))
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    assert RegistryAccount.objects.get() == account
+    assert (token_of(account), account.refused_at) == (TOKEN, None)
+
+
+@responses.activate
+def test_a_token_the_registry_does_not_know_is_not_linked(ana: User) -> None:
+    answer(401, error="token expired")
+    with pytest.raises(AccountNotLinked, match="does not know this token") as refusal:
+        link_account(ana, registry_url=URL, token=TOKEN)
+    assert TOKEN not in str(refusal.value)
+    assert not RegistryAccount.objects.exists()
+    assert not AuditEvent.objects.exists()
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, "{}"), (200, "<html>hello</html>"), (200, "{}"), (200, json.dumps({"username": ""}))],
+)
+def test_a_registry_that_does_not_say_is_a_clear_refusal(ana: User, status: int, body: str) -> None:
+    responses.get("https://registry.example.org/-/whoami", body=body, status=status)
+    with pytest.raises(AccountNotLinked, match="did not say whose token"):
+        link_account(ana, registry_url=URL, token=TOKEN)
+    assert not RegistryAccount.objects.exists()
+
+
+@responses.activate
+@pytest.mark.parametrize("token", ["", "  ", "a b", "a\nb", "npm_ü", "x" * 4097])
+def test_what_cannot_be_a_token_is_not_sent_anywhere(ana: User, token: str) -> None:
+    with pytest.raises(AccountNotLinked, match="not a token"):
+        link_account(ana, registry_url=URL, token=token)
+    assert len(responses.calls) == 0
+
+
+@responses.activate
+def test_refusals_and_unlinking_are_recorded_once(ana: User) -> None:
+    answer(username="ana-npm")
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    mark_refused(account)
+    mark_refused(account)
+    account.refresh_from_db()
+    assert account.refused_at is not None
+    unlink_account(account, actor=ana)
+    unlink_account(account, actor=ana)
+    kinds = list(AuditEvent.objects.order_by("sequence").values_list("kind", flat=True))
+    assert kinds == ["account.linked", "account.token_refused", "account.unlinked"]
+
+
+@responses.activate
+def test_a_late_refusal_of_the_old_token_does_not_touch_the_new_one(ana: User) -> None:
+    answer(username="ana-npm")
+    old = link_account(ana, registry_url=URL, token="npm_old")
+    link_account(ana, registry_url=URL, token=TOKEN)
+    mark_refused(old)
+    assert RegistryAccount.objects.get().refused_at is None
