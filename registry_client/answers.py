@@ -68,10 +68,10 @@ def retry_after(value: str | None) -> float | None:
     else:
         try:
             date = parsedate_to_datetime(text[:64])
-        except ValueError:
+            date = date if date.tzinfo else date.replace(tzinfo=UTC)
+            seconds = (date - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        seconds = (date - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), WEEK)
 
 
@@ -90,9 +90,10 @@ def refusal(
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return _challenge(answer, registry, document, text, words, proof_sent=proof_sent)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = retry_after(answer.headers.get("retry-after"))
         return errors.RateLimited(
             "The registry asks to send fewer requests.",
-            retry_after=retry_after(answer.headers.get("retry-after")) or DEFAULT_RETRY_AFTER,
+            retry_after=DEFAULT_RETRY_AFTER if wait is None else wait,
             words=words,
             status=answer.status,
         )

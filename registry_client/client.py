@@ -8,7 +8,6 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import requests
 
@@ -168,11 +167,10 @@ class RegistryClient:
     ) -> Download:
         """The published tarball as a file, compared with the packument's shasum and integrity."""
         announced = Announced.of(shasum=version.shasum, integrity=version.integrity)
-        url = version.tarball
-        own = self.transport.registry
+        url, own = version.tarball, self.transport.registry
         # Packuments from before registries used TLS still name http addresses.
-        if own.scheme == "https" and urlsplit(url).netloc == own.netloc:
-            url = re.sub(r"^http:", "https:", url)
+        if own.scheme == "https" and url.startswith(f"http://{own.netloc}/"):
+            url = url.replace("http:", "https:", 1)
         return self._download(url, destination, announced, on_progress)
 
     def attestations(self, name: str, version: str) -> list[Attestation]:

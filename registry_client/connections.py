@@ -56,10 +56,26 @@ def watchdog(seconds: float, interrupt: Callable[[], object]) -> Iterator[thread
         timer.cancel()
 
 
+class _NotConnected(urllib3.exceptions.NewConnectionError):
+    """No connection was made, so nothing can have been sent; `reason` is why."""
+
+    def __init__(self, connection: HTTPConnection, reason: OSError) -> None:
+        super().__init__(connection, "not connected")
+        self.reason = reason
+
+
 class _PatientConnection(HTTPConnection):
-    """The head of an answer must arrive within twice the read timeout."""
+    """Says clearly when it never connected, and waits for an answer's head only so long."""
+
+    def connect(self) -> None:
+        """As ever; what fails here in TLS urllib3 would report like a failure of the request."""
+        try:
+            super().connect()
+        except OSError as exc:
+            raise _NotConnected(self, exc) from exc
 
     def getresponse(self) -> Any:
+        """The answer, whose head must arrive within twice the read timeout."""
         sock = self.sock
         with watchdog(2 * float(self.timeout or 30), lambda: sock.shutdown(socket.SHUT_RDWR)):
             return super().getresponse()
@@ -184,8 +200,10 @@ def was_never_sent(exc: BaseException) -> bool:
     before = (
         urllib3.exceptions.NewConnectionError,
         urllib3.exceptions.ConnectTimeoutError,
+        urllib3.exceptions.ProxyError,  # raised only until the proxy has connected
+        urllib3.exceptions.LocationValueError,
         requests.exceptions.ConnectTimeout,
-        ssl.SSLCertVerificationError,
+        requests.exceptions.InvalidURL,
     )
     return any(isinstance(one, before) for one in _causes(exc))
 
@@ -197,10 +215,10 @@ def describe(exc: BaseException) -> str:
         (ssl.SSLCertVerificationError, "its TLS certificate is not trusted"),
         (urllib3.exceptions.ProxyError, "the proxy does not connect"),
         (urllib3.exceptions.ConnectTimeoutError, "it does not accept connections in time"),
+        (ssl.SSLError, "TLS fails"),
         (urllib3.exceptions.NewConnectionError, "it does not accept connections"),
         (requests.exceptions.Timeout, "it does not answer in time"),
         (urllib3.exceptions.TimeoutError, "it does not answer in time"),
-        (ssl.SSLError, "TLS fails"),
     ]
     causes = list(_causes(exc))
     for kind, words in known:

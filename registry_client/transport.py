@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 import requests
+import urllib3
 from requests.utils import get_environ_proxies
 
 from registry_client import answers
@@ -59,6 +60,17 @@ REFUSED = range(400, 500)
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone.
+
+    Even with allow_redirects=False, requests prepares the next request of a redirect, and for that
+    reads the redirect's whole body, however long it is.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
 class Transport:
     """The calls of one registry, with one token or none, over one pooled session."""
 
@@ -80,7 +92,7 @@ class Transport:
         self._timeout = (connect_timeout, read_timeout)
         self._max_tries = max_tries
         self._sleep = sleep
-        self._session = requests.Session()
+        self._session = _Session()
         # Else a .netrc of the machine could replace or leak credentials.
         self._session.trust_env = False
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -216,7 +228,10 @@ class Transport:
                 if response.status_code not in REDIRECTS or not location:
                     yield response
                     return
-            url = urljoin(url, location)
+            try:
+                url = urljoin(url, location)
+            except ValueError:
+                raise NotARegistry("The registry redirects to an unusable address.") from None
         raise NotARegistry(f"The registry redirects more than {MAX_REDIRECTS} times.")
 
     def _check_hop(self, url: str) -> SplitResult:
@@ -252,7 +267,7 @@ class Transport:
                 stream=True,
                 proxies=proxies,
             )
-        except (requests.RequestException, OSError) as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise Interrupted(exc) from None
         with contextlib.closing(response):
             yield response

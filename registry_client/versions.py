@@ -128,8 +128,8 @@ def baseline_for(packument: Packument | None, version: str, tag: str) -> Baselin
     published = {} if packument is None else dict(packument.versions)
     placeholder = published.pop(PLACEHOLDER_VERSION, None)
     if packument is None or not published:
-        why = "only npm's placeholder 0.0.0-stage exists" if placeholder else "nothing is published"
-        return Baseline(None, f"This is the first release: {why} so far.")
+        why = "only npm's placeholder 0.0.0-stage" if placeholder else "nothing"
+        return Baseline(None, f"This is the first release: {why} is published so far.")
 
     target = packument.dist_tags.get(tag)
     pointed_to = published.get(target) if target else None
