@@ -127,6 +127,11 @@ def message_for(event: OutboxEvent) -> Message:
     )
 
 
+def subject_of(event: OutboxEvent) -> str:
+    """What the event is about, in one line, even if nobody is told of such events any more."""
+    return message_for(event).subject if event.topic in TOPICS else event.topic
+
+
 def trial_message(id: str, at: datetime) -> Message:
     """What the test button sends."""
     return _message(

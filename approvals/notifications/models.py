@@ -58,4 +58,5 @@ class Delivery(models.Model):
         indexes = [models.Index(fields=["state", "due_at"])]
 
     def __str__(self) -> str:
-        return f"{self.channel} to {self.recipient}: {self.state}"
+        # Without the recipient, which may be an address that not everyone should read.
+        return f"{self.channel} about event {self.event_id}"

@@ -17,7 +17,7 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Registries", "registries", frozenset({"registry_add", "registry_edit"})),
     ("People", "people", frozenset({"invite"})),
     ("Audit", "audit", frozenset()),
-    ("Notifications", "notifications", frozenset()),
+    ("Notifications", "notifications", frozenset({"webhook_add", "webhook_edit"})),
 )
 ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Security: one-time codes", "security", frozenset()),

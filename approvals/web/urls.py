@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from approvals.web.views import account, decisions, health, people, queue, registries, review
+from approvals.web.views import (
+    account,
+    audit,
+    decisions,
+    health,
+    notifications,
+    people,
+    queue,
+    registries,
+    review,
+)
 
 account_urls = [
     path("profile/", account.profile, name="profile"),
@@ -49,5 +59,28 @@ version_urls = [
     path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
     path("healthz", health.healthz, name="healthz"),
 ]
+telling_urls = [
+    path("audit/", audit.audit, name="audit"),
+    path("notifications/", notifications.notifications, name="notifications"),
+    path("notifications/webhooks/add/", notifications.webhook_add, name="webhook_add"),
+    path("notifications/webhooks/<int:pk>/", notifications.webhook_edit, name="webhook_edit"),
+    path("notifications/webhooks/<int:pk>/test/", notifications.webhook_test, name="webhook_test"),
+    path(
+        "notifications/webhooks/<int:pk>/remove/",
+        notifications.webhook_remove,
+        name="webhook_remove",
+    ),
+    path(
+        "notifications/deliveries/<int:pk>/try-now/",
+        notifications.delivery_try_now,
+        name="delivery_try_now",
+    ),
+]
 
-urlpatterns: list[URLPattern] = [*version_urls, *account_urls, *people_urls, *registry_urls]
+urlpatterns: list[URLPattern] = [
+    *telling_urls,
+    *version_urls,
+    *account_urls,
+    *people_urls,
+    *registry_urls,
+]

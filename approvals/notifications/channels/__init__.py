@@ -9,7 +9,7 @@ A channel is a module with
 """
 
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
@@ -24,7 +24,7 @@ class Channel(Protocol):
 
     def send(self, delivery: Delivery, message: Message) -> None: ...
 
-    def labels(self, recipients: Iterable[str]) -> dict[str, str]: ...
+    def labels(self, recipients: Collection[str]) -> dict[str, str]: ...
 
 
 @cache

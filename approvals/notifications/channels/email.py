@@ -1,7 +1,7 @@
 """E-mail, one to each person who wants it."""
 
 import smtplib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -31,8 +31,11 @@ def recipients(event: OutboxEvent) -> Iterable[str]:
             yield user.email
 
 
-def labels(recipients: Iterable[str]) -> dict[str, str]:
-    return {address: address for address in recipients}
+def labels(recipients: Collection[str]) -> dict[str, str]:
+    """Names, not addresses: the page is for everyone who may sign in."""
+    people = User.objects.filter(email__in=set(recipients))
+    names = {person.email: str(person) for person in people}
+    return {address: names.get(address, "somebody who has left") for address in recipients}
 
 
 def send(delivery: Delivery, message: Message) -> None:

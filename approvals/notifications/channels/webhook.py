@@ -4,7 +4,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import standardwebhooks
 from django.utils import timezone
@@ -24,10 +24,10 @@ def recipients(event: OutboxEvent) -> Iterable[str]:
         yield str(key)
 
 
-def labels(recipients: Iterable[str]) -> dict[str, str]:
-    keys = set(recipients)
-    names = {str(webhook.pk): webhook.name for webhook in Webhook.objects.filter(pk__in=keys)}
-    return {key: names.get(key, "a removed webhook") for key in keys}
+def labels(recipients: Collection[str]) -> dict[str, str]:
+    webhooks = Webhook.objects.filter(pk__in=set(recipients)).only("name")
+    names = {str(webhook.pk): webhook.name for webhook in webhooks}
+    return {key: names.get(key, "a webhook that was removed") for key in recipients}
 
 
 def send(delivery: Delivery, message: Message) -> None:
