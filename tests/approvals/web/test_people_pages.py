@@ -1,0 +1,283 @@
+"""The pages of people and invitations: for administrators only, and links that work once."""
+
+import logging
+import re
+from html import unescape
+from http import HTTPStatus
+
+import pytest
+from django.conf import LazySettings
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from approvals.audit.models import AuditEvent
+from approvals.people import totp
+from approvals.people.invitations import invite
+from approvals.people.models import Invitation, Role, SealedTOTPDevice, User
+from tests.approvals.codes import code_now, enrol
+from tests.approvals.factories import make_account, make_registry, make_user
+
+pytestmark = pytest.mark.django_db
+
+BEN = {"username": "ben", "email": "ben@example.org", "password": "correct horse battery"}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_tried_before() -> None:
+    """Forgets the tries that limits were counted from."""
+    cache.clear()
+
+
+@pytest.fixture
+def chief() -> User:
+    return make_user("chief", role=Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def browser(client: Client, chief: User) -> Client:
+    """The administrator's."""
+    client.force_login(chief)
+    return client
+
+
+@pytest.fixture
+def ana() -> User:
+    return make_user("ana")
+
+
+def invitation_link(browser: Client, **form: str) -> str:
+    page = browser.post(reverse("invite"), {"role": Role.APPROVER, "note": "for Ben", **form})
+    (link,) = re.findall(r'value="(http://[^"]+/invitation/[^"]+)"', page.content.decode())
+    return unescape(str(link)).removeprefix("http://testserver")
+
+
+# ---------- who may
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER])
+def test_only_administrators_change_anything(client: Client, chief: User, role: Role) -> None:
+    somebody = make_user("somebody", role=role)
+    invitation, _ = invite(actor=chief, role=Role.VIEWER)
+    client.force_login(somebody)
+    before = AuditEvent.objects.count()
+    targets = [reverse("invite"), reverse("invitation_withdraw", args=[invitation.pk])]
+    for person in (chief, somebody):
+        targets += [
+            reverse(name, args=[person.pk])
+            for name in (
+                "person_role",
+                "person_deactivate",
+                "person_reactivate",
+                "person_lost_totp",
+            )
+        ]
+    for address in targets:
+        answer = client.post(address, {"role": Role.ADMINISTRATOR, "code": "123456"})
+        assert answer.status_code == HTTPStatus.FORBIDDEN, address
+    for address in (reverse("invite"), reverse("person", args=[chief.pk])):
+        assert client.get(address).status_code == HTTPStatus.FORBIDDEN
+    somebody.refresh_from_db()
+    assert somebody.role == role
+    assert AuditEvent.objects.count() == before
+
+
+def test_everybody_sees_who_belongs_but_only_administrators_see_addresses(
+    client: Client, chief: User, ana: User
+) -> None:
+    make_account(ana, make_registry(), username="ana-npm")
+    invite(actor=chief, role=Role.VIEWER, note="for the new one")
+    client.force_login(ana)
+    page = client.get(reverse("people")).content.decode()
+    assert "ana-npm" in page
+    assert "chief@example.org" not in page
+    assert "for the new one" not in page
+    assert reverse("invite") not in page
+    client.force_login(chief)
+    page = client.get(reverse("people")).content.decode()
+    assert "ana@example.org" in page
+    assert "for the new one" in page
+
+
+def test_the_list_takes_as_many_queries_for_many_as_for_few(browser: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            browser.get(reverse("people"))
+        return len(captured)
+
+    registry = make_registry()
+    make_account(make_user(), registry)
+    few = queries()
+    for _ in range(10):
+        make_account(make_user(), registry)
+    assert queries() == few
+
+
+def test_another_site_cannot_send_forms(chief: User, ana: User) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(chief)
+    invitation, token = invite(actor=chief, role=Role.VIEWER)
+    for address in (
+        reverse("invite"),
+        reverse("invitation_withdraw", args=[invitation.pk]),
+        reverse("person_role", args=[ana.pk]),
+        reverse("person_deactivate", args=[ana.pk]),
+    ):
+        assert browser.post(address, {"role": "viewer"}).status_code == HTTPStatus.FORBIDDEN
+    guest = Client(enforce_csrf_checks=True)
+    assert guest.post(reverse("invitation", args=[token]), BEN).status_code == HTTPStatus.FORBIDDEN
+    assert User.objects.count() == 2
+
+
+# ---------- changing people
+
+
+def test_changing_a_role(browser: Client, ana: User) -> None:
+    address = reverse("person_role", args=[ana.pk])
+    page = browser.post(address, {"role": Role.VIEWER}, follow=True).content.decode()
+    ana.refresh_from_db()
+    assert ana.role == Role.VIEWER
+    assert "ana is now viewer" in page
+    page = browser.post(address, {"role": "owner"}, follow=True).content.decode()
+    assert "Choose a role" in page
+
+
+def test_deactivating_ends_the_session_of_that_person(browser: Client, ana: User) -> None:
+    anas = Client()
+    anas.force_login(ana)
+    assert anas.get(reverse("people")).status_code == HTTPStatus.OK
+    browser.post(reverse("person_deactivate", args=[ana.pk]))
+    assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
+    browser.post(reverse("person_reactivate", args=[ana.pk]))
+    ana.refresh_from_db()
+    assert ana.is_active
+
+
+def test_an_administrator_cannot_leave_the_house_without_one(browser: Client, chief: User) -> None:
+    for name, data in (("person_deactivate", {}), ("person_role", {"role": Role.VIEWER})):
+        page = browser.post(reverse(name, args=[chief.pk]), data, follow=True).content.decode()
+        assert "ask another administrator" in page
+    chief.refresh_from_db()
+    assert (chief.is_active, chief.role) == (True, Role.ADMINISTRATOR)
+
+
+def test_a_demoted_administrators_open_page_is_worth_nothing(
+    browser: Client, chief: User, ana: User
+) -> None:
+    User.objects.filter(pk=chief.pk).update(role=Role.APPROVER)
+    answer = browser.post(reverse("person_role", args=[ana.pk]), {"role": Role.ADMINISTRATOR})
+    assert answer.status_code == HTTPStatus.FORBIDDEN
+
+
+def test_a_lost_app_is_removed_with_the_administrators_code(
+    browser: Client, chief: User, ana: User
+) -> None:
+    enrol(ana)
+    enrol(chief)
+    address = reverse("person_lost_totp", args=[ana.pk])
+    page = browser.post(address, {"code": code_now(ana)}).content.decode()
+    assert "This code is wrong" in page
+    assert totp.has_totp(ana)
+    SealedTOTPDevice.objects.update(throttling_failure_count=0)
+    browser.post(address, {"code": code_now(chief)})
+    assert not totp.has_totp(ana)
+    assert totp.has_totp(chief)
+
+
+# ---------- invitations
+
+
+def test_from_the_link_to_the_first_page(browser: Client) -> None:
+    guest = Client()
+    link = invitation_link(browser)
+    page = guest.get(link).content.decode()
+    assert "chief invites you" in page
+    assert "approver" in page
+    answer = guest.post(link, BEN)
+    assert answer.headers["Location"] == reverse("security")
+    assert "Welcome, ben" in guest.get(reverse("security")).content.decode()
+    ben = User.objects.get(username="ben")
+    assert ben.role == Role.APPROVER
+    assert AuditEvent.objects.filter(kind="person.signed_in", actor=ben).count() == 1
+
+
+def test_the_link_is_shown_once(browser: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="approvals")
+    link = invitation_link(browser)
+    token = link.split("/")[-2]
+    for name in ("people", "invite"):
+        assert token not in browser.get(reverse(name)).content.decode()
+    assert token not in str(dict(browser.session))
+    assert token not in caplog.text
+
+
+def test_the_link_has_the_public_address(browser: Client, settings: LazySettings) -> None:
+    settings.PUBLIC_URL = "https://countersign.example.org"
+    page = browser.post(reverse("invite"), {"role": Role.VIEWER}).content.decode()
+    assert 'value="https://countersign.example.org/invitation/' in page
+
+
+def test_a_chat_that_previews_the_link_does_not_use_it_up(browser: Client) -> None:
+    link = invitation_link(browser)
+    for _ in range(3):
+        assert Client().get(link).status_code == HTTPStatus.OK
+    assert Client().post(link, BEN).status_code == HTTPStatus.FOUND
+
+
+def test_a_used_withdrawn_or_old_link_lets_nobody_in(browser: Client) -> None:
+    used, withdrawn, old = (invitation_link(browser, note=note) for note in "abc")
+    Client().post(used, BEN)
+    browser.post(reverse("invitation_withdraw", args=[Invitation.objects.get(note="b").pk]))
+    Invitation.objects.filter(note="c").update(expires_at=timezone.now())
+    before = User.objects.count()
+    for link in (used, withdrawn, old, reverse("invitation", args=["guessed"])):
+        eve = {**BEN, "username": "eve", "email": "eve@example.org"}
+        assert Client().get(link).status_code == HTTPStatus.GONE
+        answer = Client().post(link, eve)
+        assert answer.status_code == HTTPStatus.GONE
+        assert "used, withdrawn, or is older than 72 hours" in answer.content.decode()
+    assert User.objects.count() == before
+
+
+def test_a_guest_cannot_choose_the_role(browser: Client) -> None:
+    link = invitation_link(browser, role=Role.VIEWER)
+    Client().post(link, {**BEN, "role": Role.ADMINISTRATOR, "is_superuser": "1"})
+    ben = User.objects.get(username="ben")
+    assert (ben.role, ben.is_superuser) == (Role.VIEWER, False)
+
+
+def test_what_is_wrong_stands_beside_its_field(browser: Client) -> None:
+    link = invitation_link(browser)
+    guest = Client()
+    page = guest.post(link, {**BEN, "username": "chief", "password": "short"}).content.decode()
+    assert "Somebody has this user name already" in page
+    assert "too short" in page
+    assert "short" not in re.findall(r'<input[^>]*name="password"[^>]*>', page)[0]
+    assert guest.post(link, BEN).status_code == HTTPStatus.FOUND
+
+
+def test_somebody_signed_in_does_not_use_up_the_link(browser: Client) -> None:
+    link = invitation_link(browser)
+    answer = browser.post(link, BEN)
+    assert answer.status_code == HTTPStatus.CONFLICT
+    assert "sign out as chief first" in answer.content.decode()
+    assert Client().get(link).status_code == HTTPStatus.OK
+
+
+def test_a_link_is_not_kept_by_caches(browser: Client) -> None:
+    answer = Client().get(invitation_link(browser))
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_names_are_not_markup(browser: Client) -> None:
+    mallory = {**BEN, "first_name": "<script>alert(1)</script>"}
+    Client().post(invitation_link(browser, note="<img src=x onerror=alert(1)>"), mallory)
+    invitation_link(browser, note="<img src=x onerror=alert(1)>")
+    page = browser.get(reverse("people")).content.decode()
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
