@@ -63,8 +63,9 @@ def _strongest(integrity: str) -> tuple[str, frozenset[str]]:
         algorithm, _, value = entry.partition("-")
         if algorithm in _ALGORITHMS:
             with suppress(binascii.Error, ValueError):
-                digest = base64.b64decode(value.partition("?")[0], validate=True).hex()
-                found.setdefault(algorithm, set()).add(digest)
+                digest = base64.b64decode(value.partition("?")[0], validate=True)
+                if len(digest) == hashlib.new(algorithm).digest_size:
+                    found.setdefault(algorithm, set()).add(digest.hex())
     for algorithm in _ALGORITHMS:
         if algorithm in found:
             return algorithm, frozenset(found[algorithm])

@@ -73,9 +73,9 @@ class StagedItem:
             version=version,
             tag=_text(obj, "tag"),
             created_at=_time(_text(obj, "createdAt")),
-            actor=_text(obj, "actor", needed=False),
-            actor_type=_text(obj, "actorType", needed=False),
-            access=_text(obj, "access", needed=False),
+            actor=_shown(obj, "actor"),
+            actor_type=_shown(obj, "actorType"),
+            access=_shown(obj, "access"),
             shasum=shasum,
             extra=_extra({k: v for k, v in obj.items() if k not in _KNOWN}),
         )
@@ -85,16 +85,24 @@ def _unusable(field: str) -> NotARegistry:
     return NotARegistry(f"The registry describes a staged version without a usable {field}.")
 
 
-def _text(obj: dict[str, Any], field: str, *, needed: bool = True) -> str:
+def _text(obj: dict[str, Any], field: str) -> str:
+    """A field that means something to a machine, so it is taken as it is or not at all."""
     value = obj.get(field)
-    if value is None and not needed:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        raise _unusable(field)
+    if not value.isprintable() or value != value.strip():
+        raise _unusable(field)
+    return value
+
+
+def _shown(obj: dict[str, Any], field: str) -> str:
+    """A field that is only shown; "" if it is missing."""
+    value = obj.get(field)
+    if value is None:
         return ""
-    # clean_words leaves alone what is fit to be shown and stored, so a difference means trouble.
-    if not isinstance(value, str) or len(value) > MAX_TEXT or clean_words(value) != value.strip():
+    if not isinstance(value, str):
         raise _unusable(field)
-    if needed and not value.strip():
-        raise _unusable(field)
-    return value.strip()
+    return clean_words(value, MAX_TEXT)
 
 
 def _time(text: str) -> datetime:

@@ -12,6 +12,7 @@ from typing import Any
 
 from registry_client.client import RegistryClient
 
+BASE = "https://registry.example.org/npm"
 STAGE_ID = "0b9b1a3e-52c8-4b43-9a0a-2f7a3f3c9d11"
 TOKEN = "npm_S3cretTokenOfAlice"
 
