@@ -53,7 +53,8 @@ def packument(
     if not versions:
         raise Refusal(404, NO_SUCH_PACKAGE)
     modified = max(version["visible_at"] for version in versions)
-    latest = json.loads(versions[-1]["manifest"])
+    newest = next((row for row in versions if row["version"] == tags.get("latest")), versions[-1])
+    latest = json.loads(newest["manifest"])
     document: dict[str, Json] = {
         "_id": package,
         "_rev": f"{len(versions)}-{int(modified * 1000):x}",

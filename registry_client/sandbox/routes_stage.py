@@ -14,31 +14,40 @@ from registry_client.sandbox.files import file_answer
 
 DEFAULT_PER_PAGE = 10
 MOST_PER_PAGE = 100
+# Beyond this SQLite could not count.
+LAST_PAGE = 10**9
+VISIBLE = (
+    "FROM staged JOIN collaborators"
+    " ON collaborators.package = staged.package AND collaborators.user = :user"
+    " WHERE :package IN ('', staged.package)"
+)
+PAGE = "ORDER BY position DESC LIMIT :limit OFFSET :offset"
 
 
 def list_staged(call: Call) -> Response:
     """GET /-/stage"""
     account = _reader(call)
     query = call.request.args
-    page = max(0, query.get("page", 0, type=int))
+    page = min(max(0, query.get("page", 0, type=int)), LAST_PAGE)
     per_page = query.get("perPage", DEFAULT_PER_PAGE, type=int)
     per_page = min(per_page, MOST_PER_PAGE) if per_page > 0 else DEFAULT_PER_PAGE
     # Clients escape the name before it goes into the query, some of them twice.
     package = unquote(query.get("package", ""))
+    wanted = {
+        "user": account.name,
+        "package": package,
+        "limit": per_page,
+        "offset": page * per_page,
+    }
     with call.store.read() as connection:
-        visible = connection.execute(
-            "SELECT staged.* FROM staged JOIN collaborators"
-            " ON collaborators.package = staged.package AND collaborators.user = :user"
-            " WHERE :package IN ('', staged.package) ORDER BY position DESC",
-            {"user": account.name, "package": package},
-        ).fetchall()
-    start = page * per_page
+        rows = connection.execute(f"SELECT staged.* {VISIBLE} {PAGE}", wanted).fetchall()
+        total = connection.execute(f"SELECT count(*) AS total {VISIBLE}", wanted).fetchone()
     return json_answer(
         {
-            "items": [_item(row) for row in visible[start : start + per_page]],
+            "items": [_item(row) for row in rows],
             "page": page,
             "perPage": per_page,
-            "total": len(visible),
+            "total": total["total"],
         }
     )
 

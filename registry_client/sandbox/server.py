@@ -21,6 +21,9 @@ from registry_client.sandbox.documents import Upload, parse_upload
 from registry_client.sandbox.second_factor import Mode
 from registry_client.sandbox.store import Store
 
+# How often the running server looks whether it shall stop.
+STOP_CHECK_SECONDS = 0.02
+
 
 class SandboxRegistry:
     """A sandbox registry on one data folder.
@@ -64,7 +67,9 @@ class SandboxRegistry:
         self.store.open()
         self._server = self._listen()
         self._port = self._server.port
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(STOP_CHECK_SECONDS,), daemon=True
+        )
         self._thread.start()
         return self
 
