@@ -1,18 +1,19 @@
 """Watching the packument: accepted is not live until everyone can see it, with the same digest."""
 
-import base64
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
+from approvals.queue.differences import digest_difference
 from approvals.queue.models import StagedVersion, State
 from approvals.queue.registries import client_for
 from approvals.queue.sync import packument_or_none, settle_vanished
 from approvals.queue.transitions import move, raise_alarm
 from approvals.sealing import SealBroken
-from registry_client.errors import RegistryError
+from registry_client.errors import RateLimited, RegistryError, RegistryUnavailable
 from registry_client.versions import PublishedVersion
 
 logger = logging.getLogger(__name__)
@@ -20,19 +21,36 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(seconds=60)
 PAUSE_AFTER_ALARM = timedelta(minutes=15)
+NOT_LIVE_YET = "is still not in the packument"
+
+
+class RegistryAway(Exception):
+    """It did not answer for one version, and so would not for the next."""
 
 
 def watch_due() -> int:
     """Looks once for every version whose look is due; returns how many it looked for."""
     due = StagedVersion.objects.with_package().filter(live_check_at__lte=timezone.now())
     looked = 0
+    away: set[int] = set()
     for row in due.order_by("live_check_at")[:200]:
-        looked += watch(row)
+        if row.registry_id in away:
+            continue
+        try:
+            looked += watch(row)
+        except RegistryAway:
+            away.add(row.registry_id)
+        except Exception:
+            # One package that breaks us must not keep the others from being seen to be live.
+            logger.exception("stage=%s looking whether it is live broke", row.stage_id)
     return looked
 
 
 def watch(row: StagedVersion) -> bool:
-    """Looks into the packument for one version; False where another worker just did."""
+    """Looks into the packument for one version; False where another worker just did.
+
+    Raises RegistryAway.
+    """
     pause = min(FIRST_PAUSE * 2 ** min(row.live_checks, 10), LONGEST_PAUSE)
     if row.alarm:
         pause = PAUSE_AFTER_ALARM
@@ -47,6 +65,8 @@ def watch(row: StagedVersion) -> bool:
     except (RegistryError, SealBroken) as error:
         logger.warning("stage=%s cannot see whether it is live: %s", row.stage_id, error)
         _alarm_if_overdue(row, why=f" The registry could not be asked: {error}")
+        if isinstance(error, RegistryUnavailable | RateLimited):
+            raise RegistryAway from error
         return True
     published = packument.versions.get(row.version) if packument else None
     if row.state == State.WITHDRAWN:
@@ -68,33 +88,17 @@ def _published(row: StagedVersion, published: PublishedVersion) -> None:
     if difference:
         raise_alarm(row, difference)
         return
+    fields: dict[str, Any] = {"live_check_at": None}
+    if NOT_LIVE_YET in row.alarm:
+        # Being live answers this alarm, and no other one.
+        fields["alarm"] = ""
     move(
         row,
         from_states=[State.ACCEPTED],
         to=State.LIVE,
-        fields={"live_check_at": None, "alarm": ""},
+        fields=fields,
         published_by=published.npm_user,
         shasum=published.shasum,
-    )
-
-
-def digest_difference(row: StagedVersion, published: PublishedVersion) -> str:
-    """A sentence about how the live tarball's digests differ from the reviewed ones, or ""."""
-    live, reviewed = published.shasum, row.shasum
-    if live == reviewed and row.sha512 and published.integrity:
-        sha512s = [
-            base64.b64decode(part.removeprefix("sha512-").split("?")[0]).hex()
-            for part in published.integrity.split()
-            if part.startswith("sha512-")
-        ]
-        if sha512s and row.sha512 not in sha512s:
-            live, reviewed = sha512s[0], row.sha512
-    if live == reviewed:
-        return ""
-    return (
-        f"{row} is live, but not with the tarball that was reviewed: the digest of the live one "
-        f"is {live or 'unknown'}, of the reviewed one {reviewed}. Treat it as compromised: "
-        "deprecate it, move the dist-tag back, and find out how it got there."
     )
 
 
@@ -108,7 +112,7 @@ def _alarm_if_overdue(row: StagedVersion, *, why: str = "") -> None:
         minutes = settings.LIVE_WATCH_SECONDS // 60
         raise_alarm(
             row,
-            f"{row} was accepted more than {minutes} minutes ago and is still not in the "
-            f"packument: nobody can install it.{why} Ask the registry's support, and do not "
-            "stage it again before you know.",
+            f"{row} was accepted more than {minutes} minutes ago and {NOT_LIVE_YET}: nobody can "
+            f"install it.{why} Ask the registry's support, and do not stage it again before you "
+            "know.",
         )

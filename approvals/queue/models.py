@@ -83,14 +83,15 @@ class StagedVersion(models.Model):
     registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="staged_versions")
     package = models.ForeignKey(Package, on_delete=models.CASCADE, related_name="staged_versions")
     stage_id = models.UUIDField()
+    # As long as registry_client lets such texts be, so that none of them breaks a poll.
     version = models.CharField(max_length=256)
-    tag = models.CharField("dist-tag", max_length=214)
-    access = models.CharField(max_length=20)
+    tag = models.CharField("dist-tag", max_length=256)
+    access = models.CharField(max_length=256, blank=True)
     shasum = models.CharField(max_length=40)
     # Of the tarball as it was downloaded here; empty until then.
     sha512 = models.CharField(max_length=128, blank=True)
-    actor = models.CharField(max_length=214, blank=True)
-    actor_type = models.CharField(max_length=60, blank=True)
+    actor = models.CharField(max_length=256, blank=True)
+    actor_type = models.CharField(max_length=256, blank=True)
     created_at = models.DateTimeField()
     extra = models.JSONField(default=dict, blank=True)
 

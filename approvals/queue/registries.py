@@ -1,6 +1,8 @@
 """Adding registries, and talking to one with the right token."""
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -10,8 +12,12 @@ from django.utils import timezone
 from approvals.audit.record import record
 from approvals.queue.models import Registry
 from approvals.sealing import seal, unseal
+from registry_client.addresses import DEFAULT_PORTS, check_base_url, origin
 from registry_client.client import RegistryClient
 from registry_client.errors import NotAuthorised, RegistryError
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+MOST_POLL_SECONDS = 86_400
 
 
 class RegistryNotUsable(Exception):
@@ -29,8 +35,30 @@ def client_for(registry: Registry, *, token: str | None = None) -> RegistryClien
 
 
 def normalised_url(url: str) -> str:
-    """The one spelling under which a registry's address is stored and tokens are sealed."""
-    return url.strip().rstrip("/") + "/"
+    """The one spelling under which a registry's address is stored and tokens are sealed.
+
+    Two spellings of one address would be two registries, and one upload would be decided twice.
+    Raises RegistryNotUsable.
+    """
+    try:
+        parts = urlsplit(check_base_url(url))
+    except ValueError as error:
+        raise RegistryNotUsable(f"The registry could not be used: {error}") from error
+    scheme, host, port = origin(parts)
+    host = f"[{host}]" if ":" in host else host
+    port_text = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
+    return f"{scheme}://{host}{port_text}{parts.path}/"
+
+
+def _check_typed(name: str, poll_seconds: int | None) -> None:
+    if not NAME.fullmatch(name):
+        raise RegistryNotUsable(
+            "A registry's name has letters, digits, '-' and '_', at most 60 of them."
+        )
+    if poll_seconds is not None and not 1 <= poll_seconds <= MOST_POLL_SECONDS:
+        raise RegistryNotUsable(
+            f"There must be 1 to {MOST_POLL_SECONDS} seconds between two polls."
+        )
 
 
 def add_registry(
@@ -43,7 +71,8 @@ def add_registry(
     is_sandbox: bool = False,
 ) -> Registry:
     """Adds a registry once it has answered with this token. Raises RegistryNotUsable."""
-    url = normalised_url(url)
+    _check_typed(name, poll_seconds)
+    url, read_token = normalised_url(url), read_token.strip()
     username, visible = _try_token(url, read_token)
     try:
         with transaction.atomic():
@@ -78,8 +107,9 @@ def change_registry(
     enabled: bool | None = None,
 ) -> None:
     """Changes what is given; its address never changes. Raises RegistryNotUsable."""
+    _check_typed(registry.name, poll_seconds)
     changes: dict[str, Any] = {}
-    if read_token:
+    if read_token and (read_token := read_token.strip()):
         _try_token(registry.url, read_token)
         changes["sealed_read_token"] = seal(read_token, bound_to=registry.url)
     if poll_seconds is not None and poll_seconds != registry.poll_seconds:

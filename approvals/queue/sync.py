@@ -13,19 +13,29 @@ from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import Happening, record, record_all
+from approvals.queue.differences import digest_difference, stage_id_difference
 from approvals.queue.models import Package, Registry, StagedVersion, State
 from approvals.queue.registries import client_for
 from approvals.queue.transitions import move, news_of, raise_alarm
 from approvals.sealing import SealBroken
 from registry_client.client import RegistryClient, StagedItem
-from registry_client.errors import NotFound, RateLimited, RegistryError
+from registry_client.errors import (
+    NotAuthorised,
+    NotFound,
+    RateLimited,
+    RegistryError,
+    RegistryUnavailable,
+)
 from registry_client.versions import Packument
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(minutes=15)
+# However long a registry asks to be left alone: nobody should be blind for longer.
+LONGEST_WAIT_ASKED_FOR = timedelta(hours=1)
 BATCH = 100
+TRIES_AT_A_BATCH = 3
 
 
 @dataclass
@@ -60,8 +70,19 @@ def poll(registry: Registry, *, only_if_due: bool = False) -> PollResult | None:
             _enter(registry, items, result)
             _account_for_vanished(registry, client, items, began, result)
     except (RegistryError, SealBroken) as error:
+        asked_for = error.retry_after if isinstance(error, RateLimited) else 0.0
         result.failure = str(error)
-        _failed(registry, holder, error)
+        _failed(registry, holder, result.failure, asked_for=asked_for)
+    except Exception as error:
+        logger.exception("registry=%s polling broke", registry.name)
+        result.failure = (
+            f"Countersign itself failed while polling ({type(error).__name__}). The log of the "
+            "worker says more: please report it."
+        )
+        _failed(registry, holder, result.failure)
+    except BaseException:
+        _let_go(registry, holder)
+        raise
     else:
         _answered(registry, holder, began)
     return result
@@ -92,12 +113,14 @@ def _enter(registry: Registry, items: Sequence[StagedItem], result: PollResult) 
     oldest_first = items[::-1]
     for start in range(0, len(items), BATCH):
         batch = oldest_first[start : start + BATCH]
-        while True:
+        for tries_left in reversed(range(TRIES_AT_A_BATCH)):
             try:
                 with transaction.atomic():
                     result.found += _enter_batch(registry, batch)
                 break
             except IntegrityError:
+                if not tries_left:
+                    raise
                 # Another process entered one of these since we looked; now we shall see it.
                 logger.info("registry=%s another poll was entering the same versions", registry)
         _look_again_at_known(registry, batch, result)
@@ -175,9 +198,14 @@ def _look_again_at_known(
             registry=registry, stage_id__in=[item.id for item in items]
         )
     }
+    changed = []
     for item in items:
         row = rows[item.id]
-        _compare_with_known(row, item)
+        if difference := stage_id_difference(row, item):
+            raise_alarm(row, difference)
+        if row.extra != item.extra:
+            row.extra = dict(item.extra)
+            changed.append(row)
         if row.state == State.WITHDRAWN and move(
             row,
             from_states=[State.WITHDRAWN],
@@ -187,26 +215,7 @@ def _look_again_at_known(
             reason="The registry lists it again.",
         ):
             result.returned.append(row)
-
-
-def _compare_with_known(row: StagedVersion, item: StagedItem) -> None:
-    # A stage id is immutable: whatever of it changes is either a fault or an attack.
-    changed = [
-        name
-        for name, ours, theirs in (
-            ("package", row.package.name, item.package_name),
-            ("version", row.version, item.version),
-            ("dist-tag", row.tag, item.tag),
-            ("SHA-1", row.shasum, item.shasum),
-        )
-        if ours != theirs
-    ]
-    if changed:
-        raise_alarm(
-            row,
-            f"The registry now tells another {' and '.join(changed)} for this stage id than when "
-            "it was found. A stage id never changes: do not approve it, ask who staged it.",
-        )
+    StagedVersion.objects.bulk_update(changed, ["extra"])
 
 
 def _account_for_vanished(
@@ -225,22 +234,36 @@ def _account_for_vanished(
         if str(row.stage_id) not in listed
     ]
     packuments: dict[str, Packument | None] = {}
+    failure: RegistryError | None = None
     for row in missing:
-        try:
-            client.staged_version(str(row.stage_id))
-        except NotFound:
-            pass
-        else:
-            continue
         name = row.package.name
-        if name not in packuments:
-            packuments[name] = packument_or_none(client, name)
+        try:
+            if _is_there(client, row):
+                continue
+            if name not in packuments:
+                packuments[name] = packument_or_none(client, name)
+        except (RegistryUnavailable, RateLimited, NotAuthorised):
+            raise
+        except RegistryError as error:
+            # One package that cannot be asked about must not hide what became of the others.
+            failure = failure or error
+            continue
         if settle_vanished(row, packuments[name], from_states=[State.STAGED]):
             outcome = {
                 State.PUBLISHED_ELSEWHERE: result.published_elsewhere,
                 State.WITHDRAWN: result.withdrawn,
             }
             outcome[State(row.state)].append(row)
+    if failure:
+        raise failure
+
+
+def _is_there(client: RegistryClient, row: StagedVersion) -> bool:
+    try:
+        client.staged_version(str(row.stage_id))
+    except NotFound:
+        return False
+    return True
 
 
 def packument_or_none(client: RegistryClient, name: str) -> Packument | None:
@@ -277,12 +300,8 @@ def settle_vanished(
             reason="It was approved at the registry itself, without Countersign.",
             published_by=published.npm_user,
         )
-        if moved and published.shasum != row.shasum:
-            raise_alarm(
-                row,
-                f"{row} is live with SHA-1 {published.shasum or 'unknown'}, but {row.shasum} was "
-                "staged here. Find out who published it, and from where.",
-            )
+        if moved and (difference := digest_difference(row, published)):
+            raise_alarm(row, difference)
     return moved
 
 
@@ -309,8 +328,8 @@ def _answered(registry: Registry, holder: str, began: datetime) -> None:
             record("registry.recovered", subject=registry, failing_since=failing_since)
 
 
-def _failed(registry: Registry, holder: str, error: Exception) -> None:
-    reason = str(error)[:600]
+def _failed(registry: Registry, holder: str, reason: str, *, asked_for: float = 0.0) -> None:
+    reason = reason[:600]
     logger.warning("registry=%s polling failed: %s", registry.name, reason)
     now = timezone.now()
     with transaction.atomic():
@@ -324,8 +343,7 @@ def _failed(registry: Registry, holder: str, error: Exception) -> None:
         )
         # Jitter, so that several registries behind one proxy do not come back in step.
         pause *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
-        if isinstance(error, RateLimited) and error.retry_after:
-            pause = max(pause, timedelta(seconds=error.retry_after))
+        pause = max(pause, min(timedelta(seconds=asked_for), LONGEST_WAIT_ASKED_FOR))
         held.update(
             lease_holder="",
             lease_until=None,
@@ -337,3 +355,10 @@ def _failed(registry: Registry, holder: str, error: Exception) -> None:
         if current.failing_since is None:
             outbox.publish("registry.failing", registry=registry.name, reason=reason)
             record("registry.failing", subject=registry, reason=reason)
+
+
+def _let_go(registry: Registry, holder: str) -> None:
+    # A poll that was interrupted: whoever comes next need not wait for the lease to run out.
+    Registry.objects.filter(pk=registry.pk, lease_holder=holder).update(
+        lease_holder="", lease_until=None
+    )

@@ -20,8 +20,12 @@ class Command(BaseCommand):
         if registry:
             registries = Registry.objects.filter(name=registry)
         if not registries:
-            known = ", ".join(Registry.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no such registry. Known: {known}.")
+            known = ", ".join(Registry.objects.values_list("name", flat=True))
+            if not known:
+                raise CommandError("There is no registry yet: an administrator adds one.")
+            if registry:
+                raise CommandError(f"There is no registry {registry}. Known: {known}.")
+            raise CommandError(f"No registry is enabled. Name one to poll it anyway: {known}.")
         failed = []
         for each in registries:
             result = poll(each)
