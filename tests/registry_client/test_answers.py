@@ -127,6 +127,14 @@ REFUSALS: list[tuple[str, int, dict[str, str], object, str | None, type[errors.R
     ),
     ("address", 401, {"www-authenticate": "ipaddress"}, {}, None, errors.NotAuthorised),
     ("nothing said", 401, {}, None, None, errors.NotAuthorised),
+    (
+        "verdaccio: the password behind the token was changed",
+        403,
+        {},
+        {"error": "bad username/password, access denied"},
+        "123456",
+        errors.NotAuthorised,
+    ),
     ("forbidden", 403, {}, {"error": "unauthorized access"}, None, errors.Forbidden),
     (
         "npm: published, as 403",
