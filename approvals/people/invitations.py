@@ -85,12 +85,15 @@ def accept(token: str, person: NewPerson) -> User:
     user = _checked(person, invitation)
     try:
         with transaction.atomic():
+            # Locked by a statement of its own, so that what is checked next is what whoever came
+            # first has left. (An update that is guarded across a join is no guard on PostgreSQL.)
+            Invitation.objects.select_for_update().get(pk=invitation.pk)
+            if not Invitation.objects.filter(_still_good(), pk=invitation.pk).exists():
+                raise _no_longer_good()
             user.save()
-            taken = Invitation.objects.filter(_still_good(), pk=invitation.pk).update(
+            Invitation.objects.filter(pk=invitation.pk).update(
                 accepted_by=user, accepted_at=timezone.now()
             )
-            if not taken:
-                raise _no_longer_good()
             record("invitation.accepted", actor=user, subject=invitation, role=invitation.role)
     except IntegrityError as error:
         raise ValidationError(
