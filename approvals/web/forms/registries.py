@@ -1,6 +1,7 @@
 """Adding and changing registries."""
 
 from django import forms
+from django.conf import settings
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
 from registry_client.addresses import check_base_url
@@ -28,7 +29,7 @@ def _poll_field() -> forms.IntegerField:
         label="Seconds between polls",
         min_value=1,
         max_value=MAX_POLL_SECONDS,
-        initial=30,
+        initial=lambda: settings.REGISTRY_POLL_SECONDS,
         help_text=POLL_HELP,
     )
 
