@@ -108,6 +108,12 @@ def as_json(value: Any) -> str:
 
 
 @register.filter
+def pairs(mapping: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    """Keys and values. A template's `mapping.items` would be fooled by a key called "items"."""
+    return sorted(mapping.items()) if isinstance(mapping, dict) else []
+
+
+@register.filter
 def mode(value: int | None) -> str:
     """A file's mode as ls and git write it: "755"."""
     return f"{(value or 0) & 0o7777:o}"
