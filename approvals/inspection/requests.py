@@ -1,30 +1,32 @@
 """Getting staged versions inspected: who asked, whose turn it is, how far it has come."""
 
+import contextlib
 import logging
 import shutil
 import tempfile
 import time
 import uuid
 import zlib
-from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.inspection.compare import ENGINE, compare_tarballs
+from approvals.inspection.keep import keep
 from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
-from approvals.inspection.results import Comparison
+from approvals.queue.differences import stage_id_difference
 from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
+from approvals.queue.models import State as StagedState
 from approvals.queue.registries import client_for
-from approvals.queue.sync import packument_or_none
+from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
 from approvals.queue.transitions import raise_alarm
 from approvals.sealing import SealBroken
 from registry_client.client import Download, RegistryClient, StagedItem
@@ -40,10 +42,16 @@ from registry_client.versions import Baseline, baseline_for
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)
+# Longer than one call of the registry client can take, retries and all: only a worker that died
+# stays silent for so long.
+LEASE = timedelta(minutes=4)
+# How many workers in a row may take the work and never report back.
 MOST_TRIES = 5
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(days=1)
 PROGRESS_EVERY_SECONDS = 0.5
-FILES_PER_INSERT = 500
+LEFTOVER_AFTER_SECONDS = 24 * 3600
 State = InspectionRequest.State
 
 
@@ -56,31 +64,49 @@ class InspectionFailed(Exception):
 
 
 def request_missing() -> int:
-    """Asks for every staged version that still waits and that nobody asked for yet."""
+    """Asks for every staged version that still waits and that nobody asked for yet; how many."""
     rows = StagedVersion.objects.filter(
         state__in=AT_REGISTRY_STATES, inspection_request__isnull=True
     ).order_by("created_at")[:1000]
     requests = [InspectionRequest(staged_version=row) for row in rows]
     InspectionRequest.objects.bulk_create(requests, ignore_conflicts=True)
-    return len(requests)
+    return len(requests) + _ask_again_for_returned()
+
+
+def _ask_again_for_returned() -> int:
+    """What was gone when its turn came, and is back at the registry since."""
+    now = timezone.now()
+    return InspectionRequest.objects.filter(
+        state=State.FAILED,
+        staged_version__state=StagedState.STAGED,
+        staged_version__state_changed_at__gt=F("requested_at"),
+    ).update(**_anew(now))
+
+
+def _anew(now: datetime) -> dict[str, Any]:
+    return {
+        "state": State.WAITING,
+        "requested_at": now,
+        "due_at": now,
+        "tries": 0,
+        "failure": "",
+        "step": "",
+        "progress_done": 0,
+        "progress_total": 0,
+    }
 
 
 def ask_again(staged_version: StagedVersion, *, actor: AbstractBaseUser | None = None) -> bool:
-    """Puts a finished or failed inspection back in the line; False where one is under way."""
-    now = timezone.now()
+    """Puts a finished or failed inspection back in the line.
+
+    False where one is under way, or where the registry has no tarball any more.
+    """
     with transaction.atomic():
         asked = InspectionRequest.objects.filter(
-            staged_version=staged_version, state__in=[State.FAILED, State.DONE]
-        ).update(
-            state=State.WAITING,
-            requested_at=now,
-            due_at=now,
-            tries=0,
-            failure="",
-            step="",
-            progress_done=0,
-            progress_total=0,
-        )
+            staged_version=staged_version,
+            staged_version__state__in=AT_REGISTRY_STATES,
+            state__in=[State.FAILED, State.DONE],
+        ).update(**_anew(timezone.now()))
         if asked:
             outbox.publish("inspection.requested", stage_id=staged_version.stage_id)
             record(
@@ -124,8 +150,8 @@ def inspect(request: InspectionRequest) -> None:
     try:
         if request.tries > MOST_TRIES:
             raise InspectionFailed(
-                f"The worker died {MOST_TRIES} times while inspecting this tarball. It may be "
-                "made to exhaust memory or time: look at it by hand, in a sandbox."
+                f"The worker died {MOST_TRIES} times in a row while inspecting this tarball. It "
+                "may be made to exhaust memory or time: look at it by hand, in a sandbox."
             )
         _inspect(request)
     except LeaseLost:
@@ -135,21 +161,28 @@ def inspect(request: InspectionRequest) -> None:
             staged_version,
             f"The tarball at the registry is not the one that was announced: {error}",
         )
-        _failed(request, str(error), again=False)
-    except (RegistryUnavailable, RateLimited) as error:
-        _failed(request, str(error), again=True)
+        _failed(request, str(error))
+    except RateLimited as error:
+        _try_later(request, str(error), asked_for=error.retry_after)
+    except RegistryUnavailable as error:
+        _try_later(request, str(error))
     except NotFound as error:
-        _failed(request, f"It is no longer at the registry: {error}", again=False)
+        _failed(request, f"It is no longer at the registry: {error}")
     except (RegistryError, TarballError, SealBroken, InspectionFailed) as error:
-        _failed(request, str(error), again=False)
+        _failed(request, str(error))
+    except OperationalError as error:
+        _try_later(request, f"The database did not answer: {error}")
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            # The disk is full or the like: that is the machine's fault, not the tarball's.
+            _try_later(request, f"The worker's machine could not do it: {error.strerror}.")
+            return
         # A tarball that breaks the engine must be seen by a person, not retried for ever.
         logger.exception("stage=%s inspection broke", staged_version.stage_id)
         _failed(
             request,
             f"Countersign failed on this tarball ({type(error).__name__}). It was not compared: "
             "look at it by hand, and report this.",
-            again=False,
         )
 
 
@@ -162,7 +195,7 @@ def diff_text(change: FileChange) -> str:
 def _inspect(request: InspectionRequest) -> None:
     row = request.staged_version
     folder_for_tarballs = settings.VAR_DIR / "inspecting"
-    folder_for_tarballs.mkdir(mode=0o700, exist_ok=True)
+    folder_for_tarballs.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_leftovers(folder_for_tarballs)
     with (
         tempfile.TemporaryDirectory(dir=folder_for_tarballs) as folder,
@@ -192,24 +225,21 @@ def _inspect(request: InspectionRequest) -> None:
                 on_progress=progress,
             )
     with transaction.atomic():
+        if comparison is not None:
+            inspection = keep(comparison, staged, baseline_tarball)
+        assert inspection is not None  # noqa: S101 - found above, or kept just now
         _done(
             request,
-            inspection or _store(comparison, staged, baseline_tarball),
+            inspection,
             baseline=baseline,
             maintainers=list(packument.maintainers) if packument else [],
         )
 
 
 def _check_unchanged(row: StagedVersion, item: StagedItem) -> None:
-    if (item.package_name, item.version, item.shasum) != (
-        row.package.name,
-        row.version,
-        row.shasum,
-    ):
-        raise InspectionFailed(
-            "The registry now tells another package, version or digest for this stage id than "
-            "when it was found. A stage id never changes: do not approve it."
-        )
+    if difference := stage_id_difference(row, item):
+        raise_alarm(row, difference)
+        raise InspectionFailed(difference)
 
 
 def _download_baseline(
@@ -223,62 +253,17 @@ def _download_baseline(
             folder / "baseline.tgz",
             on_progress=progress.downloading(f"Downloading {baseline.version.version}"),
         )
+    except NotFound as error:
+        raise InspectionFailed(
+            f"The published tarball of {baseline.version.version}, which this version would be "
+            f"compared with, cannot be had: {error}"
+        ) from error
     except DigestMismatch as error:
         # Not the staged tarball's fault, so it raises no alarm on it; but nothing to compare with.
         raise InspectionFailed(
             f"The published tarball of {baseline.version.version} is not the one the registry "
             f"announces: {error}"
         ) from error
-
-
-def _store(
-    comparison: Comparison | None, staged: Download, baseline: Download | None
-) -> Inspection:
-    assert comparison is not None  # noqa: S101 - made wherever no stored inspection was found
-    summary = comparison.as_json()
-    del summary["files"]
-    inspection, created = Inspection.objects.get_or_create(
-        staged_sha512=staged.sha512,
-        baseline_sha512=baseline.sha512 if baseline else "",
-        engine_version=ENGINE,
-        defaults={
-            "staged_sha1": staged.sha1,
-            "summary": summary,
-            "files_changed": len(comparison.files),
-            "lines_added": comparison.added_lines,
-            "lines_removed": comparison.removed_lines,
-        },
-    )
-    if not created:
-        return inspection
-    for start in range(0, len(comparison.files), FILES_PER_INSERT):
-        files = comparison.files[start : start + FILES_PER_INSERT]
-        changes = FileChange.objects.bulk_create(
-            FileChange(
-                inspection=inspection,
-                position=start + offset,
-                path=file.path,
-                old_path=file.old_path,
-                status=file.status,
-                similarity=file.similarity,
-                old_size=file.old_size,
-                new_size=file.new_size,
-                old_mode=file.old_mode,
-                new_mode=file.new_mode,
-                added_lines=file.added_lines,
-                removed_lines=file.removed_lines,
-                is_binary=file.is_binary,
-                problems=[asdict(problem) for problem in file.problems],
-                diff_note=file.diff_note,
-            )
-            for offset, file in enumerate(files)
-        )
-        FileDiff.objects.bulk_create(
-            FileDiff(change=change, compressed=zlib.compress(file.diff.encode(), 6))
-            for change, file in zip(changes, files, strict=True)
-            if file.diff
-        )
-    return inspection
 
 
 def _done(
@@ -315,22 +300,11 @@ def _done(
     )
 
 
-def _failed(request: InspectionRequest, reason: str, *, again: bool) -> None:
+def _failed(request: InspectionRequest, reason: str) -> None:
+    """For good: a person has to look at it, or to ask for it again."""
     row = request.staged_version
-    again = again and request.tries < MOST_TRIES
-    pause = timedelta(seconds=min(5 * 2**request.tries, 300))
     with transaction.atomic():
-        held = InspectionRequest.objects.filter(
-            pk=request.pk, lease_holder=request.lease_holder, state=State.RUNNING
-        ).update(
-            state=State.WAITING if again else State.FAILED,
-            due_at=timezone.now() + pause,
-            lease_holder="",
-            lease_until=None,
-            step="",
-            failure=reason[:600],
-        )
-        if held and not again:
+        if _give_back(request, State.FAILED, reason):
             record(
                 "inspection.failed",
                 subject=row,
@@ -338,6 +312,34 @@ def _failed(request: InspectionRequest, reason: str, *, again: bool) -> None:
                 reason=reason[:600],
             )
     logger.warning("stage=%s inspection failed: %s", row.stage_id, reason)
+
+
+def _try_later(request: InspectionRequest, reason: str, *, asked_for: float = 0.0) -> None:
+    """What failed may pass by itself; the pauses grow with the time that it takes."""
+    waited = timezone.now() - request.requested_at
+    if waited > GIVE_UP_AFTER:
+        _failed(request, reason)
+        return
+    pause = min(max(waited / 2, FIRST_PAUSE), LONGEST_PAUSE)
+    pause = max(pause, min(timedelta(seconds=asked_for), LONGEST_WAIT_ASKED_FOR))
+    # It did report back: whatever went before, this worker did not die.
+    _give_back(request, State.WAITING, reason, due_at=timezone.now() + pause, tries=0)
+    logger.warning("stage=%s inspection put off: %s", request.staged_version.stage_id, reason)
+
+
+def _give_back(request: InspectionRequest, state: State, reason: str, **fields: Any) -> bool:
+    return bool(
+        InspectionRequest.objects.filter(
+            pk=request.pk, lease_holder=request.lease_holder, state=State.RUNNING
+        ).update(
+            state=state,
+            lease_holder="",
+            lease_until=None,
+            step="",
+            failure=reason[:600],
+            **fields,
+        )
+    )
 
 
 class _Progress:
@@ -371,5 +373,7 @@ class _Progress:
 def _remove_leftovers(folder: Path) -> None:
     # Of processes that were killed; nothing is inspected for anywhere near this long.
     for leftover in folder.iterdir():
-        if time.time() - leftover.stat().st_mtime > 24 * 3600:
-            shutil.rmtree(leftover, ignore_errors=True)
+        # Another worker may be done with its own folder at this very moment.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > LEFTOVER_AFTER_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
