@@ -4,7 +4,7 @@ import logging
 import random
 import time
 import traceback
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -119,7 +119,7 @@ def _not_sent(delivery: Delivery, error: NotDelivered) -> None:
         )
         if not updated:
             return  # the lease ran out meanwhile, and another worker has it
-        _hold_up_the_others(delivery, error.holds_up, due_at)
+        _hold_up_the_others(delivery, error, due_at)
         if final:
             record(
                 "delivery.failed",
@@ -132,9 +132,9 @@ def _not_sent(delivery: Delivery, error: NotDelivered) -> None:
     _log(delivery, "failed" if final else f"next try {due_at:%H:%M:%S} UTC", one_line(error, 400))
 
 
-def _hold_up_the_others(delivery: Delivery, what: HoldsUp, until: object) -> None:
+def _hold_up_the_others(delivery: Delivery, error: NotDelivered, until: datetime) -> None:
     """One knock at a closed door is enough: what would fail likewise waits for the same moment."""
-    if what is HoldsUp.NOTHING:
+    if error.holds_up is HoldsUp.NOTHING:
         return
     others: QuerySet[Delivery] = Delivery.objects.filter(
         Q(lease_until__isnull=True) | Q(lease_until__lte=timezone.now()),
@@ -142,10 +142,12 @@ def _hold_up_the_others(delivery: Delivery, what: HoldsUp, until: object) -> Non
         state=Delivery.State.WAITING,
         due_at__lt=until,
     ).exclude(pk=delivery.pk)
-    if what is HoldsUp.RECIPIENT:
+    if error.holds_up is HoldsUp.RECIPIENT:
         others = others.filter(recipient=delivery.recipient)
     locked = others.select_for_update(skip_locked=True).values_list("pk", flat=True)
-    Delivery.objects.filter(pk__in=list(locked.order_by("pk")[:500])).update(due_at=until)
+    Delivery.objects.filter(pk__in=list(locked.order_by("pk")[:500])).update(
+        due_at=until, last_error=one_line(f"Waits for an earlier one: {error}", 400)
+    )
 
 
 def _log(delivery: Delivery, outcome: str, words: str = "") -> None:

@@ -77,7 +77,7 @@ def _why() -> str:
     where = f" at {settings.PUBLIC_URL}" if settings.PUBLIC_URL else ""
     return (
         f"Countersign{where} sends you this because your account says that you want e-mail. "
-        "Whether you do is yours to change in your account."
+        "Change that there, under Profile."
     )
 
 

@@ -21,6 +21,7 @@ class Row:
     """One event and what the page adds to it."""
 
     event: AuditEvent
+    kind_parts: list[str]
     detail: list[tuple[str, str]]
     version_url: str
 
@@ -64,6 +65,7 @@ def _rows(events: list[AuditEvent]) -> list[Row]:
     return [
         Row(
             event,
+            event.kind.split("."),
             [(key.replace("_", " "), _readable(value)) for key, value in event.detail.items()],
             reverse("version", args=[versions[event.stage_id]])
             if event.stage_id in versions

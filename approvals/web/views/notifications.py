@@ -1,5 +1,6 @@
 """Webhooks, and how each delivery went."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ class Row:
 
     delivery: Delivery
     subject: str
+    path: str
     to: str
     is_on_its_way: bool
 
@@ -67,6 +69,7 @@ def _rows(page: Page[Any]) -> list[Row]:
         Row(
             delivery,
             subject_of(delivery.event),
+            _own_path(delivery.event.payload.get("url_path")),
             labels.get((delivery.channel, delivery.recipient), delivery.recipient),
             delivery.state == Delivery.State.WAITING
             and delivery.lease_until is not None
@@ -74,6 +77,10 @@ def _rows(page: Page[Any]) -> list[Row]:
         )
         for delivery in page
     ]
+
+
+def _own_path(path: object) -> str:
+    return path if isinstance(path, str) and re.fullmatch(r"/[a-z0-9][a-z0-9/-]*", path) else ""
 
 
 @never_cache

@@ -174,6 +174,8 @@ def test_one_knock_at_a_closed_door_is_enough(
     door.behave = refuse(holds_up=holds_up)
     deliver_due()
     assert door.knocks == knocks
+    for held_up in Delivery.objects.filter(tries=0):
+        assert held_up.last_error == "Waits for an earlier one: The door is shut."
     # What was held up is as good as new: it lost no try, and goes out when the door opens.
     make_due()
     door.behave = lambda delivery: None

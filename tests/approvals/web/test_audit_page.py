@@ -62,7 +62,7 @@ def test_newest_first_with_who_what_and_detail(client: Client, viewer: User) -> 
     assert "left-pad@1.5.0" in page
     assert f'href="/versions/{version.pk}/"' in page
     assert str(version.stage_id) in page
-    for text in ("vic", "staged_version.rejected", "Looks odd", "read by", "ada, ben"):
+    for text in ("vic", "staged_version.<wbr>rejected", "Looks odd", "read by", "ada, ben"):
         assert text in page
     assert "<dd>no</dd>" in page
     assert "<dd>none</dd>" in page

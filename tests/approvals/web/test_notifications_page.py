@@ -202,6 +202,24 @@ def test_deliveries_say_how_it_went(client: Client, webhook: Webhook, viewing: C
     assert client.get("/notifications/?state=nonsense").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "linked"),
+    [
+        ("/versions/7/", True),
+        ("//evil.example.org/", False),
+        ("javascript:alert(1)", False),
+        ("/\\evil.example.org", False),
+    ],
+)
+def test_a_delivery_leads_to_what_it_is_about_and_nowhere_else(
+    client: Client, webhook: Webhook, path: str, linked: bool
+) -> None:
+    Delivery.objects.create(event=news(url_path=path), channel="webhook", recipient="1")
+    page = client.get("/notifications/").text
+    assert (f'href="{path}"' in page) == linked
+    assert linked or path not in page
+
+
 def test_try_now(client: Client, webhook: Webhook) -> None:
     delivery = Delivery.objects.create(
         event=news(),
