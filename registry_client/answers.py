@@ -21,7 +21,7 @@ DEFAULT_RETRY_AFTER = 30.0
 WEEK = 7 * 86400.0
 
 _CODE_WORDS = re.compile(r"one-time pass|\botp\b", re.IGNORECASE)
-_BAD_TOKEN = "The registry does not accept the token: it is missing, wrong, expired or revoked."
+_UNAUTHORISED = "The registry does not accept the token: it is missing, wrong, expired or revoked."
 # Verdaccio says so of a token it made itself once the password that the token holds was changed or
 # the account deleted; with 401 where it cannot read the token, with 403 where it can.
 _LOST_ACCOUNT = "bad username/password"
@@ -102,7 +102,7 @@ def refusal(
             status=answer.status,
         )
     if answer.status == HTTPStatus.FORBIDDEN and _LOST_ACCOUNT in words.lower():
-        return errors.NotAuthorised(_BAD_TOKEN, words=words, status=answer.status)
+        return errors.NotAuthorised(_UNAUTHORISED, words=words, status=answer.status)
     # A proxy's page or a wrong address must not be taken for the registry's word about a version.
     is_json = document is not None or not text.strip()
     if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT) and not is_json:
@@ -180,7 +180,7 @@ def _challenge(
             status=HTTPStatus.UNAUTHORIZED,
         )
     return errors.NotAuthorised(
-        _BAD_TOKEN,
+        _UNAUTHORISED,
         words=words,
         status=HTTPStatus.UNAUTHORIZED,
     )
