@@ -70,6 +70,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not _on_loopback
 SECURE_HSTS_PRELOAD = not _on_loopback
 if env.bool("COUNTERSIGN_BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # Sign-in is limited per address: behind the proxy, the one that it saw.
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not _on_loopback
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
