@@ -168,10 +168,11 @@ class SandboxRegistry:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(128)
-        except OSError as problem:
+        except (OSError, OverflowError) as problem:
             listener.close()
+            reason = problem.strerror if isinstance(problem, OSError) else "no such port"
             raise SandboxProblem(
-                f"The sandbox cannot listen on {self._host}:{self._port}: {problem.strerror}. "
+                f"The sandbox cannot listen on {self._host}:{self._port}: {reason}. "
                 "Name another port."
             ) from problem
         # The socket is handed over bound, since werkzeug ends the process where a port is taken.
@@ -203,12 +204,13 @@ def serve(data: Path, *, port: int, otp: Mode, tell: Callable[[str], object]) ->
         stopped.set()
 
     registry = SandboxRegistry(data, otp=otp, port=port)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
         registry.start()
         tell(f"Sandbox registry, not a real one, at {registry.url}/")
         tell(f"Second factor: {otp}. Data: {data}. Stop it with Ctrl-C.")
         stopped.wait()
     finally:
         registry.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -121,6 +121,19 @@ def test_a_version_is_staged_and_published_once(ada: Caller) -> None:
     assert "previously published versions: 1.0.0" in after.json()["message"]
 
 
+def test_a_refused_staging_leaves_no_file_behind(
+    registry: SandboxRegistry, ada: Caller, grace: Caller
+) -> None:
+    ada.staged("thing")
+    kept = set((registry.data / "tarballs").iterdir())
+
+    assert ada.stage("thing").status_code == 409
+    assert grace.stage("thing", "2.0.0").status_code == 404
+    assert ada.call("PUT", "/thing", json=document("thing")).status_code == 409
+
+    assert set((registry.data / "tarballs").iterdir()) == kept
+
+
 def test_a_stranger_neither_sees_nor_decides_nor_stages(ada: Caller, grace: Caller) -> None:
     stage_id = ada.staged("thing")
 

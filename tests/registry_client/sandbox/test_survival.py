@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
 
 from registry_client.sandbox.answers import SandboxProblem
 from registry_client.sandbox.control import SandboxControl
@@ -183,6 +184,20 @@ def test_a_port_that_is_taken_is_a_clear_sentence(
     with pytest.raises(SandboxProblem, match=f"cannot listen on 127.0.0.1:{port}"):
         second.start()
     second.stop()
+
+
+def test_the_command_says_in_one_line_why_it_cannot_start(
+    registry: SandboxRegistry, tmp_path: Path
+) -> None:
+    port = int(registry.url.rpartition(":")[2])
+
+    for taken_port, folder, words in (
+        (port, tmp_path / "second", "Name another port"),
+        (99999, tmp_path / "third", "Name another port"),
+        (0, registry.data, "name another folder"),
+    ):
+        with pytest.raises(CommandError, match=words):
+            call_command("sandbox_registry", port=taken_port, data=folder)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - must be refused
