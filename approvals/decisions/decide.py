@@ -175,6 +175,8 @@ def proof_binding(item: DecisionItem) -> str:
 def _check_typed(action: Action, reason: str, registry_code: str) -> None:
     if action == Action.REJECT and not reason:
         raise Malformed("Say why it is rejected: whoever staged it will want to know.")
+    if "\x00" in reason:
+        raise Malformed("The reason contains a character that cannot be stored. Type it anew.")
     if len(reason) > LONGEST_REASON:
         raise Malformed(f"The reason is too long: at most {LONGEST_REASON} characters.")
     if registry_code and not REGISTRY_CODE.fullmatch(registry_code):
@@ -207,6 +209,8 @@ def _record_decision(
     reason: str,
     registry_code: str,
 ) -> Decision:
+    # As the person is now: the one who was given may have been read before a change of role.
+    user = User.objects.get(pk=user.pk)
     # Always in the same order, so that two people with overlapping choices do not wait in a ring.
     rows = list(
         StagedVersion.objects.with_package()

@@ -23,6 +23,7 @@ from approvals.decisions.settle import settle
 from approvals.decisions.stepup import binding_of_items
 from approvals.people import accounts
 from approvals.people.permissions import may_decide
+from approvals.queue.differences import stage_id_difference
 from approvals.queue.registries import client_for
 from approvals.queue.transitions import raise_alarm
 from approvals.sealing import SealBroken, unseal
@@ -91,25 +92,26 @@ def carry_out(item: DecisionItem) -> None:
             item, Attempt.Result.UNKNOWN, "The worker that sent the request did not report back."
         )
         return
+    if item.state == ItemState.CHECKING:
+        _find_out(item)
+        return
     try:
         account_token = _token(item)
         with client_for(item.staged_version.registry, token=account_token) as client:
-            if item.state == ItemState.CHECKING:
-                settle(item, client)
-            elif item.state == ItemState.ASKING:
+            if item.state == ItemState.ASKING:
                 _look_for_web_proof(item, client)
             elif _still_as_decided(item, client):
                 _call(item, client, claimed_at)
     except (SealBroken, outcomes.CannotGoOn) as error:
-        _cannot_go_on(item, str(error))
+        outcomes.refused(item, str(error))
     except NotAuthorised as error:
         if item.decision.account:
             accounts.mark_refused(item.decision.account)
-        _cannot_go_on(item, f"The registry no longer accepts your token: {error}")
+        outcomes.refused(item, f"The registry no longer accepts your token: {error}")
     except (RegistryUnavailable, RateLimited) as error:
         _try_later(item, error)
     except RegistryError as error:
-        _cannot_go_on(item, str(error))
+        outcomes.refused(item, str(error))
 
 
 def wipe_expired_proofs() -> int:
@@ -118,29 +120,39 @@ def wipe_expired_proofs() -> int:
 
 
 def _token(item: DecisionItem) -> str:
-    decision = item.decision
-    if not may_decide(decision.user) or decision.account is None:
+    decision, account = item.decision, item.decision.account
+    if not may_decide(decision.user) or account is None:
         raise outcomes.CannotGoOn(
             f"{decision.user} may no longer decide, or has unlinked their registry account."
         )
-    return accounts.token_of(decision.account)
+    if account.user_id != decision.user_id:
+        raise outcomes.CannotGoOn("The registry account of this decision is somebody else's.")
+    if account.registry_url != item.staged_version.registry.url:
+        # Whoever can change an address in the database must not be sent people's tokens.
+        raise outcomes.CannotGoOn(
+            "The registry's address is not the one that your account was linked at. Nothing was "
+            "sent; ask an administrator why it changed."
+        )
+    return accounts.token_of(account)
 
 
-def _cannot_go_on(item: DecisionItem, reason: str) -> None:
-    if item.state == ItemState.CHECKING:
-        # A request may have been carried out: that question is never dropped, only asked later.
-        outcomes.check_later(item, reason)
-    else:
-        outcomes.refused(item, reason)
+def _find_out(item: DecisionItem) -> None:
+    """Settles with the registry's read token, which outlives the person's account and shows what
+    that account may not see. A request may have been carried out: that question is never dropped,
+    only asked later.
+    """
+    try:
+        with client_for(item.staged_version.registry) as client:
+            settle(item, client)
+    except (RegistryError, SealBroken) as error:
+        outcomes.check_later(item, str(error))
 
 
 def _try_later(item: DecisionItem, error: RegistryError) -> None:
     pause = min(timedelta(seconds=2) * 2 ** min(item.tries, 10), LONGEST_PAUSE)
     if isinstance(error, RateLimited) and error.retry_after:
         pause = max(pause, timedelta(seconds=error.retry_after))
-    if item.state == ItemState.CHECKING:
-        outcomes.check_later(item, str(error))
-    elif item.state == ItemState.ASKING:
+    if item.state == ItemState.ASKING:
         outcomes.ask_on(item, timezone.now() + pause)
     elif timezone.now() - item.decision.made_at > GIVE_UP_AFTER:
         outcomes.refused(item, f"The registry could not be reached: {error}")
@@ -154,23 +166,16 @@ def _still_as_decided(item: DecisionItem, client: RegistryClient) -> bool:
     try:
         staged = client.staged_version(str(item.stage_id))
     except NotFound:
-        settle(item, client)
+        _find_out(item)
         return False
-    if (staged.shasum, staged.version, staged.package_name, staged.tag) == (
-        item.sha1,
-        row.version,
-        row.package.name,
-        row.tag,
-    ) and (row.sha512, row.alarm if item.decision.action == Action.APPROVE else "") == (
-        item.sha512,
-        "",
-    ):
+    if item.decision.action == Action.APPROVE and row.alarm:
+        outcomes.refused(item, row.alarm)
+        return False
+    difference = stage_id_difference(row, staged)
+    if not difference and (staged.shasum, row.sha512) == (item.sha1, item.sha512):
         return True
-    sentence = (
-        "What the registry has staged is no longer what was reviewed: its digest, version or "
-        "dist-tag changed. Nothing was sent."
-    )
-    outcomes.refused(item, sentence)
+    sentence = f"What the registry has staged is no longer what was reviewed. {difference}".strip()
+    outcomes.refused(item, f"{sentence} Nothing was sent.")
     raise_alarm(row, sentence)
     return False
 
@@ -222,6 +227,7 @@ def _ask(item: DecisionItem, challenge: SecondFactorNeeded) -> None:
 def _insist_on_step_up(item: DecisionItem) -> None:
     decision = item.decision
     step_up = decision.step_up
+    longest = timedelta(seconds=settings.STEP_UP_SECONDS)
     items = list(decision.items.select_related("staged_version__registry"))
     if (
         step_up.consumed_at is None
@@ -229,7 +235,8 @@ def _insist_on_step_up(item: DecisionItem) -> None:
         or step_up.user_id != decision.user_id
         or step_up.action != decision.action
         or step_up.binding != binding_of_items(Action(decision.action), items)
-        or decision.made_at - step_up.proved_at > timedelta(seconds=settings.STEP_UP_SECONDS)
+        or not timedelta(0) <= decision.made_at - step_up.proved_at <= longest
+        or not timedelta(0) <= step_up.consumed_at - step_up.proved_at <= longest
     ):
         raise outcomes.CannotGoOn(
             "This decision does not rest on a proof of presence. Nothing was sent; decide again."

@@ -20,6 +20,7 @@ from approvals.decisions.models import (
     Attempt,
     DecisionItem,
     ItemState,
+    RegistryProof,
 )
 from approvals.people.models import User
 from approvals.queue.models import State
@@ -176,7 +177,9 @@ def call_off(item: DecisionItem, *, user: User) -> bool:
     """The person who decided takes it back while the registry's question stands open."""
     item.lease_holder = ""
     with transaction.atomic():
-        off = DecisionItem.objects.filter(pk=item.pk, state=ItemState.ASKING).update(
+        off = DecisionItem.objects.filter(
+            pk=item.pk, state=ItemState.ASKING, decision__user=user
+        ).update(
             state=ItemState.FAILED,
             state_changed_at=timezone.now(),
             outcome=f"Called off by {user}.",
@@ -212,6 +215,9 @@ def _leave(item: DecisionItem, state: ItemState, **fields: Any) -> None:
     ).update(**values)
     if not left:
         raise LeaseLost
+    if state not in OPEN_ITEM_STATES:
+        # A code that was not needed is as secret as one that was.
+        RegistryProof.objects.filter(item=item).delete()
     for name, value in values.items():
         setattr(item, name, value)
 

@@ -13,28 +13,32 @@ from approvals.queue.transitions import raise_alarm
 from registry_client.client import RegistryClient
 from registry_client.errors import NotFound
 
-# A request whose answer was lost may still be at work in the registry: only when the staged
-# version is there for so many looks is it certain enough that it was not carried out.
+# A request whose answer was lost may still be at work in the registry. Only when the staged
+# version is there for so many looks, and longer than the connection could have stayed open, is it
+# certain enough that the request was not carried out.
 LOOKS_BEFORE_CALLING_AGAIN = 4
+LONGEST_CALL = timedelta(minutes=2)
 
 
 def settle(item: DecisionItem, client: RegistryClient) -> None:
     """Asks the registry where the staged version is now, and records what that means.
 
+    `client` is one with the registry's read token: the person's own may not see it any more.
     Where no call of ours is without an answer, a staged version that is gone was decided by
     somebody else. Raises RegistryError where the registry does not answer.
     """
-    row = item.staged_version
+    row, now = item.staged_version, timezone.now()
     ours_may_have_worked = item.attempts.filter(result=Attempt.Result.UNKNOWN).exists()
+    last = item.attempts.order_by("-pk").first()
     approve = item.decision.action == Action.APPROVE
     packument = packument_or_none(client, row.package.name)
     published = packument.versions.get(row.version) if packument else None
     # A registry that dies half-way may have published it and still list it as staged.
     out = published is not None and published.shasum == item.sha1
     if not (approve and ours_may_have_worked and out) and _still_staged(item, client):
-        if not ours_may_have_worked:
-            outcomes.refused(item, item.outcome)
-        elif item.tries < LOOKS_BEFORE_CALLING_AGAIN:
+        if last is None or last.result != Attempt.Result.UNKNOWN:
+            outcomes.refused(item, _why_still_there(item, last))
+        elif item.tries < LOOKS_BEFORE_CALLING_AGAIN or last.started_at > now - LONGEST_CALL:
             outcomes.check_later(item, "It is still staged; looking again before the next call.")
         else:
             outcomes.call_again(item, "It is still staged: the request was not carried out.")
@@ -72,6 +76,15 @@ def _still_staged(item: DecisionItem, client: RegistryClient) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _why_still_there(item: DecisionItem, last: Attempt | None) -> str:
+    if last is not None and last.result == Attempt.Result.OVERTAKEN:
+        return last.answer
+    return (
+        f"{item.staged_version.registry.name} has it staged, but does not show it to your "
+        "account: ask one of the package's maintainers for access."
+    )
 
 
 def _young(item: DecisionItem) -> bool:

@@ -59,7 +59,7 @@ def prove_with_totp(step_up_id: UUID | str, user: User, code: str) -> None:
     Commits by itself, outside of the decision's transaction: whatever becomes of the decision, a
     code that was seen is spent and a wrong one is counted.
     """
-    step_up = StepUp.objects.filter(pk=step_up_id, user=user).first()
+    step_up = _opened_by(user, step_up_id)
     if step_up is None:
         raise StepUpRefused("This confirmation is not yours, or is gone. Open it again.")
     if step_up.proved_at or step_up.consumed_at:
@@ -83,6 +83,14 @@ def prove_with_totp(step_up_id: UUID | str, user: User, code: str) -> None:
         if not proved:
             raise StepUpRefused("This confirmation was used already. Open it again.")
         record("step_up.proved", actor=user, action=step_up.action, method="totp")
+
+
+def _opened_by(user: User, step_up_id: UUID | str) -> StepUp | None:
+    try:
+        key = UUID(str(step_up_id))
+    except ValueError:
+        return None
+    return StepUp.objects.filter(pk=key, user=user).first()
 
 
 def consume(

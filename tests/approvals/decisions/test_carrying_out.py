@@ -2,9 +2,10 @@
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from approvals.audit.models import AuditEvent, OutboxEvent
-from approvals.decisions import execute, outcomes
+from approvals.decisions import execute, outcomes, settle
 from approvals.decisions.decide import answer_registry
 from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
 from approvals.people.accounts import token_of, unlink_account
@@ -177,6 +178,11 @@ def test_a_lost_request_is_sent_again_only_after_several_looks(house: House) -> 
         assert item.state == ItemState.CHECKING
         assert house.approvals_sent() == 0
         house.work(until_due=outcomes.LONGEST_CHECK_PAUSE)
+    # However often it looked: a request may be at work for as long as its connection stays open.
+    house.work(until_due=outcomes.LONGEST_CHECK_PAUSE)
+    item.refresh_from_db()
+    assert item.state == ItemState.CHECKING
+    item.attempts.update(started_at=timezone.now() - settle.LONGEST_CALL)
     house.work(until_due=outcomes.LONGEST_CHECK_PAUSE)
     item.refresh_from_db()
     # The code went down with the worker, so the registry asks for a new one.
