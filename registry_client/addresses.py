@@ -1,7 +1,6 @@
 """Addresses and names as they come from people and registries: checked, compared, put into URLs."""
 
 import re
-import uuid
 from ipaddress import ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -16,6 +15,7 @@ _NAME = re.compile(
     r"|[A-Za-z0-9~'!()*-][A-Za-z0-9._~'!()*-]*)",
     re.ASCII,
 )
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RESERVED_NAMES = {"node_modules", "favicon.ico"}
 
 
@@ -33,10 +33,10 @@ def escape_package_name(name: str) -> str:
 
 def check_stage_id(stage_id: str) -> str:
     """The canonical lower-case form of a stage id; ValueError if it is not a UUID."""
-    # uuid.UUID() alone would also take braces, prefixes and misplaced hyphens.
-    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", stage_id):
+    # Not uuid.UUID(), which also takes braces, prefixes and misplaced hyphens.
+    if not _UUID.fullmatch(stage_id):
         raise ValueError("This is not a stage id: it must be a UUID.")
-    return str(uuid.UUID(stage_id))
+    return stage_id.lower()
 
 
 def escape_segment(text: str) -> str:

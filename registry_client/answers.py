@@ -142,6 +142,9 @@ def _challenge(
     web = document if isinstance(document, dict) else {}
     auth_url, done_url = web.get("authUrl"), web.get("doneUrl")
     has_urls = isinstance(auth_url, str) and isinstance(done_url, str)
+    for address in (auth_url, done_url):
+        if isinstance(address, str) and address:
+            words = words.replace(address, "[address]")
     # Verdaccio answers a wrong, a used and a locked-out code with the very challenge it gives
     # without any: only what was sent tells them apart.
     wants_code = "otp" in schemes or has_urls or "one-time pass" in text.lower()
@@ -149,7 +152,7 @@ def _challenge(
         return errors.SecondFactorRefused(
             "The registry did not accept the code. It may be wrong, expired or used before; "
             "after several failures registries lock an account for some minutes.",
-            words="" if has_urls else words,
+            words=words,
             status=HTTPStatus.UNAUTHORIZED,
         )
     if has_urls and isinstance(auth_url, str) and isinstance(done_url, str):
@@ -165,6 +168,7 @@ def _challenge(
             "The registry asks for a proof of presence on its own page.",
             auth_url=auth_url,
             done_url=done_url,
+            words=words,
             status=HTTPStatus.UNAUTHORIZED,
         )
     if wants_code:

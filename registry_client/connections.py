@@ -1,11 +1,9 @@
 """Connections that cannot hold a worker: each answer is bounded in time and in bytes."""
 
-import contextlib
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from registry_client.errors import NotARegistry, RegistryUnavailable, TooLarge
+from registry_client.watchdog import watched
 
 CHUNK = 128 * 1024
 
@@ -30,30 +29,6 @@ class Interrupted(Exception):
         super().__init__(describe(exc))
         self.sent = not was_never_sent(exc)
         self.hopeless = any(isinstance(one, ssl.SSLCertVerificationError) for one in _causes(exc))
-
-
-@contextlib.contextmanager
-def watchdog(seconds: float, interrupt: Callable[[], object]) -> Iterator[threading.Event]:
-    """Calls `interrupt` from another thread when the block takes longer; the event then is set.
-
-    A timeout of the socket starts anew with every byte that arrives, so it alone lets a peer hold
-    a worker for ever by sending one byte at a time.
-    """
-    expired = threading.Event()
-
-    def bark() -> None:
-        expired.set()
-        # The answer may have ended in this very moment.
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
-            interrupt()
-
-    timer = threading.Timer(seconds, bark)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield expired
-    finally:
-        timer.cancel()
 
 
 class _NotConnected(urllib3.exceptions.NewConnectionError):
@@ -77,7 +52,7 @@ class _PatientConnection(HTTPConnection):
     def getresponse(self) -> Any:
         """The answer, whose head must arrive within twice the read timeout."""
         sock = self.sock
-        with watchdog(2 * float(self.timeout or 30), lambda: sock.shutdown(socket.SHUT_RDWR)):
+        with watched(2 * float(self.timeout or 30), lambda: sock.shutdown(socket.SHUT_RDWR)):
             return super().getresponse()
 
 
@@ -133,8 +108,8 @@ class Body:
             raise self._too_large()
 
     def __enter__(self) -> "Body":
-        self._watch = watchdog(self._seconds, self._raw.shutdown)
-        self._expired = self._watch.__enter__()
+        self._watch = watched(self._seconds, self._raw.shutdown)
+        self._deadline = self._watch.__enter__()
         return self
 
     def __exit__(
@@ -152,11 +127,11 @@ class Body:
         except urllib3.exceptions.DecodeError:
             raise NotARegistry("The answer of the registry is damaged compressed data.") from None
         except (urllib3.exceptions.HTTPError, OSError) as exc:
-            if self._expired.is_set():
+            if self._deadline.expired:
                 raise self._too_slow() from None
             raise Interrupted(exc) from None
         # An answer that was cut off for its slowness can look like one that has ended.
-        if self._expired.is_set():
+        if self._deadline.expired:
             raise self._too_slow()
         self.size += len(chunk)
         if self.size > self._limit:

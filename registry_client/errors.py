@@ -16,8 +16,9 @@ def clean_words(text: str, limit: int = MAX_WORDS) -> str:
     Control, format (bidirectional overrides among them) and surrogate characters become spaces.
     """
     # Only the beginning is looked at: the text may be megabytes long.
-    head = text[: limit * 4]
-    plain = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in head)
+    plain = text[: limit * 4]
+    if not plain.isprintable():
+        plain = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in plain)
     return " ".join(plain.split())[:limit]
 
 

@@ -116,6 +116,8 @@ def _time(text: str) -> datetime:
 
 def _extra(values: dict[str, Any]) -> dict[str, Any]:
     """Unknown values with text cleaned; NotARegistry where they are too many or too deep."""
+    if not values:
+        return {}
     left = MAX_EXTRA_VALUES
 
     def clean(value: Any, depth: int) -> Any:

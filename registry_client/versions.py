@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import semver
@@ -54,6 +55,8 @@ class Baseline:
     reason: str
 
 
+# A queue shows the same versions again and again, and a packument compares each several times.
+@lru_cache(maxsize=8192)
 def parse_version(version: str) -> semver.Version | None:
     """The version as npm understands it, or None where npm would call it invalid."""
     if len(version) > MAX_VERSION_LENGTH:

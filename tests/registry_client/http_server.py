@@ -31,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     """Hands each request to the test's function."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "Server"
 
     def do_GET(self) -> None:

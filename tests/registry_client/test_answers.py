@@ -205,12 +205,14 @@ def test_a_refused_approval_says_what_to_do(
 def test_the_web_flow_carries_its_addresses_but_does_not_show_them(
     client: RegistryClient, registry: responses.RequestsMock
 ) -> None:
-    registry.post(f"{STAGE}/{STAGE_ID}/approve", status=401, json=WEB)
+    said = {"message": f"Prove that it is you at {WEB['authUrl']}."}
+    registry.post(f"{STAGE}/{STAGE_ID}/approve", status=401, json={**WEB, **said})
     with pytest.raises(errors.SecondFactorNeeded) as caught:
         client.approve(STAGE_ID)
     error = caught.value
     assert isinstance(error, errors.WebSecondFactorNeeded)
     assert (error.auth_url, error.done_url) == (WEB["authUrl"], WEB["doneUrl"])
+    assert error.words == "Prove that it is you at [address]."
     for address in WEB.values():
         assert address not in f"{error} {error!r}"
 

@@ -127,6 +127,17 @@ def test_waits_do_not_add_up_beyond_the_bound(clock: Clock) -> None:
     assert caught.value.retry_after == 25
 
 
+def test_slow_failures_do_not_add_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry_client.transport.LAST_TRY_BEFORE", 0.0)
+    with (
+        serving(lambda h: h.say(503)) as server,
+        client_of(server.url, clock) as client,
+        pytest.raises(RegistryUnavailable),
+    ):
+        client.whoami()
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
