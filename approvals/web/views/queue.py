@@ -5,22 +5,27 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from approvals.decisions.models import DecisionItem
+from approvals.people.setup import missing_setup
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web.listing import VersionFilter, page_of, registry_names, render_list
+from approvals.web.views.guards import SignedInRequest
 
 CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
 
 
 @require_safe
-def queue(request: HttpRequest) -> HttpResponse:
+def queue(request: SignedInRequest) -> HttpResponse:
     """What still needs somebody or something, oldest first."""
     registries = registry_names()
-    form = VersionFilter(request.GET, states=list(OPEN_STATES), registries=registries)
+    form = VersionFilter(
+        request.GET, states=list(OPEN_STATES), registries=list(registries.values())
+    )
     rows = form.narrow(StagedVersion.objects.waiting())
     context = {
         "form": form,
         "page": page_of(rows, request.GET.get("page")),
         "has_registries": bool(registries),
+        "missing_setup": missing_setup(request.user, registries),
     }
     return render_list(request, "web/queue.html", "web/queue/list.html", context)
 
@@ -28,7 +33,9 @@ def queue(request: HttpRequest) -> HttpResponse:
 @require_safe
 def history(request: HttpRequest) -> HttpResponse:
     """What was decided, here or elsewhere, newest first."""
-    form = VersionFilter(request.GET, states=CLOSED_STATES, registries=registry_names())
+    form = VersionFilter(
+        request.GET, states=CLOSED_STATES, registries=list(registry_names().values())
+    )
     rows = form.narrow(
         StagedVersion.objects.filter(state__in=CLOSED_STATES).order_by("-state_changed_at", "-id")
     )

@@ -17,6 +17,7 @@ from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
 from approvals.inspection.models import FileChange, InspectionRequest
 from approvals.inspection.requests import ask_again, diff_text
 from approvals.people.models import User
+from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import diff as diffs
 from approvals.web import filetree, manifest
@@ -25,7 +26,7 @@ from registry_client.versions import version_step
 
 # Up to so many changed files stand on the review page at once; more are loaded folder by folder.
 FILES_AT_ONCE = 150
-FILES_PER_PAGE = 200
+FILES_PER_PAGE = 100
 SECONDS_UNDER_WAY, SECONDS_WAITING = 2, 15
 InspectionState = InspectionRequest.State
 UNDER_WAY = {InspectionState.WAITING, InspectionState.RUNNING}
@@ -231,6 +232,9 @@ def _status(
         against_rejecting = obstacles(user, staged_version, Action.REJECT)
         context |= {
             "obstacles": against_approving,
+            # Beyond what stands in anybody's way there is something this person can mend.
+            "has_own_obstacle": len(against_approving)
+            > len(standing_in_the_way(staged_version, Action.APPROVE)),
             "may_approve": not against_approving,
             "may_reject": not against_rejecting,
         }

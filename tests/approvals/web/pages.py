@@ -1,0 +1,34 @@
+"""What tests ask of any page."""
+
+import re
+from html import unescape
+
+from django.http import HttpResponse
+from django.test import Client
+
+from approvals.people.models import User
+
+
+def sign_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def text_of(response: HttpResponse) -> str:
+    """What a reader sees: no tags, entities resolved, white space made single."""
+    html = re.sub(r"<(head|script)\b.*?</\1>", " ", response.content.decode(), flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def assert_strict(response: HttpResponse) -> None:
+    """The policy forbids inline code and other hosts, and the page does not need them."""
+    policy = response["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    html = response.content.decode()
+    assert not re.search(r"<[^>]*\sstyle\s*=", html)
+    assert "<style" not in html
+    assert not re.search(r"<[^>]*\son\w+\s*=\s*[\"']", html)
+    assert not re.search(r"<script(?![^>]*\ssrc=)", html)
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//[^\"]*\.(?:js|css)", html)
