@@ -174,12 +174,11 @@ def _why_not_the_tag(tag: str, target: str | None, *, is_published: bool, versio
 def _highest(candidates: Iterable[str], staged: semver.Version) -> tuple[str, str]:
     """The best of at least one candidate, and what kind of version it was chosen among."""
     known = [(v, parsed) for v in candidates if (parsed := parse_version(v)) is not None]
-    if not staged.prerelease:
-        known = [(v, parsed) for v, parsed in known if not parsed.prerelease] or known
     kind = "version"
-    if not staged.prerelease and not known[0][1].prerelease:
-        kind = "stable version"
-    same_major = [(v, parsed) for v, parsed in known if parsed.major == staged.major]
-    if same_major:
-        kind += f" of major {staged.major}"
-    return max((v for v, _ in same_major or known), key=sort_key), kind
+    if same_major := [(v, parsed) for v, parsed in known if parsed.major == staged.major]:
+        known, kind = same_major, f"version of major {staged.major}"
+    # Users of a stable version have a stable one today, not a later release candidate.
+    stable = [(v, parsed) for v, parsed in known if not parsed.prerelease]
+    if stable and not staged.prerelease:
+        known, kind = stable, f"stable {kind}"
+    return max((v for v, _ in known), key=sort_key), kind

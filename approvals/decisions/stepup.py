@@ -73,8 +73,6 @@ def prove_with_totp(step_up_id: UUID | str, user: User, code: str) -> None:
     try:
         totp.verify(user, code)
     except totp.CodeRefused as error:
-        with transaction.atomic():
-            record("step_up.refused", actor=user, action=step_up.action, reason=str(error))
         raise StepUpRefused(str(error)) from error
     with transaction.atomic():
         proved = StepUp.objects.filter(

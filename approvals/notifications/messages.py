@@ -30,6 +30,8 @@ class Topic:
     subject: str
     sentence: str
     audience: Audience = Audience.EVERYONE
+    # Whoever stages twelve packages at once should not cause twelve e-mails to everyone.
+    by_email: bool = True
 
 
 TOPICS: Mapping[str, Topic] = {
@@ -37,6 +39,7 @@ TOPICS: Mapping[str, Topic] = {
         "Needs review: {name}",
         "{name} is staged at {registry} for the dist-tag {tag} and waits for an approval.",
         Audience.DECIDERS,
+        by_email=False,
     ),
     "staged_version.live": Topic(
         "Live: {name}",

@@ -67,7 +67,7 @@ def add_registry(
     name: str,
     url: str,
     read_token: str,
-    poll_seconds: int = 30,
+    poll_seconds: int | None = None,
     is_sandbox: bool = False,
 ) -> Registry:
     """Adds a registry once it has answered with this token. Raises RegistryNotUsable."""
@@ -80,7 +80,7 @@ def add_registry(
                 name=name,
                 url=url,
                 sealed_read_token=seal(read_token, bound_to=url),
-                poll_seconds=poll_seconds,
+                poll_seconds=poll_seconds or settings.REGISTRY_POLL_SECONDS,
                 is_sandbox=is_sandbox,
             )
             record(

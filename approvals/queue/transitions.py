@@ -63,6 +63,7 @@ def move(
             topic or f"staged_version.{to.value}",
             stage_id=staged_version.stage_id,
             **news_of(staged_version),
+            **({"actor": actor.get_username()} if actor else {}),
             **detail,
         )
         record(

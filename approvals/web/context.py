@@ -15,11 +15,12 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ),
     ("History", "history", frozenset()),
     ("Registries", "registries", frozenset({"registry_add", "registry_edit"})),
-    ("People", "people", frozenset({"invite"})),
+    ("People", "people", frozenset({"invite", "person"})),
     ("Audit", "audit", frozenset()),
     ("Notifications", "notifications", frozenset({"webhook_add", "webhook_edit"})),
 )
 ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("Profile", "profile", frozenset()),
     ("Security: one-time codes", "security", frozenset()),
     ("Registry accounts", "accounts", frozenset()),
     ("Change password", "account_change_password", frozenset()),

@@ -126,8 +126,9 @@ def page_of(rows: StagedVersionQuerySet, number: str | None) -> Page[Any]:
     return page
 
 
-def registry_names() -> list[str]:
-    return list(Registry.objects.values_list("name", flat=True))
+def registry_names() -> dict[str, str]:
+    """The name of each registry, by its address."""
+    return dict(Registry.objects.values_list("url", "name"))
 
 
 def render_list(

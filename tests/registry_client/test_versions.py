@@ -183,13 +183,13 @@ def test_without_its_own_major_the_next_lower_one_is_taken() -> None:
 
 
 def test_a_stable_version_is_compared_with_a_stable_one() -> None:
+    known = packument("1.4.0", "2.0.0", "2.0.1-rc.1")
+    assert chosen(baseline_for(known, "2.0.1", "latest")) == "2.0.0"
+
+
+def test_a_stable_version_is_compared_with_its_own_majors_prerelease_before_another_major() -> None:
     known = packument("1.4.0", "2.0.0-rc.1", "2.0.0-rc.2")
-    assert chosen(baseline_for(known, "2.0.0", "latest")) == "1.4.0"
-
-
-def test_a_stable_version_is_compared_with_a_prerelease_if_there_is_nothing_else() -> None:
-    known = packument("2.0.0-rc.1", "2.0.0-rc.2")
-    assert chosen(baseline_for(known, "2.0.0", "latest")) == "2.0.0-rc.2"
+    assert chosen(baseline_for(known, "2.0.0", "next")) == "2.0.0-rc.2"
 
 
 def test_a_prerelease_is_compared_with_the_one_before() -> None:
@@ -268,10 +268,9 @@ def test_a_baseline_is_the_tags_version_or_the_best_lower_one(
         assert version == target
         return
     parsed = {v: semver.Version.parse(v) for v in candidates}
-    same_kind = candidates
+    same_major = [v for v in candidates if parsed[v].major == ours.major] or candidates
     if not ours.prerelease:
-        same_kind = [v for v in candidates if not parsed[v].prerelease] or candidates
-    same_major = [v for v in same_kind if parsed[v].major == ours.major] or same_kind
+        same_major = [v for v in same_major if not parsed[v].prerelease] or same_major
     assert version in same_major
     assert all(parsed[v] <= parsed[version] for v in same_major)
 

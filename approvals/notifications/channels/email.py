@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 
 from approvals.audit.models import OutboxEvent
 from approvals.notifications.errors import HoldsUp, NotDelivered
-from approvals.notifications.messages import Audience, Message, audience_of, one_line
+from approvals.notifications.messages import TOPICS, Audience, Message, audience_of, one_line
 from approvals.notifications.models import Delivery
 from approvals.people.models import User
 from approvals.people.permissions import may_decide, may_manage
@@ -24,7 +24,7 @@ PERMANENT = range(500, 600)
 
 def recipients(event: OutboxEvent) -> Iterable[str]:
     audience = audience_of(event.topic)
-    if audience is None:
+    if audience is None or not TOPICS[event.topic].by_email:
         return
     for user in User.objects.filter(is_active=True, wants_email=True).exclude(email=""):
         if _BELONGS[audience](user):
