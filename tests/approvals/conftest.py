@@ -146,3 +146,11 @@ def house(sandbox: SandboxRegistry, transactional_db: None) -> House:
     )
     sandbox.control.reset()
     return House(sandbox, registry)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registry clients try again at once instead of waiting between their tries."""
+    defaults = RegistryClient.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "sleep", lambda seconds: None)

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals.audit.models import AuditEvent, OutboxEvent
+from approvals.audit.models import AuditEvent
 from approvals.decisions import execute, outcomes, settle
 from approvals.decisions.decide import answer_registry
 from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
@@ -12,10 +12,7 @@ from approvals.people.accounts import token_of, unlink_account
 from approvals.queue.models import StagedVersion, State
 from registry_client.client import RegistryClient
 from tests.approvals.conftest import House
-
-
-def topics() -> list[str]:
-    return list(OutboxEvent.objects.order_by("pk").values_list("topic", flat=True))
+from tests.approvals.events import topics
 
 
 def test_an_approval_with_the_registrys_code_goes_live(house: House) -> None:
