@@ -29,6 +29,8 @@ class Row:
     old: int | None
     new: int | None
     text: str
+    # Windows' line end: no surprise, but where it came or went it is the change.
+    ends_in_cr: bool = False
     html: SafeString | None = None
 
 
@@ -79,7 +81,8 @@ def _rows(diff: str) -> list[Row]:
                     kind,
                     old if kind != "added" else None,
                     new if kind != "removed" else None,
-                    text,
+                    text.removesuffix("\r"),
+                    ends_in_cr=text.endswith("\r") and kind != "same",
                 )
             )
             old += kind != "added"

@@ -384,6 +384,16 @@ def test_a_line_separator_within_a_line_starts_no_new_one() -> None:
     assert "U+000C" in str(rows[1].html)
 
 
+def test_line_ends_of_windows_are_told_quietly_and_only_where_they_changed(
+    client: Client,
+) -> None:
+    row = make_staged_version()
+    make_inspection(row, [{"path": "a.js", "diff": "@@ -1,2 +1,2 @@\n a\r\n-b\n+b\r\n+c\rd\r\n"}])
+    text = text_of(client.get(reverse("file_diff", args=[row.pk, 0]), headers=HTMX))
+    assert text.count("\N{SYMBOL FOR CARRIAGE RETURN}") == 2
+    assert text.count("U+000D") == 1
+
+
 def test_a_long_diff_comes_in_pieces(client: Client) -> None:
     row = make_staged_version()
     lines = "".join(f"+line {n}.\n" for n in range(1000))
