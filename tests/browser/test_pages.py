@@ -1,0 +1,95 @@
+"""What every page promises, on a phone and on a desk, in light and in dark."""
+
+import pytest
+from playwright.sync_api import expect
+
+from registry_client.sandbox.demo.harbour import HIJACKED_VERSION, LOGGER
+from tests.browser.actions import assert_fits
+from tests.browser.conftest import OpenBrowser
+from tests.browser.dashboard import Dashboard
+
+pytestmark = pytest.mark.browser
+
+FOR_NOBODY = ("/accounts/login/", "/accounts/password/reset/", "/invitation/nobody-made-this/")
+FOR_ADMINISTRATORS = (
+    "/",
+    "/?package=nothing-is-called-so",
+    "/history/",
+    "/registries/",
+    "/registries/add/",
+    "/registries/1/",
+    "/people/",
+    "/people/1/",
+    "/people/2/",
+    "/people/invite/",
+    "/audit/",
+    "/notifications/",
+    "/notifications/webhooks/add/",
+    "/security/",
+    "/accounts/",
+    "/profile/",
+    "/accounts/password/change/",
+    "/accounts/logout/",
+    "/there-is-no-such-page/",
+)
+OF_A_VERSION = ("", "files/", "files/?path=*.js", "files/0/", "approve/", "reject/")
+
+
+def test_the_version_that_smells_of_an_attack_names_its_script(
+    dashboard: Dashboard, open_browser: OpenBrowser
+) -> None:
+    page = open_browser(dashboard.viewer())
+    page.goto("/")
+    page.get_by_role("link", name=f"{LOGGER.name} {HIJACKED_VERSION}").click()
+    decision = page.get_by_role("region", name="Decision")
+    expect(decision).to_contain_text(
+        "The script postinstall is new, and runs on the machine of everyone who installs this."
+    )
+    expect(decision).to_contain_text("node ./scripts/telemetry.js")
+    expect(page.get_by_text("by mkeller")).to_be_visible()
+    script = page.get_by_role("row").filter(has_text="postinstall")
+    expect(script).to_contain_text("added")
+    page.get_by_label("Path holds").fill("telemetry")
+    found = page.get_by_role("list").get_by_text("scripts/telemetry.js")
+    expect(found).to_be_visible()
+    found.click()
+    expect(page.get_by_text("process.env")).to_have_count(2)
+    expect(page.get_by_text("telemetry.example.invalid")).to_be_visible()
+    assert_fits(page)
+
+
+def test_pages_before_signing_in_fit(open_browser: OpenBrowser) -> None:
+    page = open_browser()
+    for path in FOR_NOBODY:
+        page.goto(path)
+        expect(page.get_by_role("heading").first).to_be_visible()
+        assert_fits(page)
+
+
+def test_every_page_fits(dashboard: Dashboard, open_browser: OpenBrowser) -> None:
+    page = open_browser(session=dashboard.ada_session)
+    for path in FOR_ADMINISTRATORS:
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        assert_fits(page)
+
+
+@pytest.mark.parametrize("package", ["@lighthouse/beacon", "@lighthouse/icons", "tidewatch"])
+def test_every_page_of_a_version_fits(
+    dashboard: Dashboard, open_browser: OpenBrowser, package: str
+) -> None:
+    page = open_browser(session=dashboard.ada_session)
+    release = dashboard.release_of(package)
+    for path in OF_A_VERSION:
+        page.goto(release.path + path)
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        assert_fits(page)
+    page.goto(release.path)
+    everything = page.get_by_role("button", name="Open all diffs")
+    if everything.is_visible():
+        everything.click()
+        page.wait_for_load_state("networkidle")
+    for details in page.get_by_role("group").all():
+        details.evaluate("element => element.open = true")
+    page.wait_for_load_state("networkidle")
+    assert_fits(page)
