@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from approvals.people.models import User as Person
+from approvals.queue.models import StagedVersion
+from approvals.queue.registries import add_registry
 from registry_client.client import RegistryClient
 from registry_client.sandbox.server import SandboxRegistry
+from tests.integration.dashboard import Dashboard
 from tests.integration.npm import why_npm_is_missing
 from tests.integration.registries import RegistryUnderTest, Sandbox, Verdaccio
 from tests.integration.verdaccio import VerdaccioRegistry, why_verdaccio_is_missing
@@ -61,6 +65,40 @@ def maintainer(registry: RegistryUnderTest) -> User:
 def stranger(registry: RegistryUnderTest) -> User:
     """Another such user, who has nothing to do with the maintainer's packages."""
     return _new_user(registry, "stranger")
+
+
+@pytest.fixture
+def reviewer(registry: RegistryUnderTest) -> User:
+    """A third one, who decides what the maintainer stages."""
+    return _new_user(registry, "reviewer")
+
+
+@pytest.fixture
+def dashboard(registry: RegistryUnderTest, maintainer: User, transactional_db: None) -> Dashboard:
+    """Countersign, reading this registry with the maintainer's token."""
+    return Dashboard(
+        add_registry(actor=None, name=registry.kind, url=registry.url, read_token=maintainer.token)
+    )
+
+
+@pytest.fixture
+def ada(dashboard: Dashboard, reviewer: User) -> Person:
+    """The reviewer as a person who signs in to the dashboard."""
+    return dashboard.approver(reviewer.name, reviewer.token)
+
+
+@pytest.fixture
+def waiting(
+    registry: RegistryUnderTest,
+    dashboard: Dashboard,
+    maintainer: User,
+    reviewer: User,
+    package_name: str,
+) -> StagedVersion:
+    """The first release of a package, staged with the real npm, found and inspected."""
+    stage_id = registry.stage(package_name, "1.0.0", maintainer.token)
+    registry.let_decide(package_name, reviewer.name)
+    return dashboard.found(stage_id)
 
 
 @pytest.fixture

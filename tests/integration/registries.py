@@ -60,6 +60,18 @@ class RegistryUnderTest(ABC):
         """Stage a version of this package that the user can see and may not approve."""
 
     @abstractmethod
+    def let_decide(self, package: str, user: str) -> None:
+        """Let this user see and decide what is staged of a package that exists."""
+
+    @abstractmethod
+    def revoke(self, user: str, token: str) -> None:
+        """Make a token of this user worthless; on Verdaccio this takes one of the user's codes."""
+
+    @abstractmethod
+    def approvals_of(self, stage_id: str) -> list[int]:
+        """Return the HTTP status of each approve call for this stage id, oldest first."""
+
+    @abstractmethod
     def restart(self) -> None:
         """Stop the registry and start it again at the same address with the same data."""
 
@@ -152,6 +164,20 @@ class Verdaccio(RegistryUnderTest):
         # Everybody sees what they staged themselves, and in this scope may do no more.
         return self.stage(self.guarded(name), "1.0.0", token)
 
+    def let_decide(self, package: str, user: str) -> None:
+        """Everybody may, in the scopes that are not guarded."""
+
+    def revoke(self, user: str, token: str) -> None:
+        # Its tokens are the password, encrypted.
+        self.server.change_password(user, f"{PASSWORD} again")
+
+    def approvals_of(self, stage_id: str) -> list[int]:
+        return [
+            status
+            for method, url, status in self.server.answered()
+            if (method, url) == ("POST", f"/-/stage/{stage_id}/approve")
+        ]
+
     def restart(self) -> None:
         self.server.restart()
 
@@ -187,6 +213,16 @@ class Sandbox(RegistryUnderTest):
         stage_id = self.stage(name, "1.0.0", owner)
         self.server.grant(name, user, "read-only")
         return stage_id
+
+    def let_decide(self, package: str, user: str) -> None:
+        self.server.grant(package, user)
+
+    def revoke(self, user: str, token: str) -> None:
+        self.server.revoke(token)
+
+    def approvals_of(self, stage_id: str) -> list[int]:
+        path = f"/-/stage/{stage_id}/approve"
+        return [call.status for call in self.server.control.calls("POST", path)]
 
     def restart(self) -> None:
         self.server.stop()

@@ -6,6 +6,7 @@ folder and knows no other registry.
 
 import contextlib
 import json
+import secrets
 import socket
 import subprocess
 import time
@@ -31,6 +32,7 @@ END_WITH_PARENT = 'data:text/javascript,process.stdin.on("end", () => process.ex
 
 START_SECONDS = 60
 STOP_SECONDS = 10
+LOG_SECONDS = 10
 REQUEST_TIMEOUT = (5, 30)
 
 
@@ -142,6 +144,30 @@ class VerdaccioRegistry:
         self._codes[name] = codes
         return secret
 
+    def change_password(self, name: str, password: str) -> None:
+        """Change a user's password, which ends their tokens too. Takes one of the user's codes."""
+        self._call(
+            "POST",
+            "/-/npm/v1/user",
+            {"password": {"old": self._passwords[name], "new": password}},
+            self._tokens[name],
+            self.code(name),
+        )
+        self._passwords[name] = password
+
+    def answered(self) -> list[tuple[str, str, int]]:
+        """Return method, path and status of every request it answered so far, oldest first."""
+        mark = f"/-/ping?mark={secrets.token_hex(8)}"
+        self._session.get(self.url + mark, timeout=REQUEST_TIMEOUT)
+        deadline = time.monotonic() + LOG_SECONDS
+        while time.monotonic() < deadline:
+            # The log is written behind the answers, in their order.
+            answers = self._answers_in_log()
+            if any(url == mark for _, url, _ in answers):
+                return answers
+            time.sleep(0.02)
+        raise RuntimeError("Verdaccio does not log what it answers.")
+
     def code(self, name: str, lasting: float = 5.0) -> str:
         """Return a code of this user that was never used; see FreshCodes.next."""
         return self._codes[name].next(lasting)
@@ -150,12 +176,24 @@ class VerdaccioRegistry:
         """Return six digits that are no code of this user. Five of them lock the account."""
         return self._codes[name].wrong()
 
-    def _call(self, method: str, path: str, body: Any, token: str = "") -> Any:
+    def _answers_in_log(self) -> list[tuple[str, str, int]]:
+        answers = []
+        for line in self.log().splitlines():
+            with contextlib.suppress(json.JSONDecodeError, KeyError):
+                entry = json.loads(line)
+                request = entry["request"]
+                answers.append((request["method"], request["url"], entry["status"]))
+        return answers
+
+    def _call(self, method: str, path: str, body: Any, token: str = "", code: str = "") -> Any:
         answer = self._session.request(
             method,
             self.url + path,
             json=body,
-            headers={"authorization": f"Bearer {token}"} if token else {},
+            headers={
+                **({"authorization": f"Bearer {token}"} if token else {}),
+                **({"npm-otp": code} if code else {}),
+            },
             timeout=REQUEST_TIMEOUT,
         )
         if not answer.ok:

@@ -1,0 +1,90 @@
+"""Countersign's rules beside a running registry: what its workers and its people do, on demand."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from approvals.decisions import tasks as decision_tasks
+from approvals.decisions.decide import decide
+from approvals.decisions.models import Action, DecisionItem
+from approvals.decisions.stepup import open_step_up
+from approvals.inspection import requests as inspections
+from approvals.inspection.models import InspectionRequest
+from approvals.people.accounts import link_account
+from approvals.people.models import SealedTOTPDevice, User
+from approvals.queue import live
+from approvals.queue.models import Registry, StagedVersion
+from approvals.queue.sync import PollResult, poll
+from tests.approvals.codes import code_now, enrol
+from tests.approvals.factories import make_user
+
+# Longer than any pause between two looks at the registry.
+ANY_PAUSE = timedelta(minutes=2)
+
+
+@dataclass
+class Dashboard:
+    """The dashboard of one test, with one registry."""
+
+    registry: Registry
+
+    def approver(self, name: str, token: str) -> User:
+        """A person with an authenticator app, who links the account this token belongs to."""
+        person = make_user(name)
+        enrol(person)
+        account = link_account(person, registry_url=self.registry.url, token=token)
+        assert account.username == name
+        return person
+
+    def poll(self) -> PollResult:
+        """Poll the registry once."""
+        result = poll(self.registry)
+        assert result is not None
+        return result
+
+    def found(self, stage_id: str) -> StagedVersion:
+        """Poll, inspect, and return the staged version as it stands in the queue."""
+        self.poll()
+        inspections.request_missing()
+        # Verdaccio shows this account what other tests staged too: that is not for here.
+        waiting = InspectionRequest.objects.filter(state=InspectionRequest.State.WAITING)
+        waiting.exclude(staged_version__stage_id=stage_id).delete()
+        while request := inspections.claim_due():
+            inspections.inspect(request)
+        return StagedVersion.objects.with_package().get(stage_id=stage_id)
+
+    def decide(
+        self,
+        person: User,
+        row: StagedVersion,
+        action: Action = Action.APPROVE,
+        *,
+        registry_code: str = "",
+        reason: str = "",
+    ) -> DecisionItem:
+        """Decide as the confirmation page does, with a code of the person's app."""
+        # A step takes 30 seconds, and a test does not wait for the next.
+        SealedTOTPDevice.objects.filter(user=person).update(last_t=-1)
+        decision = decide(
+            user=person,
+            action=action,
+            staged_versions=[row],
+            step_up_id=open_step_up(person, action, [row]).pk,
+            code=code_now(person),
+            registry_code=registry_code,
+            reason=reason,
+        )
+        return decision.items.get()
+
+    def work(self) -> None:
+        """Do what a worker does with everything that is due now."""
+        decision_tasks.carry_out_waiting()
+        live.watch_due()
+
+    def work_after_a_while(self) -> None:
+        """The same, once every pause between two looks is over."""
+        now = timezone.now()
+        DecisionItem.objects.filter(due_at__lte=now + ANY_PAUSE).update(due_at=now)
+        StagedVersion.objects.filter(live_check_at__lte=now + ANY_PAUSE).update(live_check_at=now)
+        self.work()
