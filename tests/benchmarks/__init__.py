@@ -1,0 +1,1 @@
+"""How fast it is, as ratios measured in one run: `.venv/bin/python -m tests.benchmarks`."""
