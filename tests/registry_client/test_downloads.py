@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import os
+import random
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,8 @@ from tests.registry_client.http_server import (
     serving,
 )
 
-TARBALL = os.urandom(300_000)
+# The same in every process: tests that are spread over several must have the same names.
+TARBALL = random.Random(7).randbytes(300_000)
 SHA1 = hashlib.sha1(TARBALL, usedforsecurity=False).hexdigest()
 SHA512 = hashlib.sha512(TARBALL).hexdigest()
 URL = f"{BASE}/lib/-/lib-1.0.0.tgz"
