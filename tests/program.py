@@ -38,7 +38,7 @@ class ProgramEnded(Exception):
 def free_port() -> int:
     """A port of the loopback address where nobody listens."""
     while True:
-        port = random.choice(PORTS)  # noqa: S311 - nothing secret about it
+        port = random.choice(PORTS)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port

@@ -32,6 +32,9 @@ class Inspection(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.staged_sha512[:12]} against {self.baseline_sha512[:12] or 'nothing'}"
+
     def named_otherwise(self, staged_version: StagedVersion) -> str:
         """A sentence about a package.json that names another package or version, or ""."""
         manifest = self.summary.get("manifest_new") or {}
@@ -42,9 +45,6 @@ class Inspection(models.Model):
             f"The package.json in the tarball says {inside[:300]}, but it is staged as "
             f"{staged_version}."
         )
-
-    def __str__(self) -> str:
-        return f"{self.staged_sha512[:12]} against {self.baseline_sha512[:12] or 'nothing'}"
 
 
 class FileChange(models.Model):

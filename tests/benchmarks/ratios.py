@@ -29,7 +29,6 @@ from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.factories import make_account
 from tests.packages import publish_document, tarball
 
-
 # The sandbox answers from memory on the same machine, in a few milliseconds. Against that, any
 # database is slow; what a person waits for is a registry at the other end of the internet.
 REGISTRY_ANSWERS_AFTER_SECONDS = 0.15
