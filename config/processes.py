@@ -9,19 +9,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
 STOP_WITHIN_SECONDS = 10
 PR_SET_PDEATHSIG = 1
+# Loaded here, as nothing may be loaded between a fork and its exec.
+_LIBC = ctypes.CDLL(None)
 
 
 class ChildStopped(Exception):
     """A program ended that should have gone on; the text names it and its exit code."""
 
 
-class Stopped(Exception):
-    """Somebody asked for an end: Ctrl-C or SIGTERM."""
+class Stopped(BaseException):
+    """Somebody asked for an end: Ctrl-C or SIGTERM. No `except Exception` may swallow it."""
 
 
 @dataclass
@@ -103,24 +106,28 @@ class Processes:
                 child.process.terminate()
         until = time.monotonic() + STOP_WITHIN_SECONDS
         for child in self._children:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.process.wait(timeout=max(until - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
+            # Whatever is left of its group too: a worker that was killed leaves its pool behind.
+            with suppress(ProcessLookupError):
                 os.killpg(child.process.pid, signal.SIGKILL)
-                child.process.wait()
+            child.process.wait()
             child.reader.join(timeout=1)
         self._children.clear()
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def why_not_listen(host: str, port: int) -> str:
+    """What would keep a server from listening there now, in the system's words; "" if nothing."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def answers(host: str, port: int) -> bool:
@@ -145,4 +152,4 @@ def _pass_on(name: str, process: subprocess.Popen[str]) -> None:
 
 def _die_with_parent() -> None:
     # Killed without warning, the parent can stop nobody: the kernel does it.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -15,25 +15,40 @@ env = environ.Env()
 VAR_DIR = Path(env.str("COUNTERSIGN_VAR", default=str(BASE_DIR / "var"))).resolve()
 
 
+def _var_folder(path: Path) -> Path:
+    """A folder under var/, made where it is missing, for its owner alone."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return path
+
+
+def _unusable(path: Path, error: OSError) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"{path} cannot be used: {error.strerror}. Set COUNTERSIGN_VAR to a folder that this user "
+        "can make and write to."
+    )
+
+
 def _generated_secret(name: str) -> str:
     """A secret made once and kept under var/, readable by its owner alone."""
-    path = VAR_DIR / name
+    path = _var_folder(VAR_DIR) / name
     try:
+        if not path.exists():
+            # A second process may be here at the same moment: link() lets exactly one of them win.
+            draft = path.with_name(f".{name}.{secrets.token_hex(8)}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(64))
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
         return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A second process may be here at the same moment: link() lets exactly one of them win.
-    draft = path.with_name(f".{name}.{secrets.token_hex(8)}")
-    draft.touch(mode=0o600)
-    draft.write_text(secrets.token_urlsafe(64))
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return path.read_text().strip()
+    except OSError as error:
+        raise _unusable(path, error) from error
 
 
 DEBUG = env.bool("COUNTERSIGN_DEBUG", default=False)
@@ -155,10 +170,20 @@ TEMPLATES = [
 
 # ---------- the database
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")}
+_database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR}/db.sqlite3"
+try:
+    if not _database_url.startswith(("postgres://", "postgresql://", "sqlite:///")):
+        raise ValueError(_database_url)
+    DATABASES = {"default": env.db_url_config(_database_url)}
+except ValueError:
+    # Neither the address nor what was wrong with it is repeated: a password may stand in both.
+    raise ImproperlyConfigured(
+        "DATABASE_URL must look like postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH, "
+        "with other characters than letters and digits percent-encoded."
+    ) from None
 ON_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if ON_SQLITE:
-    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _var_folder(VAR_DIR)
     # Immediate transactions: a writer waits for its turn at BEGIN, instead of failing half-way when
     # a read turns into a write.
     DATABASES["default"]["OPTIONS"] = {
@@ -189,7 +214,7 @@ CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
 _broker_dir = VAR_DIR / "broker"
 if not REDIS_URL:
     for _name in ("messages", "control"):
-        (_broker_dir / _name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        _var_folder(_broker_dir / _name)
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_connect_timeout": 2, "socket_timeout": 5}
     if REDIS_URL

@@ -1,26 +1,29 @@
 """`manage.py up`: the whole dashboard with one command."""
 
+import errno
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
 from config import demo
-from config.processes import ChildStopped, Processes, Stopped, answers, port_is_free
+from config.processes import ChildStopped, Processes, Stopped, answers, why_not_listen
 from registry_client.sandbox.answers import SandboxProblem
 from registry_client.sandbox.demo_organisation import DemoOrganisation
 from registry_client.sandbox.second_factor import MODES
 
 STARTS_WITHIN_SECONDS = 60
 LOOPBACK = "127.0.0.1"
+HIGHEST_PORT = 65_535
 WORKERS = {"worker": "countersign", "inspector": "inspection"}
 
 
@@ -31,12 +34,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=LOOPBACK, help="default: %(default)s")
-        parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+        parser.add_argument("--port", type=_port, default=8000, help="default: %(default)s")
         parser.add_argument(
             "--demo", action="store_true", help="with a sandbox registry and a small organisation"
         )
         parser.add_argument(
-            "--sandbox-port", type=int, default=4874, help="default: %(default)s (with --demo)"
+            "--sandbox-port", type=_port, default=4874, help="default: %(default)s (with --demo)"
         )
         parser.add_argument(
             "--sandbox-otp",
@@ -55,8 +58,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(
-                f"The database cannot be used: {str(error).strip()}. Check DATABASE_URL, or that "
-                f"{settings.VAR_DIR} can be written."
+                f"The database cannot be used: {' '.join(str(error).split())} Check DATABASE_URL, "
+                f"or that {settings.VAR_DIR} can be written."
             ) from error
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename or ''}".rstrip(": ")) from error
@@ -67,6 +70,7 @@ class Command(BaseCommand):
         if options["demo"]:
             self._check_port(LOOPBACK, options["sandbox_port"], "--sandbox-port")
         env = self._environment(host, port)
+        self._check_broker()
 
         self._say("Preparing the database and the static files …")
         with _database_in_use():
@@ -83,11 +87,25 @@ class Command(BaseCommand):
         processes.watch()
 
     def _check_port(self, host: str, port: int, option: str) -> None:
-        if not port_is_free(host, port):
+        words = why_not_listen(host, port)
+        if words == os.strerror(errno.EADDRINUSE):
             raise CommandError(
                 f"{host}:{port} is taken by another program. Stop it, or choose another port "
                 f"with {option}."
             )
+        if words:
+            raise CommandError(f"Nothing can listen on {host}:{port}: {words}.")
+
+    def _check_broker(self) -> None:
+        if not settings.REDIS_URL:
+            return
+        try:
+            with redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=5) as broker:
+                broker.ping()
+        except redis.RedisError as error:
+            raise CommandError(f"Redis cannot be used: {error} Check REDIS_URL.") from error
+        except ValueError:
+            raise CommandError("REDIS_URL must look like redis://HOST:PORT/NUMBER.") from None
 
     def _environment(self, host: str, port: int) -> dict[str, str]:
         env = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -178,6 +196,12 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= HIGHEST_PORT:
+        raise ArgumentTypeError(f"a port is a number between 1 and {HIGHEST_PORT}")
+    return int(text)
 
 
 @contextmanager
