@@ -43,8 +43,6 @@ BY_KEY = frozenset(
         "publishConfig",
     }
 )
-# npm runs these on the machine of whoever installs the package.
-INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
 MOST_ENTRIES = 200
 LONGEST_VALUE = 2_000
 
@@ -123,26 +121,6 @@ def unchanged_facts(summary: dict[str, Any]) -> list[Group]:
         if group.entries:
             groups.append(group)
     return groups
-
-
-def install_scripts(summary: dict[str, Any]) -> list[Entry]:
-    """Scripts that run when somebody installs it: those the staged version has or had."""
-    before = _scripts(summary.get("manifest_old"))
-    after = _scripts(summary.get("manifest_new"))
-    return [
-        Entry(
-            name, _short(before.get(name)), _short(after.get(name)), before.get(name) != after[name]
-        )
-        for name in INSTALL_SCRIPTS
-        if name in after
-    ]
-
-
-def _scripts(manifest: Any) -> dict[str, str]:
-    scripts = manifest.get("scripts") if isinstance(manifest, dict) else None
-    if not isinstance(scripts, dict):
-        return {}
-    return {str(name): _as_text(command) for name, command in scripts.items()}
 
 
 def _as_text(value: Any) -> str:

@@ -16,6 +16,7 @@ from approvals.decisions.decide import obstacles
 from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
 from approvals.inspection.models import FileChange, InspectionRequest
 from approvals.inspection.requests import ask_again, diff_text
+from approvals.inspection.unusual import unusual_of
 from approvals.people.models import User
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
@@ -154,42 +155,8 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
             for status in FileChange.Status
             if counts.get(status)
         ]
-        facts["unusual"] = unusual(inspection.summary)
+        facts["unusual"] = unusual_of(staged_version, inspection)
     return facts
-
-
-def unusual(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """What a reviewer should look at first, each a sentence with what it is about."""
-    points: list[dict[str, str]] = []
-    if summary.get("manifest_problem"):
-        points.append({"sentence": str(summary["manifest_problem"]), "about": ""})
-    for entry in manifest.install_scripts(summary):
-        if not entry.changed:
-            words = "runs on installation, as it did before"
-        elif entry.old is None:
-            words = "is new, and runs on the machine of everyone who installs this"
-        else:
-            words = "changed, and runs on the machine of everyone who installs this"
-        points.append(
-            {
-                "sentence": f"The script {entry.key} {words}.",
-                "about": entry.new or "",
-                "tone": "bad" if entry.changed else "",
-            }
-        )
-    problems = summary.get("problems") or []
-    points += [
-        {"sentence": sentence, "about": path} for path, sentence in _sentences(problems)[:50]
-    ]
-    left_out = int(summary.get("problems_left_out") or 0) + max(len(problems) - 50, 0)
-    if left_out:
-        points.append({"sentence": f"{left_out} more problems like these.", "about": ""})
-    points += [
-        {"sentence": sentence, "about": path}
-        for path, sentence in _sentences(summary.get("old_problems") or [])
-        if "could not be read" in sentence
-    ]
-    return points
 
 
 def _sentences(problems: list[Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,64 @@
+"""What a reviewer is told first."""
+
+import pytest
+
+from approvals.inspection.models import Inspection
+from approvals.inspection.unusual import Point, unusual_of
+from approvals.queue.models import StagedVersion
+from tests.approvals.factories import make_inspection, make_staged_version
+
+pytestmark = pytest.mark.django_db
+
+
+def points(old: dict[str, object], new: dict[str, object], **more: object) -> list[Point]:
+    row = make_staged_version("left-pad", "1.5.0")
+    files = more.pop("files", [])
+    named = {"name": "left-pad", "version": "1.5.0"}
+    request = make_inspection(
+        row,
+        files,  # type: ignore[arg-type]  # what the test gave
+        manifest_old={**named, "version": "1.4.2", **old},
+        manifest_new={**named, **new},
+        **more,
+    )
+    return unusual_of(
+        StagedVersion.objects.get(pk=row.pk), Inspection.objects.get(pk=request.inspection_id)
+    )
+
+
+def test_nothing_is_unusual_about_an_ordinary_change() -> None:
+    assert points({"scripts": {"test": "a"}}, {"scripts": {"test": "b", "build": "c"}}) == []
+
+
+@pytest.mark.parametrize("script", ["preinstall", "install", "postinstall"])
+def test_a_new_script_that_runs_on_installation(script: str) -> None:
+    (point,) = points({}, {"scripts": {script: "node x.js"}})
+    assert f"{script} is new" in point.sentence
+    assert (point.about, point.is_bad) == ("node x.js", True)
+
+
+def test_a_changed_one_is_named_and_an_old_one_is_no_alarm() -> None:
+    (point,) = points({"scripts": {"install": "a"}}, {"scripts": {"install": "b"}})
+    assert "install changed" in point.sentence
+    assert point.is_bad
+
+
+def test_one_that_was_there_before_is_no_alarm() -> None:
+    (point,) = points({"scripts": {"install": "a"}}, {"scripts": {"install": "a"}})
+    assert "as it did before" in point.sentence
+    assert not point.is_bad
+
+
+def test_native_code_that_is_compiled_without_a_script() -> None:
+    (point,) = points({}, {}, files=[{"path": "binding.gyp", "status": "added"}])
+    assert "compiles native code" in point.sentence
+
+
+def test_a_package_json_that_names_another_package_comes_first() -> None:
+    found = points(
+        {},
+        {"name": "evil", "scripts": {"install": "a"}},
+        problems=[{"rule": "link", "path": "x", "sentence": "A link."}],
+    )
+    assert "says evil@1.5.0, but it is staged as left-pad@1.5.0" in found[0].sentence
+    assert found[-1].sentence == "A link."
