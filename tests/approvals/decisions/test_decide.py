@@ -214,7 +214,7 @@ def test_a_version_that_is_gone_meanwhile_takes_the_batch_with_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = desk.version("right-pad")
-    meanwhile(monkeypatch, lambda: other.delete())
+    meanwhile(monkeypatch, other.delete)
     with pytest.raises(DecisionRefused, match="something changed"):
         desk.decide(staged_versions=[desk.row, other])
     assert_still_waiting(desk)
