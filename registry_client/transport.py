@@ -205,6 +205,9 @@ class Transport:
         ):
             while len(content) < ERROR_LIMIT and (chunk := body.read()):
                 content += chunk
+        # Verdaccio hangs up after it has refused a tarball: a decision that left on that connection
+        # would lose its answer, and is not sent again.
+        self._session.close()
         return answers.refusal(
             answers.Answer(response.status_code, response.headers, content),
             self.registry,

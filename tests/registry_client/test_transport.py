@@ -11,6 +11,7 @@ from registry_client.client import RegistryClient
 from registry_client.errors import (
     AnswerLost,
     NotARegistry,
+    NotFound,
     RegistryUnavailable,
     TooLarge,
 )
@@ -38,6 +39,15 @@ def test_connections_are_used_again(clock: Clock) -> None:
         for _ in range(3):
             client.whoami()
     assert len({request.connection for request in server.requests}) == 1
+
+
+def test_a_decision_never_leaves_on_a_connection_that_brought_a_refusal(clock: Clock) -> None:
+    missing = in_turn(lambda h: h.say(404, {"error": "no such tarball"}), lambda h: h.say(201, {}))
+    with serving(missing) as server, client_of(server.url, clock) as client:
+        with pytest.raises(NotFound):
+            client.staged_version(STAGE_ID)
+        client.approve(STAGE_ID, "123456")
+    assert len({request.connection for request in server.requests}) == 2
 
 
 def test_the_token_follows_a_redirect_within_the_registry(clock: Clock) -> None:
