@@ -1,0 +1,374 @@
+"""Two of everything at once: people, workers, polls, inspections. One wins, the other is told."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from approvals.audit import chain
+from approvals.audit.models import AuditEvent
+from approvals.decisions import execute, outcomes, stepup
+from approvals.decisions.decide import (
+    PresenceNotProved,
+    SomebodyElseWasFaster,
+    answer_registry,
+)
+from approvals.decisions.models import (
+    Action,
+    Attempt,
+    Decision,
+    DecisionItem,
+    ItemState,
+    RegistryProof,
+    StepUp,
+)
+from approvals.decisions.stepup import open_step_up
+from approvals.inspection import requests as inspection_requests
+from approvals.inspection.models import Inspection, InspectionRequest
+from approvals.people.models import User
+from approvals.queue import live, sync
+from approvals.queue.models import Registry, StagedVersion, State
+from registry_client.client import RegistryClient, StagedItem
+from registry_client.sandbox.server import SandboxRegistry
+from tests.approvals.conftest import House
+from tests.approvals.decisions.conftest import Desk
+from tests.approvals.events import topics
+from tests.approvals.factories import make_decision
+from tests.packages import tarball
+
+PATIENCE_SECONDS = 60
+SAME = tarball({"package.json": "{}", "index.js": "exports.a = 1;\n"})
+SAME_SHA1 = hashlib.sha1(SAME, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxRegistry]:
+    """A registry that asks nobody for a code: only Countersign stands in the way."""
+    with SandboxRegistry(tmp_path / "sandbox", otp="none") as registry:
+        yield registry
+
+
+def at_once(*doings: Callable[[], object]) -> list[object]:
+    """Does all of it at the same time, each on a connection of its own.
+
+    Returns what each returned or raised, in the order of `doings`.
+    """
+    start = threading.Barrier(len(doings))
+    results: list[object] = [None] * len(doings)
+
+    def run(number: int, doing: Callable[[], object]) -> None:
+        try:
+            start.wait(PATIENCE_SECONDS)
+            results[number] = doing()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            results[number] = error
+        finally:
+            connections.close_all()
+
+    threads = [
+        threading.Thread(target=run, args=(number, doing), daemon=True)
+        for number, doing in enumerate(doings)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+    return results
+
+
+@pytest.fixture
+def neck_and_neck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets two deciders both prove their presence before either decision is recorded."""
+    both = threading.Barrier(2)
+    prove = stepup.prove_with_totp
+
+    def proved(*args: object) -> None:
+        try:
+            prove(*args)  # type: ignore[arg-type]  # passed on as it came
+        finally:
+            both.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(stepup, "prove_with_totp", proved)
+
+
+@pytest.mark.usefixtures("neck_and_neck")
+@pytest.mark.parametrize(
+    ("adas", "graces"),
+    [(Action.APPROVE, Action.APPROVE), (Action.APPROVE, Action.REJECT)],
+)
+def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
+    desk: Desk, adas: Action, graces: Action
+) -> None:
+    def decider(user: User, action: Action) -> Callable[[], Decision]:
+        step_up, code = open_step_up(user, action, [desk.row]), desk.code(user)
+        row = StagedVersion.objects.with_package().get()
+        return lambda: desk.decide(
+            user=user,
+            action=action,
+            staged_versions=[row],
+            step_up_id=step_up.pk,
+            code=code,
+            registry_code="123456",
+        )
+
+    results = at_once(decider(desk.ada, adas), decider(desk.person("grace"), graces))
+    (won,) = [result for result in results if isinstance(result, Decision)]
+    (lost,) = [result for result in results if result is not won]
+    assert isinstance(lost, SomebodyElseWasFaster), lost
+    assert str(lost)
+    assert Decision.objects.get() == won
+    assert DecisionItem.objects.get().decision == won
+    assert RegistryProof.objects.count() == 1
+    assert StepUp.objects.filter(consumed_at__isnull=False).count() == 1
+    desk.row.refresh_from_db()
+    expected = State.APPROVING if won.action == Action.APPROVE else State.REJECTING
+    assert desk.row.state == expected
+    assert topics() == [f"staged_version.{expected.value}", "decision.made"]
+    assert chain.verify().problem == ""
+
+
+def test_a_form_sent_twice_decides_once(desk: Desk) -> None:
+    step_up, code = desk.open(), desk.code(desk.ada)
+
+    def send() -> Decision:
+        row = StagedVersion.objects.with_package().get()
+        return desk.decide(staged_versions=[row], step_up_id=step_up.pk, code=code)
+
+    results = at_once(send, send)
+    (lost,) = [result for result in results if not isinstance(result, Decision)]
+    assert isinstance(lost, PresenceNotProved | SomebodyElseWasFaster), lost
+    assert Decision.objects.count() == 1
+
+
+def test_one_code_does_not_decide_two_versions_at_once(desk: Desk) -> None:
+    other = desk.version("right-pad")
+    code = desk.code(desk.ada)
+    step_ups = {row.pk: open_step_up(desk.ada, Action.APPROVE, [row]) for row in (desk.row, other)}
+
+    def send(row: StagedVersion) -> Callable[[], Decision]:
+        return lambda: desk.decide(staged_versions=[row], step_up_id=step_ups[row.pk].pk, code=code)
+
+    results = at_once(send(desk.row), send(other))
+    assert sum(isinstance(result, Decision) for result in results) == 1
+    assert sum(isinstance(result, PresenceNotProved) for result in results) == 1
+    assert Decision.objects.count() == 1
+
+
+def test_two_overlapping_batches_do_not_wait_in_a_ring(desk: Desk) -> None:
+    other = desk.version("right-pad")
+    grace = desk.person("grace")
+
+    def decider(user: User, rows: list[StagedVersion]) -> Callable[[], Decision]:
+        step_up, code = open_step_up(user, Action.APPROVE, rows), desk.code(user)
+        return lambda: desk.decide(
+            user=user, staged_versions=rows, step_up_id=step_up.pk, code=code
+        )
+
+    results = at_once(decider(desk.ada, [desk.row, other]), decider(grace, [other, desk.row]))
+    assert sum(isinstance(result, Decision) for result in results) == 1
+    assert sum(isinstance(result, SomebodyElseWasFaster) for result in results) == 1
+    assert DecisionItem.objects.count() == 2
+
+
+def test_of_two_answers_to_the_registrys_question_one_is_taken(desk: Desk) -> None:
+    item = make_decision(
+        desk.row,
+        desk.ada,
+        item_state=ItemState.ASKING,
+        asked_until=timezone.now() + timedelta(minutes=5),
+    )
+
+    def answer(code: str) -> Callable[[], None]:
+        return lambda: answer_registry(
+            user=desk.ada, item=DecisionItem.objects.get(pk=item.pk), registry_code=code
+        )
+
+    results = at_once(answer("111111"), answer("222222"))
+    assert sum(result is None for result in results) == 1
+    assert topics() == ["decision.answered"]
+
+
+def test_workers_that_claim_at_once_send_each_call_once(house: House) -> None:
+    ada = house.person("ada")
+    rows = [house.ready("left-pad", f"1.5.{patch}") for patch in range(6)]
+    for row in rows:
+        house.decide(ada, row)
+    house.sandbox.control.reset()
+
+    def work() -> None:
+        while item := execute.claim_due():
+            execute.carry_out(item)
+
+    results = at_once(work, work, work)
+    assert results == [None] * 3
+    sent = [call.path for call in house.sandbox.control.calls(method="POST")]
+    assert sorted(sent) == sorted(f"/-/stage/{row.stage_id}/approve" for row in rows)
+    assert house.published("left-pad") == {row.version for row in rows}
+    assert Attempt.objects.count() == len(rows)
+    assert AuditEvent.objects.filter(kind="staged_version.accepted").count() == len(rows)
+    assert chain.verify().problem == ""
+
+
+def test_a_worker_that_comes_back_while_another_has_its_work_sends_nothing(house: House) -> None:
+    ada = house.person("ada")
+    item = house.decide(ada, house.ready())
+    first = execute.claim_due()
+    DecisionItem.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    second = execute.claim_due()
+    assert first
+    assert second
+    results = at_once(lambda: execute.carry_out(first), lambda: execute.carry_out(second))
+    assert isinstance(results[0], outcomes.LeaseLost)
+    assert results[1] is None
+    assert house.approvals_sent() == 1
+    assert item.attempts.count() == 1
+
+
+def test_while_one_call_is_at_work_nobody_sends_another(house: House) -> None:
+    ada = house.person("ada")
+    row = house.ready()
+    item = house.decide(ada, row)
+    house.sandbox.control.reset()
+    house.sandbox.control.hold("before")
+
+    def others() -> None:
+        house.sandbox.control.wait_until_held()
+        try:
+            for _ in range(6):
+                # Everybody believes the first worker dead, and looks as often as it likes.
+                DecisionItem.objects.update(
+                    lease_until=timezone.now() - timedelta(seconds=1),
+                    due_at=timezone.now(),
+                )
+                house.work()
+        finally:
+            house.sandbox.control.release()
+
+    claimed = execute.claim_due()
+    assert claimed
+    results = at_once(lambda: execute.carry_out(claimed), others)
+    assert isinstance(results[0], outcomes.LeaseLost)
+    assert results[1] is None
+    house.work(until_due=outcomes.LONGEST_CHECK_PAUSE)
+    house.work()
+    row.refresh_from_db()
+    item.refresh_from_db()
+    assert (item.state, row.state) == (ItemState.DONE, State.LIVE)
+    assert house.approvals_sent() == 1
+    assert topics().count("staged_version.accepted") == 1
+
+
+def test_one_poll_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.stage("left-pad", "1.5.0")
+    listing, finished = threading.Event(), threading.Event()
+    staged_versions = RegistryClient.staged_versions
+
+    def slow(client: RegistryClient) -> list[StagedItem]:
+        listing.set()
+        assert finished.wait(PATIENCE_SECONDS)
+        return staged_versions(client)
+
+    monkeypatch.setattr(RegistryClient, "staged_versions", slow)
+
+    def second() -> object:
+        assert listing.wait(PATIENCE_SECONDS)
+        try:
+            return sync.poll(Registry.objects.get())
+        finally:
+            finished.set()
+
+    first_result, second_result = at_once(lambda: sync.poll(house.registry), second)
+    assert isinstance(first_result, sync.PollResult)
+    assert len(first_result.found) == 1
+    assert second_result is None
+
+
+def test_two_polls_that_enter_the_same_versions_enter_each_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {house.stage("left-pad", f"1.5.{patch}") for patch in range(20)}
+    both = threading.Barrier(2)
+    staged_versions = RegistryClient.staged_versions
+
+    def together(client: RegistryClient) -> list[StagedItem]:
+        # The first one's lease ran out meanwhile.
+        Registry.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        items = staged_versions(client)
+        both.wait(PATIENCE_SECONDS)
+        return items
+
+    monkeypatch.setattr(RegistryClient, "staged_versions", together)
+
+    def patient() -> object:
+        while (result := sync.poll(Registry.objects.get())) is None:
+            pass
+        return result
+
+    for result in at_once(patient, patient):
+        assert isinstance(result, sync.PollResult)
+        assert result.failure == ""
+    assert {str(row.stage_id) for row in StagedVersion.objects.all()} == ids
+    assert topics() == ["staged_version.found"] * 20
+    assert chain.verify().problem == ""
+
+
+def test_of_workers_that_claim_an_inspection_at_once_one_has_it(house: House) -> None:
+    house.stage("left-pad", "1.5.0")
+    house.poll()
+    results = at_once(
+        *[inspection_requests.request_missing] * 2, *[inspection_requests.claim_due] * 2
+    )
+    assert not any(isinstance(result, BaseException) for result in results)
+    assert InspectionRequest.objects.count() == 1
+    InspectionRequest.objects.update(state="waiting", lease_until=None, tries=0)
+    claims = at_once(*[inspection_requests.claim_due] * 4)
+    assert sum(claim is not None for claim in claims) == 1
+    assert InspectionRequest.objects.get().tries == 1
+
+
+def test_the_same_pair_compared_at_once_is_kept_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.stage("left-pad", "1.5.0")
+    house.stage("right-pad", "1.5.0")
+    # One tarball under two names.
+    for row in house.poll().found:
+        house.sandbox.replace_tarball(str(row.stage_id), SAME, announce=True)
+    StagedVersion.objects.update(shasum=SAME_SHA1)
+    inspection_requests.request_missing()
+    both = threading.Barrier(2)
+    compare = inspection_requests.compare_tarballs
+
+    def together(*args: object, **named: object) -> object:
+        found = compare(*args, **named)  # type: ignore[arg-type]  # passed on as it came
+        both.wait(PATIENCE_SECONDS)
+        return found
+
+    monkeypatch.setattr(inspection_requests, "compare_tarballs", together)
+
+    def work() -> None:
+        request = inspection_requests.claim_due()
+        assert request
+        inspection_requests.inspect(request)
+
+    assert at_once(work, work) == [None, None]
+    assert set(InspectionRequest.objects.values_list("state", flat=True)) == {"done"}
+    inspection = Inspection.objects.get()
+    assert inspection.files.count() == inspection.files_changed > 0
+
+
+def test_it_goes_live_once_however_many_look(house: House) -> None:
+    ada = house.person("ada")
+    house.sandbox.control.delay_visibility(60)
+    house.decide(ada, house.ready())
+    house.work()
+    house.sandbox.control.move_clock(61)
+    StagedVersion.objects.update(live_check_at=timezone.now())
+    at_once(live.watch_due, live.watch_due, live.watch_due)
+    assert topics().count("staged_version.live") == 1
