@@ -43,10 +43,11 @@ class Processes:
     def __init__(self) -> None:
         self._children: list[_Child] = []
         self._previous: dict[signal.Signals, object] = {}
+        self._stop_asked = False
 
     def __enter__(self) -> "Processes":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._previous[number] = signal.signal(number, _stop)
+            self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +76,9 @@ class Processes:
         self._children.append(_Child(name, process, reader))
 
     def check(self) -> None:
-        """Raises ChildStopped if one of them has ended."""
+        """Raises ChildStopped if one of them has ended, Stopped if an end was asked for."""
+        if self._stop_asked:
+            raise Stopped
         for child in self._children:
             code = child.process.poll()
             if code is not None:
@@ -86,7 +89,10 @@ class Processes:
                 )
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float, what: str) -> None:
-        """Waits for `ready`, watching the programs meanwhile. Raises ChildStopped, TimeoutError."""
+        """Waits for `ready`, watching the programs meanwhile.
+
+        Raises TimeoutError, and what `check` raises.
+        """
         until = time.monotonic() + seconds
         while not ready():
             self.check()
@@ -115,6 +121,11 @@ class Processes:
             child.reader.join(timeout=1)
         self._children.clear()
 
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Remembered too: Python drops what is raised while it forks or frees an object.
+        self._stop_asked = True
+        raise Stopped
+
 
 def why_not_listen(host: str, port: int) -> str:
     """What would keep a server from listening there now, in the system's words; "" if nothing."""
@@ -137,10 +148,6 @@ def answers(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
 
 
 def _pass_on(name: str, process: subprocess.Popen[str]) -> None:
