@@ -135,7 +135,7 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxRegistry]:
 
 
 @pytest.fixture
-def house(sandbox: SandboxRegistry, transactional_db: None) -> House:
+def house(sandbox: SandboxRegistry, db: None) -> House:
     sandbox.create_user("ci")
     registry = add_registry(
         actor=None,

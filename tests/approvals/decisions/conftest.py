@@ -67,7 +67,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(transactional_db: None) -> Desk:
+def desk(db: None) -> Desk:
     registry = make_registry("npm")
     row = make_staged_version("left-pad", registry=registry)
     make_inspection(row)

@@ -41,6 +41,9 @@ from tests.approvals.events import topics
 from tests.approvals.factories import make_decision
 from tests.packages import tarball
 
+# Each thread has a connection of its own, and sees what others have committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 PATIENCE_SECONDS = 60
 SAME = tarball({"package.json": "{}", "index.js": "exports.a = 1;\n"})
 SAME_SHA1 = hashlib.sha1(SAME, usedforsecurity=False).hexdigest()

@@ -243,7 +243,7 @@ class TestCommand:
         with pytest.raises(CommandError, match=r"no registry elsewhere\. Known: sandbox"):
             self.sync(registry="elsewhere")
 
-    def test_without_any_registry_it_says_so(self, transactional_db: None) -> None:
+    def test_without_any_registry_it_says_so(self, db: None) -> None:
         with pytest.raises(CommandError, match="no registry yet"):
             self.sync()
 
