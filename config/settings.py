@@ -210,18 +210,18 @@ CACHES = {
 
 # ---------- the worker
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
-_broker_dir = VAR_DIR / "broker"
+CELERY_BROKER_URL = REDIS_URL or "files://localhost//"
+BROKER_DIR = VAR_DIR / "broker"
 if not REDIS_URL:
     for _name in ("messages", "control"):
-        _var_folder(_broker_dir / _name)
+        _var_folder(BROKER_DIR / _name)
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_connect_timeout": 2, "socket_timeout": 5}
     if REDIS_URL
     else {
-        "data_folder_in": str(_broker_dir / "messages"),
-        "data_folder_out": str(_broker_dir / "messages"),
-        "control_folder": str(_broker_dir / "control"),
+        "data_folder_in": str(BROKER_DIR / "messages"),
+        "data_folder_out": str(BROKER_DIR / "messages"),
+        "control_folder": str(BROKER_DIR / "control"),
         "polling_interval": 0.2,
     }
 )

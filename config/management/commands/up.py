@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
-from config import demo
+from config import broker, demo
 from config.processes import ChildStopped, Processes, Stopped, answers, why_not_listen
 from registry_client.sandbox.answers import SandboxProblem
 from registry_client.sandbox.demo_organisation import DemoOrganisation
@@ -73,6 +73,9 @@ class Command(BaseCommand):
         self._check_broker()
 
         self._say("Preparing the database and the static files …")
+        if not settings.REDIS_URL:
+            # The messages of an earlier run are of no use: beat finds what they were about.
+            broker.empty(settings.BROKER_DIR)
         with _database_in_use():
             call_command("migrate", verbosity=0, interactive=False)
             call_command("createcachetable", verbosity=0)
