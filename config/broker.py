@@ -24,12 +24,12 @@ TRANSPORT_ALIASES[SCHEME] = f"{__name__}:Transport"
 
 
 class Channel(filesystem.Channel):
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
         name = f"{_next_name()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         # No reader looks at names that begin with a dot.
         draft = folder / f".{name}"
-        draft.write_text(dumps(message))
+        draft.write_text(dumps(payload))
         draft.rename(folder / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
