@@ -24,7 +24,9 @@ TRANSPORT_ALIASES[SCHEME] = f"{__name__}:Transport"
 
 
 class Channel(filesystem.Channel):
-    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+    def _put(  # type: ignore[override]  # the stubs of kombu's two base classes disagree
+        self, queue: str, payload: dict[str, Any], **kwargs: Any
+    ) -> None:
         name = f"{_next_name()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         # No reader looks at names that begin with a dot.
