@@ -43,7 +43,7 @@ class Processes:
     def __init__(self) -> None:
         self._children: list[_Child] = []
         self._previous: dict[signal.Signals, object] = {}
-        self._stop_asked = False
+        self._stop_asked = self._starting = False
 
     def __enter__(self) -> "Processes":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -59,21 +59,26 @@ class Processes:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
 
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
-        process = subprocess.Popen(
-            command,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            # Ctrl-C reaches this process alone, which then stops the others in order.
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads hold locks the child needs
-        )
-        reader = threading.Thread(target=_pass_on, args=(name, process), daemon=True)
-        reader.start()
-        self._children.append(_Child(name, process, reader))
+        self._starting = True
+        try:
+            process = subprocess.Popen(
+                command,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                # Ctrl-C reaches this process alone, which then stops the others in order.
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads hold locks the child needs
+            )
+            reader = threading.Thread(target=_pass_on, args=(name, process), daemon=True)
+            reader.start()
+            self._children.append(_Child(name, process, reader))
+        finally:
+            self._starting = False
+        self.check()
 
     def check(self) -> None:
         """Raises ChildStopped if one of them has ended, Stopped if an end was asked for."""
@@ -122,9 +127,10 @@ class Processes:
         self._children.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Remembered too: Python drops what is raised while it forks or frees an object.
+        # Python drops what is raised in the middle of a fork: `start` raises it when it is done.
         self._stop_asked = True
-        raise Stopped
+        if not self._starting:
+            raise Stopped
 
 
 def why_not_listen(host: str, port: int) -> str:

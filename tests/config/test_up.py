@@ -211,13 +211,10 @@ def test_the_demo_keeps_its_state_over_a_restart(tmp_path: Path, services: dict[
         assert not first_codes.used
         with RegistryClient(program.sandbox_url, token) as client:
             (item,) = client.staged_versions("tidewatch")
-            client.reject(item.id, first_codes.registry)
-
-        def noticed() -> bool:
-            return program.run_python(facts)[1]["tidewatch"] == "withdrawn"
-
-        wait_until(noticed, "the rejection at the registry was not noticed")
+            client.approve(item.id, first_codes.registry)
+        program.wait_for("Published without Countersign: tidewatch")
         people, versions = program.run_python(facts)
+        assert versions["tidewatch"] == "published_elsewhere"
         assert people == ["ada", "grace"]
         assert len(versions) == 8
         assert program.stop() == 0
