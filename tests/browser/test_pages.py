@@ -1,7 +1,9 @@
 """What every page promises, on a phone and on a desk, in light and in dark."""
 
+from urllib.parse import urlsplit
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from registry_client.sandbox.demo.harbour import HIJACKED_VERSION, LOGGER
 from tests.browser.actions import assert_fits
@@ -10,7 +12,7 @@ from tests.browser.dashboard import Dashboard
 
 pytestmark = pytest.mark.browser
 
-FOR_NOBODY = ("/accounts/login/", "/accounts/password/reset/", "/invitation/nobody-made-this/")
+FOR_NOBODY = ("/account/login/", "/account/password/reset/", "/account/password/reset/done/")
 FOR_ADMINISTRATORS = (
     "/",
     "/?package=nothing-is-called-so",
@@ -28,11 +30,20 @@ FOR_ADMINISTRATORS = (
     "/security/",
     "/accounts/",
     "/profile/",
-    "/accounts/password/change/",
-    "/accounts/logout/",
-    "/there-is-no-such-page/",
+    "/account/password/change/",
+    "/account/logout/",
 )
 OF_A_VERSION = ("", "files/", "files/?path=*.js", "files/0/", "approve/", "reject/")
+
+
+def assert_page_fits(page: Page, path: str, *, status: int = 200) -> None:
+    """The page is there, with one first heading, and fits."""
+    answer = page.goto(path)
+    assert answer is not None
+    assert (path, answer.status) == (path, status)
+    assert urlsplit(page.url).path == urlsplit(path).path
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert_fits(page)
 
 
 def test_the_version_that_smells_of_an_attack_names_its_script(
@@ -50,9 +61,7 @@ def test_the_version_that_smells_of_an_attack_names_its_script(
     script = page.get_by_role("row").filter(has_text="postinstall")
     expect(script).to_contain_text("added")
     page.get_by_label("Path holds").fill("telemetry")
-    found = page.get_by_role("list").get_by_text("scripts/telemetry.js")
-    expect(found).to_be_visible()
-    found.click()
+    page.get_by_text("scripts/telemetry.js", exact=True).click()
     expect(page.get_by_text("process.env")).to_have_count(2)
     expect(page.get_by_text("telemetry.example.invalid")).to_be_visible()
     assert_fits(page)
@@ -61,17 +70,17 @@ def test_the_version_that_smells_of_an_attack_names_its_script(
 def test_pages_before_signing_in_fit(open_browser: OpenBrowser) -> None:
     page = open_browser()
     for path in FOR_NOBODY:
-        page.goto(path)
-        expect(page.get_by_role("heading").first).to_be_visible()
-        assert_fits(page)
+        assert_page_fits(page, path)
+    assert_page_fits(page, "/invitation/nobody-made-this/", status=410)
 
 
 def test_every_page_fits(dashboard: Dashboard, open_browser: OpenBrowser) -> None:
     page = open_browser(session=dashboard.ada_session)
     for path in FOR_ADMINISTRATORS:
-        page.goto(path)
-        expect(page.get_by_role("heading", level=1)).to_have_count(1)
-        assert_fits(page)
+        assert_page_fits(page, path)
+    assert_page_fits(page, "/there-is-no-such-page/", status=404)
+    page = open_browser(dashboard.viewer())
+    assert_page_fits(page, "/people/invite/", status=403)
 
 
 @pytest.mark.parametrize("package", ["@lighthouse/beacon", "@lighthouse/icons", "tidewatch"])
@@ -81,9 +90,7 @@ def test_every_page_of_a_version_fits(
     page = open_browser(session=dashboard.ada_session)
     release = dashboard.release_of(package)
     for path in OF_A_VERSION:
-        page.goto(release.path + path)
-        expect(page.get_by_role("heading", level=1)).to_have_count(1)
-        assert_fits(page)
+        assert_page_fits(page, release.path + path)
     page.goto(release.path)
     everything = page.get_by_role("button", name="Open all diffs")
     if everything.is_visible():
