@@ -128,7 +128,6 @@ INSTALLED_APPS = [
     "csp",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
@@ -189,7 +188,7 @@ if ON_SQLITE:
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("COUNTERSIGN_DB_CONN_MAX_AGE", default=60)
@@ -239,7 +238,11 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "countersign"
 # Opening large tarballs must not keep a decision waiting: inspections have workers of their own.
-CELERY_TASK_ROUTES = {"approvals.inspection.tasks.*": {"queue": "inspection"}}
+# Neither must a registry that hangs, or a webhook.
+CELERY_TASK_ROUTES = {
+    "approvals.inspection.tasks.*": {"queue": "inspection"},
+    "approvals.decisions.tasks.*": {"queue": "decisions"},
+}
 # The broker is only a doorbell. Each of these looks into the database for work that is due, so a
 # lost message costs at most one interval; a message that waited longer than that is of no use.
 SWEEP_SECONDS = env.float("COUNTERSIGN_SWEEP_SECONDS", default=3.0)
@@ -255,6 +258,13 @@ CELERY_BEAT_SCHEDULE = {
         "inspect": "approvals.inspection.tasks.inspect_waiting",
         "carry out decisions": "approvals.decisions.tasks.carry_out_waiting",
         "tell": "approvals.notifications.tasks.tell_waiting",
+    }.items()
+}
+CELERY_BEAT_SCHEDULE |= {
+    name: {"task": task, "schedule": schedule(3600), "options": {"expires": 3600}}
+    for name, task in {
+        "forget stale confirmations": "approvals.decisions.tasks.forget_stale_confirmations",
+        "forget expired sessions": "approvals.people.tasks.forget_expired_sessions",
     }.items()
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")

@@ -22,7 +22,6 @@ from approvals.inspection.filetree import (
 from approvals.inspection.manifest import (
     ManifestError,
     compare_manifests,
-    identity_problem,
     parse_manifest,
 )
 from approvals.inspection.renames import Rename, candidates, identical_renames, similar_renames
@@ -42,20 +41,18 @@ def compare_tarballs(
     baseline: Path | None,
     *,
     limits: CompareLimits | None = None,
-    name: str | None = None,
-    version: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Comparison:
     """Compare a staged tarball with its baseline (None for a first release).
 
-    `name` and `version` are the registry's, and checked against package.json. `on_progress` gets
-    a stage ("baseline", "staged", "differences"), how much is done and how much there is: bytes,
-    bytes and files. Raises TarballError if the staged tarball cannot be read safely and wholly;
-    an unreadable baseline is a problem of the result instead, with everything counted as added.
+    `on_progress` gets a stage ("baseline", "staged", "differences"), how much is done and how much
+    there is: bytes, bytes and files. Raises TarballError if the staged tarball cannot be read
+    safely and wholly; an unreadable baseline is a problem of the result instead, with everything
+    counted as added.
     """
     with ContentStore() as old_store, ContentStore() as new_store:
         run = _Run(limits or CompareLimits(), old_store, new_store, on_progress or _silent)
-        return run.compare(staged, baseline, name, version)
+        return run.compare(staged, baseline)
 
 
 class _Run:
@@ -76,9 +73,7 @@ class _Run:
         self.room_for_work = limits.all_sizes
         self.room_for_lines = limits.all_lines
 
-    def compare(
-        self, staged: Path, baseline: Path | None, name: str | None, version: str | None
-    ) -> Comparison:
+    def compare(self, staged: Path, baseline: Path | None) -> Comparison:
         old, old_problems = self._read_baseline(baseline)
         new = self._read_staged(staged, old)
         changed, removed, added = _pair(old, new)
@@ -105,8 +100,6 @@ class _Run:
         if old_manifest_problem:
             old_problems += (Problem("manifest", _MANIFEST, old_manifest_problem),)
         manifest_new, manifest_problem = self._manifest(new, self.new_store)
-        if manifest_new is not None and not manifest_problem:
-            manifest_problem = identity_problem(manifest_new, name, version)
         readme, readme_note = self._readme(new)
         unchanged = len(new.files) - len(changed) - len(added) - len(renames)
         return Comparison(

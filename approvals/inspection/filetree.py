@@ -64,7 +64,7 @@ class ContentStore:
 
     def __init__(self) -> None:
         # Closed in __exit__.
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - see above
         self._places: dict[int, tuple[int, int]] = {}
         self._end = 0
 

@@ -83,15 +83,6 @@ def parse_manifest(content: bytes | None, limits: CompareLimits) -> dict[str, An
     return value
 
 
-def identity_problem(manifest: dict[str, Any], name: str | None, version: str | None) -> str:
-    """A sentence if package.json names another package or version, else empty."""
-    for what, expected in (("name", name), ("version", version)):
-        if expected is not None and manifest.get(what) != expected:
-            found = _cut(_text(manifest.get(what))) or "nothing"
-            return f"package.json says {what} {found}, but the registry says {expected}."
-    return ""
-
-
 def compare_manifests(old: dict[str, Any], new: dict[str, Any]) -> tuple[ManifestChange, ...]:
     """What differs in meaning. Order of keys, formatting and equal spellings are no change."""
     old, new = _by_meaning(old), _by_meaning(new)

@@ -54,6 +54,12 @@ TOPICS: Mapping[str, Topic] = {
         "Failed: {name}",
         "The decision on {name} could not be carried out at {registry}. A person must look at it.",
     ),
+    "inspection.failed": Topic(
+        "Could not be compared: {name}",
+        "The tarball of {name} at {registry} could not be compared, so that nobody can approve it.",
+        Audience.DECIDERS,
+        by_email=False,
+    ),
     "staged_version.alarm": Topic(
         "ALARM: {name}",
         "Something is wrong with {name} at {registry}. Look at it now.",
@@ -95,7 +101,6 @@ class Message:
     id: str
     topic: str
     subject: str
-    short: str
     body: str
     payload: dict[str, Any]
 
@@ -161,7 +166,6 @@ def _message(
         id=id,
         topic=topic,
         subject=one_line(subject, 200),
-        short=sentence,
         body="\n\n".join(part for part in parts if part) + "\n",
         payload={
             "type": topic,

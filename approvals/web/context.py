@@ -1,7 +1,7 @@
 """What every page needs: where one can go, and which registries fail."""
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from approvals.people.permissions import may_decide, may_manage
 from approvals.queue.models import Registry
@@ -47,11 +47,7 @@ def every_page(request: HttpRequest) -> dict[str, object]:
 def _entries(
     sections: tuple[tuple[str, str, frozenset[str]], ...], route: str | None
 ) -> list[dict[str, object]]:
-    entries: list[dict[str, object]] = []
-    for label, name, others in sections:
-        try:
-            url = reverse(name)
-        except NoReverseMatch:
-            continue
-        entries.append({"label": label, "url": url, "current": route == name or route in others})
-    return entries
+    return [
+        {"label": label, "url": reverse(name), "current": route == name or route in others}
+        for label, name, others in sections
+    ]

@@ -37,14 +37,6 @@ def is_hidden(character: str) -> bool:
     )
 
 
-def has_hidden(text: str) -> bool:
-    """Whether `text` holds a character that `visible` would spell out.
-
-    A carriage return before a line feed is a line's end, and no surprise.
-    """
-    return any(is_hidden(found) for found in _SUSPECT.findall(text.replace("\r\n", "\n")))
-
-
 def name_of(character: str) -> str:
     """The code point as "U+202E"."""
     return f"U+{ord(character):04X}"

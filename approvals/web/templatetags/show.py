@@ -85,7 +85,8 @@ def bytes_in_words(value: int | None) -> str:
     for unit in ("kB", "MB", "GB"):
         size /= KILO
         if size < KILO or unit == "GB":
-            return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"  # noqa: PLR2004
+            digits = 0 if size >= 10 else 1  # noqa: PLR2004 - two digits say enough
+            return f"{size:.{digits}f} {unit}"
     raise AssertionError
 
 
