@@ -139,7 +139,7 @@ def test_without_a_linked_account_nothing_is_decided(desk: Desk) -> None:
 
 def test_with_a_refused_account_nothing_is_decided(desk: Desk) -> None:
     RegistryAccount.objects.update(refused_at=timezone.now())
-    refuse(desk, InTheWay, "no longer accepts your token")
+    refuse(desk, InTheWay, "refused its token")
 
 
 @pytest.mark.parametrize("action", BOTH)

@@ -90,6 +90,9 @@ TAMPERING: dict[str, Callable[[Scene], object]] = {
         StepUp, proved_at=s.decision.made_at - timedelta(hours=1)
     ),
     "step-up proved after the decision": lambda s: decided_earlier(s, -1),
+    "step-up consumed much later": lambda s: change(
+        StepUp, consumed_at=s.decision.made_at + timedelta(hours=1)
+    ),
     "step-up of somebody else": lambda s: change(StepUp, user=s.grace),
     "step-up for the other action": lambda s: change(StepUp, action=Action.REJECT),
     "step-up for something else": lambda s: change(StepUp, binding="0" * 64),

@@ -2,8 +2,10 @@
 
 import hashlib
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,39 @@ def test_workers_that_claim_at_once_send_each_call_once(house: House) -> None:
     assert Attempt.objects.count() == len(rows)
     assert AuditEvent.objects.filter(kind="staged_version.accepted").count() == len(rows)
     assert chain.verify().problem == ""
+
+
+def test_of_two_workers_that_saw_the_same_work_the_second_gets_none_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = make_decision(desk.row, desk.ada)
+    InspectionRequest.objects.update(state="waiting")
+    request = InspectionRequest.objects.get()
+    claims: tuple[tuple[Callable[[], object], object], ...] = (
+        (execute.claim_due, item),
+        (inspection_requests.claim_due, request),
+    )
+    for claim_due, work in claims:
+        first: list[object] = []
+        between_look_and_claim(monkeypatch, partial(grab, claim_due, first))
+        assert claim_due() is None
+        assert first == [work]
+
+
+def grab(claim_due: Callable[[], object], into: list[object]) -> None:
+    into.append(claim_due())
+
+
+def between_look_and_claim(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Lets something happen when a worker has seen due work and is about to claim it."""
+    new = uuid.uuid4
+
+    def name() -> uuid.UUID:
+        monkeypatch.setattr(uuid, "uuid4", new)
+        happens()
+        return new()
+
+    monkeypatch.setattr(uuid, "uuid4", name)
 
 
 def test_a_worker_that_comes_back_while_another_has_its_work_sends_nothing(house: House) -> None:

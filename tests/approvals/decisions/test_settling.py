@@ -173,7 +173,7 @@ def test_a_registry_that_stays_away_gives_the_version_back(house: House) -> None
     item.decision.save()
     house.work()
     assert seen(item, row) == (ItemState.FAILED, State.STAGED)
-    assert "could not be reached" in item.outcome
+    assert "could not be carried out within" in item.outcome
 
 
 def test_an_alarm_raised_since_stops_the_approval_and_stays_what_it_was(house: House) -> None:

@@ -127,11 +127,13 @@ def test_it_counts_once(desk: Desk) -> None:
     # The registry refused, and the version waits again.
     DecisionItem.objects.update(state="failed")
     StagedVersion.objects.update(state=State.STAGED)
+    code = desk.code(desk.ada)
     with pytest.raises(PresenceNotProved, match="used already"):
-        desk.decide(step_up_id=step_up.pk)
+        desk.decide(step_up_id=step_up.pk, code=code)
     with pytest.raises(stepup.StepUpRefused):
         consume(desk, step_up, desk.row)
     assert Decision.objects.count() == 1
+    assert desk.decide(code=code), "a spent confirmation does not cost the code"
 
 
 def test_a_proof_without_a_decision_is_not_left_for_the_next_one(desk: Desk) -> None:
