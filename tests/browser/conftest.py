@@ -25,9 +25,9 @@ expect.set_options(timeout=20_000)
 OpenBrowser = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dashboard(tmp_path_factory: pytest.TempPathFactory, _chromium: str) -> Iterator[Dashboard]:
-    """The running dashboard of this test process."""
+    """The running dashboard of this test process, stopped when the last of these tests is done."""
     with own_services() as services:
         running = Dashboard(
             tmp_path_factory.mktemp("dashboard"), services, approvers=14, releases=14
