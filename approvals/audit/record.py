@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -73,10 +74,15 @@ def record_all(happenings: Sequence[Happening]) -> list[AuditEvent]:
         event.hash = event_hash(event)
         head.sequence, head.hash = event.sequence, event.hash
         events.append(event)
-        logger.info("%s stage=%s subject=%s", event.kind, event.stage_id or "-", event.subject)
     AuditEvent.objects.bulk_create(events)
     head.save(update_fields=["sequence", "hash"])
+    transaction.on_commit(partial(_log, events))
     return events
+
+
+def _log(events: list[AuditEvent]) -> None:
+    for event in events:
+        logger.info("%s stage=%s subject=%s", event.kind, event.stage_id or "-", event.subject)
 
 
 def event_hash(event: AuditEvent, secret_key: str | None = None) -> str:

@@ -19,14 +19,15 @@ from approvals.decisions.models import (
     ItemState,
     RegistryProof,
 )
-from approvals.people import totp
 from approvals.people.models import RegistryAccount, User
 from approvals.people.permissions import may_decide
+from approvals.people.setup import missing_setup
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
 from approvals.queue.transitions import move
 from approvals.sealing import seal
 
+ONLY_LOOKING = "Your role only lets you look. An administrator can make you an approver."
 LONGEST_REASON = 2000
 REGISTRY_CODE = re.compile(r"[0-9A-Za-z-]{6,64}")
 STATE_OF_ACTION = {Action.APPROVE: State.APPROVING, Action.REJECT: State.REJECTING}
@@ -63,23 +64,11 @@ def account_for(user: User, registry: Registry) -> RegistryAccount | None:
 
 def obstacles(user: User, staged_version: StagedVersion, action: Action | str) -> list[str]:
     """What stands between this person and this action, one sentence each; empty if nothing."""
-    sentences = []
     if not may_decide(user):
-        sentences.append("Your role only lets you look. An administrator can make you an approver.")
+        sentences = [ONLY_LOOKING]
     else:
-        if not totp.has_totp(user):
-            sentences.append("Set up a TOTP device first: every decision needs a fresh code.")
-        account = account_for(user, staged_version.registry)
-        if account is None:
-            sentences.append(
-                f"Link your own account at {staged_version.registry.name} first: the registry is "
-                "called with your token."
-            )
-        elif account.refused_at:
-            sentences.append(
-                f"{staged_version.registry.name} no longer accepts your token. Link your account "
-                "again."
-            )
+        registry = staged_version.registry
+        sentences = [step.sentence for step in missing_setup(user, {registry.url: registry.name})]
     return sentences + standing_in_the_way(staged_version, str(action))
 
 
@@ -191,7 +180,7 @@ def _check_way_is_free(
     if len({row.registry_id for row in staged_versions}) > 1:
         raise Malformed("These versions are at several registries: decide them one by one.")
     if not may_decide(user):
-        raise NotAllowed("Your role only lets you look. An administrator can make you an approver.")
+        raise NotAllowed(ONLY_LOOKING)
     for row in staged_versions:
         if row.state != State.STAGED:
             raise SomebodyElseWasFaster(" ".join(standing_in_the_way(row, str(action))))

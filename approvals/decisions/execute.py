@@ -24,6 +24,7 @@ from approvals.decisions.stepup import binding_of_items
 from approvals.people import accounts
 from approvals.people.permissions import may_decide
 from approvals.queue.differences import stage_id_difference
+from approvals.queue.models import AlarmKind
 from approvals.queue.registries import client_for
 from approvals.queue.transitions import raise_alarm
 from approvals.sealing import SealBroken, unseal
@@ -46,6 +47,7 @@ from registry_client.proof import Waiting, poll_web_proof
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(seconds=60)
+# What a person confirmed is worth nothing the next morning. Long enough for a registry's outage.
 GIVE_UP_AFTER = timedelta(minutes=30)
 
 
@@ -96,6 +98,7 @@ def carry_out(item: DecisionItem) -> None:
         _find_out(item)
         return
     try:
+        _insist_on_recent(item)
         account_token = _token(item)
         with client_for(item.staged_version.registry, token=account_token) as client:
             if item.state == ItemState.ASKING:
@@ -154,8 +157,6 @@ def _try_later(item: DecisionItem, error: RegistryError) -> None:
         pause = max(pause, timedelta(seconds=error.retry_after))
     if item.state == ItemState.ASKING:
         outcomes.ask_on(item, timezone.now() + pause)
-    elif timezone.now() - item.decision.made_at > GIVE_UP_AFTER:
-        outcomes.refused(item, f"The registry could not be reached: {error}")
     else:
         outcomes.wait(item, pause, str(error))
 
@@ -175,8 +176,9 @@ def _still_as_decided(item: DecisionItem, client: RegistryClient) -> bool:
     if not difference and (staged.shasum, row.sha512) == (item.sha1, item.sha512):
         return True
     sentence = f"What the registry has staged is no longer what was reviewed. {difference}".strip()
+    # The alarm first: a worker killed in between must not leave the version approvable.
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, sentence)
     outcomes.refused(item, f"{sentence} Nothing was sent.")
-    raise_alarm(row, sentence)
     return False
 
 
@@ -224,7 +226,19 @@ def _ask(item: DecisionItem, challenge: SecondFactorNeeded) -> None:
         outcomes.ask(item, f"{registry} asks for the one-time code of your account there.")
 
 
+def _insist_on_recent(item: DecisionItem) -> None:
+    age = timezone.now() - item.decision.made_at
+    if age > GIVE_UP_AFTER:
+        minutes = GIVE_UP_AFTER // timedelta(minutes=1)
+        raise outcomes.CannotGoOn(
+            f"It could not be carried out within {minutes} minutes after it was decided"
+            f"{f' ({item.outcome})' if item.outcome else ''}. Nothing was sent since; look at it "
+            "again and decide anew."
+        )
+
+
 def _insist_on_step_up(item: DecisionItem) -> None:
+    _insist_on_recent(item)
     decision = item.decision
     step_up = decision.step_up
     longest = timedelta(seconds=settings.STEP_UP_SECONDS)
@@ -255,11 +269,24 @@ def _begin_attempt(item: DecisionItem) -> tuple[Attempt, str | None]:
         proof = RegistryProof.objects.select_for_update().filter(item=item).first()
         code = None
         if proof is not None:
-            if proof.expires_at > timezone.now():
-                code = unseal(proof.sealed_code, bound_to=proof_binding(item))
+            code = _open(proof, item)
             proof.delete()
-        attempt = Attempt.objects.create(item=item, with_proof=code is not None)
+        attempt = Attempt.objects.create(item=item)
     return attempt, code
+
+
+def _open(proof: RegistryProof, item: DecisionItem) -> str | None:
+    # The age is in the seal itself: nobody revives a code by changing a column.
+    if proof.expires_at <= timezone.now():
+        return None
+    try:
+        return unseal(
+            proof.sealed_code,
+            bound_to=proof_binding(item),
+            max_age=settings.REGISTRY_PROOF_SECONDS,
+        )
+    except SealBroken:
+        return None
 
 
 def _look_for_web_proof(item: DecisionItem, client: RegistryClient) -> None:

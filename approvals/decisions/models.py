@@ -156,7 +156,6 @@ class Attempt(models.Model):
 
     item = models.ForeignKey(DecisionItem, on_delete=models.CASCADE, related_name="attempts")
     started_at = models.DateTimeField(default=timezone.now)
-    with_proof = models.BooleanField(default=False)
     answered_at = models.DateTimeField(null=True, blank=True)
     result = models.CharField(max_length=12, choices=Result, blank=True)
     answer = models.CharField(max_length=600, blank=True)

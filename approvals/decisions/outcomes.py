@@ -175,11 +175,10 @@ def call_again(item: DecisionItem, reason: str) -> None:
 
 def call_off(item: DecisionItem, *, user: User) -> bool:
     """The person who decided takes it back while the registry's question stands open."""
-    item.lease_holder = ""
+    if item.decision.user_id != user.pk:
+        return False
     with transaction.atomic():
-        off = DecisionItem.objects.filter(
-            pk=item.pk, state=ItemState.ASKING, decision__user=user
-        ).update(
+        off = DecisionItem.objects.filter(pk=item.pk, state=ItemState.ASKING).update(
             state=ItemState.FAILED,
             state_changed_at=timezone.now(),
             outcome=f"Called off by {user}.",

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from approvals.decisions import outcomes
 from approvals.decisions.models import Action, Attempt, DecisionItem
-from approvals.queue.models import State
+from approvals.queue.models import AlarmKind, State
 from approvals.queue.sync import packument_or_none, settle_vanished
 from approvals.queue.transitions import raise_alarm
 from registry_client.client import RegistryClient
@@ -57,14 +58,18 @@ def settle(item: DecisionItem, client: RegistryClient) -> None:
         outcomes.carried_out(item, "no longer staged and not published")
         return
 
-    settle_vanished(row, packument, from_states=[outcomes.under_way(item)])
-    if row.state == State.PUBLISHED_ELSEWHERE:
-        outcomes.gone(item, "It was published already, without this decision.")
-    else:
+    with transaction.atomic():
+        # Locked in the order in which everything else locks: item, staged version, audit.
+        DecisionItem.objects.select_for_update().get(pk=item.pk)
+        settle_vanished(row, packument, from_states=[outcomes.under_way(item)])
+        if row.state == State.PUBLISHED_ELSEWHERE:
+            outcomes.gone(item, "It was published already, without this decision.")
+            return
         outcomes.gone(item, "It is no longer at the registry: somebody rejected it elsewhere.")
         if approve and ours_may_have_worked:
             raise_alarm(
                 row,
+                AlarmKind.ANSWER_LOST,
                 f"The approval of {row} was sent, its answer was lost, and the registry neither "
                 "has it staged nor has published it. Ask the registry's support.",
             )

@@ -91,6 +91,12 @@ def _opened_by(user: User, step_up_id: UUID | str) -> StepUp | None:
     return StepUp.objects.filter(pk=key, user=user).first()
 
 
+def forget_stale() -> int:
+    """Removes confirmations that were opened and led to nothing; how many."""
+    stale = timezone.now() - timedelta(seconds=max(settings.CONFIRMATION_SECONDS, 3600))
+    return StepUp.objects.filter(consumed_at__isnull=True, opened_at__lt=stale).delete()[0]
+
+
 def consume(
     step_up_id: UUID | str, user: User, action: Action, staged_versions: Sequence[StagedVersion]
 ) -> StepUp:

@@ -11,7 +11,17 @@ from registry_client.client import Download
 FILES_PER_INSERT = 500
 
 
-def keep(comparison: Comparison, staged: Download, baseline: Download | None) -> Inspection:
+def compressed_diffs(comparison: Comparison) -> list[bytes | None]:
+    """Each file's diff as it is stored. It takes a moment: not to be done in a transaction."""
+    return [zlib.compress(file.diff.encode()) if file.diff else None for file in comparison.files]
+
+
+def keep(
+    comparison: Comparison,
+    diffs: list[bytes | None],
+    staged: Download,
+    baseline: Download | None,
+) -> Inspection:
     """Writes down what was found, inside the caller's transaction.
 
     Where another worker has compared the same pair meanwhile, that inspection is the one.
@@ -55,8 +65,8 @@ def keep(comparison: Comparison, staged: Download, baseline: Download | None) ->
             for offset, file in enumerate(files)
         )
         FileDiff.objects.bulk_create(
-            FileDiff(change=change, compressed=zlib.compress(file.diff.encode(), 6))
-            for change, file in zip(changes, files, strict=True)
-            if file.diff
+            FileDiff(change=change, compressed=diff)
+            for change, diff in zip(changes, diffs[start:], strict=False)
+            if diff is not None
         )
     return inspection

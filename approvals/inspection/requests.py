@@ -14,20 +14,20 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.inspection.compare import ENGINE, compare_tarballs
-from approvals.inspection.keep import keep
+from approvals.inspection.keep import compressed_diffs, keep
 from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
 from approvals.queue.differences import stage_id_difference
-from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
+from approvals.queue.models import AT_REGISTRY_STATES, AlarmKind, StagedVersion
 from approvals.queue.models import State as StagedState
 from approvals.queue.registries import client_for
 from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
-from approvals.queue.transitions import raise_alarm
+from approvals.queue.transitions import answer_alarm, news_of, raise_alarm
 from approvals.sealing import SealBroken
 from registry_client.client import Download, RegistryClient, StagedItem
 from registry_client.errors import (
@@ -70,17 +70,40 @@ def request_missing() -> int:
     ).order_by("created_at")[:1000]
     requests = [InspectionRequest(staged_version=row) for row in rows]
     InspectionRequest.objects.bulk_create(requests, ignore_conflicts=True)
-    return len(requests) + _ask_again_for_returned()
+    return len(requests) + _ask_again_for_returned() + _ask_again_for_outdated()
 
 
 def _ask_again_for_returned() -> int:
     """What was gone when its turn came, and is back at the registry since."""
-    now = timezone.now()
-    return InspectionRequest.objects.filter(
+    returned = InspectionRequest.objects.filter(
         state=State.FAILED,
         staged_version__state=StagedState.STAGED,
         staged_version__state_changed_at__gt=F("requested_at"),
-    ).update(**_anew(now))
+    )
+    return _again(returned, from_states=[State.FAILED])
+
+
+def _ask_again_for_outdated() -> int:
+    """What was compared with a baseline that users may no longer have: another version of the
+    package went live since."""
+    newer = StagedVersion.objects.filter(
+        package=OuterRef("staged_version__package"),
+        state__in=[StagedState.LIVE, StagedState.PUBLISHED_ELSEWHERE],
+        state_changed_at__gt=OuterRef("requested_at"),
+    )
+    outdated = InspectionRequest.objects.filter(
+        Exists(newer), state=State.DONE, staged_version__state=StagedState.STAGED
+    )
+    return _again(outdated, from_states=[State.DONE])
+
+
+def _again(requests: QuerySet[InspectionRequest], *, from_states: list[State]) -> int:
+    # The keys first: a guard on another table's columns is none on PostgreSQL, where an update
+    # that waited for a lock looks again only at its own.
+    keys = list(requests.values_list("pk", flat=True)[:1000])
+    return InspectionRequest.objects.filter(pk__in=keys, state__in=from_states).update(
+        **_anew(timezone.now())
+    )
 
 
 def _anew(now: datetime) -> dict[str, Any]:
@@ -102,11 +125,12 @@ def ask_again(staged_version: StagedVersion, *, actor: AbstractBaseUser | None =
     False where one is under way, or where the registry has no tarball any more.
     """
     with transaction.atomic():
-        asked = InspectionRequest.objects.filter(
-            staged_version=staged_version,
-            staged_version__state__in=AT_REGISTRY_STATES,
-            state__in=[State.FAILED, State.DONE],
-        ).update(**_anew(timezone.now()))
+        asked = _again(
+            InspectionRequest.objects.filter(
+                staged_version=staged_version, staged_version__state__in=AT_REGISTRY_STATES
+            ),
+            from_states=[State.FAILED, State.DONE],
+        )
         if asked:
             outbox.publish("inspection.requested", stage_id=staged_version.stage_id)
             record(
@@ -159,6 +183,7 @@ def inspect(request: InspectionRequest) -> None:
     except DigestMismatch as error:
         raise_alarm(
             staged_version,
+            AlarmKind.DOWNLOAD_DIFFERS,
             f"The tarball at the registry is not the one that was announced: {error}",
         )
         _failed(request, str(error))
@@ -217,16 +242,17 @@ def _inspect(request: InspectionRequest) -> None:
             baseline_sha512=baseline_tarball.sha512 if baseline_tarball else "",
             engine_version=ENGINE,
         ).first()
-        comparison = None
+        comparison, diffs = None, []
         if inspection is None:
             comparison = compare_tarballs(
                 staged.path,
                 baseline_tarball.path if baseline_tarball else None,
                 on_progress=progress,
             )
+            diffs = compressed_diffs(comparison)
     with transaction.atomic():
         if comparison is not None:
-            inspection = keep(comparison, staged, baseline_tarball)
+            inspection = keep(comparison, diffs, staged, baseline_tarball)
         assert inspection is not None  # noqa: S101 - found above, or kept just now
         _done(
             request,
@@ -238,7 +264,7 @@ def _inspect(request: InspectionRequest) -> None:
 
 def _check_unchanged(row: StagedVersion, item: StagedItem) -> None:
     if difference := stage_id_difference(row, item):
-        raise_alarm(row, difference)
+        raise_alarm(row, AlarmKind.STAGE_CHANGED, difference)
         raise InspectionFailed(difference)
 
 
@@ -290,6 +316,7 @@ def _done(
     if not held:
         raise LeaseLost
     StagedVersion.objects.filter(pk=row.pk).update(sha512=inspection.staged_sha512)
+    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
     record(
         "inspection.done",
         subject=row,
@@ -305,6 +332,9 @@ def _failed(request: InspectionRequest, reason: str) -> None:
     row = request.staged_version
     with transaction.atomic():
         if _give_back(request, State.FAILED, reason):
+            outbox.publish(
+                "inspection.failed", stage_id=row.stage_id, **news_of(row), reason=reason[:600]
+            )
             record(
                 "inspection.failed",
                 subject=row,

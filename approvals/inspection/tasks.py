@@ -9,7 +9,9 @@ from approvals.inspection import requests
 INSPECT_FOR_SECONDS = 60
 
 
-@shared_task(soft_time_limit=600, time_limit=660)
+# Above what the client allows two downloads (900 s each) and the comparison together: only what is
+# really stuck is ended.
+@shared_task(soft_time_limit=2700, time_limit=2760)
 def inspect_waiting() -> None:
     requests.request_missing()
     until = time.monotonic() + INSPECT_FOR_SECONDS

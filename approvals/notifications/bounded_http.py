@@ -1,7 +1,6 @@
 """One POST to an address that somebody typed: bounded in time, in size and in where it goes."""
 
 import socket
-import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from requests.adapters import HTTPAdapter
 
 from approvals.notifications.errors import HoldsUp, NotDelivered
 from approvals.notifications.messages import one_line
+from registry_client.watchdog import watched
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -129,29 +129,18 @@ class _BoundedAnswer:
     sock: Any
 
     def getresponse(self) -> Any:
-        late = threading.Event()
-        timer = threading.Timer(ANSWER_SECONDS, self._hang_up, [late])
-        timer.daemon = True
-        timer.start()
-        try:
-            answer = super().getresponse()  # type: ignore[misc]  # a mixin: urllib3's class follows
-        except OSError as error:
-            if late.is_set():
-                raise TimeoutError from error
-            raise
-        finally:
-            timer.cancel()
-        if late.is_set():
+        sock = self.sock
+        with watched(ANSWER_SECONDS, lambda: sock.shutdown(socket.SHUT_RDWR)) as deadline:
+            try:
+                answer = super().getresponse()  # type: ignore[misc]  # a mixin: urllib3's class follows
+            except OSError as error:
+                if deadline.expired:
+                    raise TimeoutError from error
+                raise
+        if deadline.expired:
             # http.client takes a connection that ends among the headers for the headers' end.
             raise TimeoutError
         return answer
-
-    def _hang_up(self, late: threading.Event) -> None:
-        late.set()
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except (OSError, AttributeError):
-            return  # it is closed already
 
 
 class _Connection(_BoundedAnswer, urllib3.connection.HTTPConnection):

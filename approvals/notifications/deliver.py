@@ -62,6 +62,7 @@ def _claim() -> Delivery | None:
     due = Delivery.objects.filter(
         ~Exists(on_its_way), state=Delivery.State.WAITING, due_at__lte=now
     ).order_by("id")
+    # Two workers may both pass that: then two messages are on their way, each of them once.
     for delivery in due.select_related("event")[:_LOOK_AT]:
         # `tries` grows with every claim: it is still what was read only if nobody was quicker.
         claimed = Delivery.objects.filter(

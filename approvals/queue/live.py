@@ -2,16 +2,16 @@
 
 import logging
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from approvals.queue.differences import digest_difference
-from approvals.queue.models import StagedVersion, State
+from approvals.queue.models import AlarmKind, StagedVersion, State
 from approvals.queue.registries import client_for
 from approvals.queue.sync import packument_or_none, settle_vanished
-from approvals.queue.transitions import move, raise_alarm
+from approvals.queue.transitions import answer_alarm, move, raise_alarm
 from approvals.sealing import SealBroken
 from registry_client.errors import RateLimited, RegistryError, RegistryUnavailable
 from registry_client.versions import PublishedVersion
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(seconds=60)
 PAUSE_AFTER_ALARM = timedelta(minutes=15)
-NOT_LIVE_YET = "is still not in the packument"
 
 
 class RegistryAway(Exception):
@@ -86,20 +85,18 @@ def watch(row: StagedVersion) -> bool:
 def _published(row: StagedVersion, published: PublishedVersion) -> None:
     difference = digest_difference(row, published)
     if difference:
-        raise_alarm(row, difference)
+        raise_alarm(row, AlarmKind.LIVE_DIFFERS, difference)
         return
-    fields: dict[str, Any] = {"live_check_at": None}
-    if NOT_LIVE_YET in row.alarm:
-        # Being live answers this alarm, and no other one.
-        fields["alarm"] = ""
-    move(
-        row,
-        from_states=[State.ACCEPTED],
-        to=State.LIVE,
-        fields=fields,
-        published_by=published.npm_user,
-        shasum=published.shasum,
-    )
+    with transaction.atomic():
+        answer_alarm(row, AlarmKind.NOT_LIVE)
+        move(
+            row,
+            from_states=[State.ACCEPTED],
+            to=State.LIVE,
+            fields={"live_check_at": None},
+            published_by=published.npm_user,
+            shasum=published.shasum,
+        )
 
 
 def _overdue(row: StagedVersion) -> bool:
@@ -112,7 +109,8 @@ def _alarm_if_overdue(row: StagedVersion, *, why: str = "") -> None:
         minutes = settings.LIVE_WATCH_SECONDS // 60
         raise_alarm(
             row,
-            f"{row} was accepted more than {minutes} minutes ago and {NOT_LIVE_YET}: nobody can "
-            f"install it.{why} Ask the registry's support, and do not stage it again before you "
-            "know.",
+            AlarmKind.NOT_LIVE,
+            f"{row} was accepted more than {minutes} minutes ago and is still not in the "
+            f"packument: nobody can install it.{why} Ask the registry's support, and do not stage "
+            "it again before you know.",
         )

@@ -68,6 +68,16 @@ OPEN_STATES = (State.STAGED, State.APPROVING, State.ACCEPTED, State.REJECTING)
 AT_REGISTRY_STATES = (State.STAGED, State.APPROVING, State.REJECTING)
 
 
+class AlarmKind(models.TextChoices):
+    """What an alarm is about: some are answered by what happens next, most by nothing."""
+
+    STAGE_CHANGED = "stage_changed", "another tarball or version behind the stage id"
+    DOWNLOAD_DIFFERS = "download_differs", "the download is not what was announced"
+    NOT_LIVE = "not_live", "accepted, and not installable in time"
+    LIVE_DIFFERS = "live_differs", "live with another digest"
+    ANSWER_LOST = "answer_lost", "approved, and neither staged nor published"
+
+
 class StagedVersionQuerySet(models.QuerySet["StagedVersion"]):
     def waiting(self) -> StagedVersionQuerySet:
         """What still needs somebody or something, oldest first."""
@@ -105,6 +115,7 @@ class StagedVersion(models.Model):
     live_check_at = models.DateTimeField(null=True, blank=True)
     live_checks = models.PositiveIntegerField(default=0)
     alarm = models.CharField(max_length=400, blank=True)
+    alarm_kind = models.CharField(max_length=20, choices=AlarmKind, blank=True)
 
     objects = StagedVersionQuerySet.as_manager()
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from approvals.audit import outbox
 from approvals.audit.record import Happening, record, record_all
 from approvals.queue.differences import digest_difference, stage_id_difference
-from approvals.queue.models import Package, Registry, StagedVersion, State
+from approvals.queue.models import AlarmKind, Package, Registry, StagedVersion, State
 from approvals.queue.registries import client_for
 from approvals.queue.transitions import move, news_of, raise_alarm
 from approvals.sealing import SealBroken
@@ -67,8 +67,8 @@ def poll(registry: Registry, *, only_if_due: bool = False) -> PollResult | None:
         with client_for(registry) as client:
             items = client.staged_versions()
             result.waiting = len(items)
-            _enter(registry, items, result)
-            _account_for_vanished(registry, client, items, began, result)
+            _enter(registry, holder, items, result)
+            _account_for_vanished(registry, holder, client, items, began, result)
     except (RegistryError, SealBroken) as error:
         asked_for = error.retry_after if isinstance(error, RateLimited) else 0.0
         result.failure = str(error)
@@ -108,10 +108,20 @@ def _take_lease(registry: Registry, *, only_if_due: bool) -> str | None:
     return holder if taken else None
 
 
-def _enter(registry: Registry, items: Sequence[StagedItem], result: PollResult) -> None:
+def _keep_lease(registry: Registry, holder: str) -> None:
+    """A long poll keeps its lease; one that was given up for dead does not get it back."""
+    Registry.objects.filter(pk=registry.pk, lease_holder=holder).update(
+        lease_until=timezone.now() + LEASE
+    )
+
+
+def _enter(
+    registry: Registry, holder: str, items: Sequence[StagedItem], result: PollResult
+) -> None:
     # Oldest first, so that the queue fills in the order in which things were staged.
     oldest_first = items[::-1]
     for start in range(0, len(items), BATCH):
+        _keep_lease(registry, holder)
         batch = oldest_first[start : start + BATCH]
         for tries_left in reversed(range(TRIES_AT_A_BATCH)):
             try:
@@ -202,7 +212,7 @@ def _look_again_at_known(
     for item in items:
         row = rows[item.id]
         if difference := stage_id_difference(row, item):
-            raise_alarm(row, difference)
+            raise_alarm(row, AlarmKind.STAGE_CHANGED, difference)
         if row.extra != item.extra:
             row.extra = dict(item.extra)
             changed.append(row)
@@ -218,8 +228,9 @@ def _look_again_at_known(
     StagedVersion.objects.bulk_update(changed, ["extra"])
 
 
-def _account_for_vanished(
+def _account_for_vanished(  # noqa: PLR0917 - what one poll knows
     registry: Registry,
+    holder: str,
     client: RegistryClient,
     items: Sequence[StagedItem],
     began: datetime,
@@ -236,6 +247,7 @@ def _account_for_vanished(
     packuments: dict[str, Packument | None] = {}
     failure: RegistryError | None = None
     for row in missing:
+        _keep_lease(registry, holder)
         name = row.package.name
         try:
             if _is_there(client, row):
@@ -301,7 +313,7 @@ def settle_vanished(
             published_by=published.npm_user,
         )
         if moved and (difference := digest_difference(row, published)):
-            raise_alarm(row, difference)
+            raise_alarm(row, AlarmKind.LIVE_DIFFERS, difference)
     return moved
 
 

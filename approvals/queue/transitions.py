@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import record
-from approvals.queue.models import StagedVersion, State
+from approvals.queue.models import AlarmKind, StagedVersion, State
 
 # approving and rejecting lead back to staged where the registry refused and nothing happened.
 # withdrawn leads on where the registry shows only later that somebody published it.
@@ -76,17 +76,17 @@ def move(
     return True
 
 
-def raise_alarm(staged_version: StagedVersion, sentence: str) -> None:
+def raise_alarm(staged_version: StagedVersion, kind: AlarmKind, sentence: str) -> None:
     """Puts an alarm on the staged version, once, and tells everyone."""
     with transaction.atomic():
         raised = (
             StagedVersion.objects.filter(pk=staged_version.pk)
             .exclude(alarm=sentence[:400])
-            .update(alarm=sentence[:400])
+            .update(alarm=sentence[:400], alarm_kind=kind)
         )
         if not raised:
             return
-        staged_version.alarm = sentence[:400]
+        staged_version.alarm, staged_version.alarm_kind = sentence[:400], kind
         outbox.publish(
             "staged_version.alarm",
             stage_id=staged_version.stage_id,
@@ -99,6 +99,22 @@ def raise_alarm(staged_version: StagedVersion, sentence: str) -> None:
             stage_id=staged_version.stage_id,
             reason=sentence,
         )
+
+
+def answer_alarm(staged_version: StagedVersion, kind: AlarmKind) -> None:
+    """Takes an alarm of this kind back: what happened since has answered it."""
+    with transaction.atomic():
+        answered = StagedVersion.objects.filter(pk=staged_version.pk, alarm_kind=kind).update(
+            alarm="", alarm_kind=""
+        )
+        if answered:
+            staged_version.alarm = staged_version.alarm_kind = ""
+            record(
+                "staged_version.alarm_answered",
+                subject=staged_version,
+                stage_id=staged_version.stage_id,
+                alarm=kind,
+            )
 
 
 def news_of(staged_version: StagedVersion) -> dict[str, str]:

@@ -24,7 +24,7 @@ from registry_client.sandbox.second_factor import MODES
 STARTS_WITHIN_SECONDS = 60
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65_535
-WORKERS = {"worker": "countersign", "inspector": "inspection"}
+WORKERS = {"worker": "countersign", "decider": "decisions", "inspector": "inspection"}
 
 
 class Command(BaseCommand):

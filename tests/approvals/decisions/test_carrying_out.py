@@ -1,13 +1,23 @@
 """From a decision to the registry and back, against a real (sandbox) registry."""
 
+from datetime import timedelta
+
 import pytest
-from django.conf import settings
+from django.conf import settings as the_settings
 from django.utils import timezone
+from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
 from approvals.decisions import execute, outcomes, settle
 from approvals.decisions.decide import answer_registry
-from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
+from approvals.decisions.models import (
+    Action,
+    Decision,
+    DecisionItem,
+    ItemState,
+    RegistryProof,
+    StepUp,
+)
 from approvals.people.accounts import token_of, unlink_account
 from approvals.queue.models import StagedVersion, State
 from registry_client.client import RegistryClient
@@ -191,6 +201,34 @@ def test_a_lost_request_is_sent_again_only_after_several_looks(house: House) -> 
     assert row.state == State.LIVE
 
 
+def test_a_decision_that_no_worker_took_up_for_too_long_is_not_carried_out(house: House) -> None:
+    ada = house.person("ada")
+    row = house.ready()
+    item = house.decide(ada, row, registry_code=house.sandbox.code("ada"))
+    long_ago = timezone.now() - execute.GIVE_UP_AFTER - timedelta(seconds=1)
+    StepUp.objects.update(proved_at=long_ago, consumed_at=long_ago)
+    Decision.objects.update(made_at=long_ago)
+    house.work()
+    item.refresh_from_db()
+    row.refresh_from_db()
+    assert (item.state, row.state) == (ItemState.FAILED, State.STAGED)
+    assert "decide anew" in item.outcome
+    assert house.approvals_sent() == 0
+
+
+def test_a_registry_code_is_not_revived_by_changing_its_expiry(
+    house: House, settings: Settings
+) -> None:
+    ada = house.person("ada")
+    item = house.decide(ada, house.ready(), registry_code=house.sandbox.code("ada"))
+    settings.REGISTRY_PROOF_SECONDS = -1
+    RegistryProof.objects.update(expires_at=timezone.now() + timedelta(days=1))
+    house.work()
+    item.refresh_from_db()
+    assert item.state == ItemState.ASKING
+    assert not RegistryProof.objects.exists()
+
+
 def test_a_worker_that_was_given_up_for_dead_changes_nothing(house: House) -> None:
     ada = house.person("ada")
     row = house.ready()
@@ -338,7 +376,7 @@ def test_never_live_raises_an_alarm_after_the_watch(house: House) -> None:
     house.work()
     row.refresh_from_db()
     assert row.state == State.ACCEPTED
-    assert f"{settings.LIVE_WATCH_SECONDS // 60} minutes" in row.alarm
+    assert f"{the_settings.LIVE_WATCH_SECONDS // 60} minutes" in row.alarm
     assert topics().count("staged_version.alarm") == 1
 
 

@@ -31,7 +31,7 @@ from approvals.decisions.models import (
 )
 from approvals.inspection.models import Inspection, InspectionRequest
 from approvals.people.models import RegistryAccount, Role, SealedTOTPDevice, User
-from approvals.queue.models import StagedVersion, State
+from approvals.queue.models import AlarmKind, StagedVersion, State
 from approvals.queue.transitions import raise_alarm
 from tests.approvals.decisions.conftest import Desk
 from tests.approvals.events import topics
@@ -223,7 +223,9 @@ def test_a_version_that_is_gone_meanwhile_takes_the_batch_with_it(
 def test_what_gets_in_the_way_while_the_code_is_checked_stops_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meanwhile(monkeypatch, lambda: raise_alarm(desk.row, "The digest changed."))
+    meanwhile(
+        monkeypatch, lambda: raise_alarm(desk.row, AlarmKind.STAGE_CHANGED, "The digest changed.")
+    )
     with pytest.raises(InTheWay, match="digest changed"):
         desk.decide()
     assert_still_waiting(desk)

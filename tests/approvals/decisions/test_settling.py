@@ -16,7 +16,7 @@ from approvals.decisions.models import (
 )
 from approvals.people.accounts import token_of, unlink_account
 from approvals.people.models import RegistryAccount, User
-from approvals.queue.models import Registry, StagedVersion, State
+from approvals.queue.models import AlarmKind, Registry, StagedVersion, State
 from approvals.queue.transitions import raise_alarm
 from approvals.sealing import seal
 from tests.approvals.conftest import House
@@ -178,7 +178,7 @@ def test_a_registry_that_stays_away_gives_the_version_back(house: House) -> None
 
 def test_an_alarm_raised_since_stops_the_approval_and_stays_what_it_was(house: House) -> None:
     item, row = decided(house)
-    raise_alarm(row, "Somebody said that this is not theirs.")
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Somebody said that this is not theirs.")
     house.work()
     assert seen(item, row) == (ItemState.FAILED, State.STAGED)
     assert item.outcome == row.alarm == "Somebody said that this is not theirs."
@@ -187,14 +187,14 @@ def test_an_alarm_raised_since_stops_the_approval_and_stays_what_it_was(house: H
 
 def test_an_alarm_does_not_stop_a_rejection(house: House) -> None:
     item, row = decided(house, Action.REJECT)
-    raise_alarm(row, "Somebody said that this is not theirs.")
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Somebody said that this is not theirs.")
     house.work()
     assert seen(item, row) == (ItemState.DONE, State.REJECTED)
 
 
 def test_a_code_that_was_not_needed_is_wiped_too(house: House) -> None:
     _, row = decided(house)
-    raise_alarm(row, "Stop.")
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Stop.")
     assert RegistryProof.objects.exists()
     house.work()
     assert not RegistryProof.objects.exists()

@@ -357,10 +357,26 @@ class TestFailing:
         row.refresh_from_db()
         assert "not the one that was announced" in row.alarm
         assert row.sha512 == ""
-        assert topics()[-1] == "staged_version.alarm"
+        assert topics()[-2:] == ["staged_version.alarm", "inspection.failed"]
         assert not Inspection.objects.exists()
         sentences = standing_in_the_way(row, "approve")
         assert row.alarm in sentences
+
+    def test_the_right_tarball_after_all_answers_that_alarm(
+        self, house: House, tmp_path: Path
+    ) -> None:
+        request = found(house)
+        row = request.staged_version
+        with RegistryClient(house.sandbox.url, house.sandbox.token("ci")) as client:
+            item = client.staged_version(str(row.stage_id))
+            right = client.download_staged(item, tmp_path / "right.tgz").path.read_bytes()
+        house.sandbox.replace_tarball(str(row.stage_id), tarball({"package.json": "{}"}))
+        work(request)
+        house.sandbox.replace_tarball(str(row.stage_id), right)
+        assert ask_again(row)
+        assert work(request).state == Work.DONE
+        row.refresh_from_db()
+        assert standing_in_the_way(row, "approve") == []
 
     def test_another_digest_behind_the_stage_id_is_an_alarm(self, house: House) -> None:
         request = found(house)
@@ -450,6 +466,29 @@ class TestFailing:
         assert words in request.failure
         due_now(request)
         assert work(request).state == Work.DONE
+
+
+class TestAskingAgain:
+    def test_another_version_that_goes_live_is_a_reason_to_compare_again(
+        self, house: House
+    ) -> None:
+        house.publish("left-pad", "1.0.0")
+        older, newer = house.ready("left-pad", "1.2.0"), house.ready("left-pad", "1.3.0")
+        assert newer.inspection_request.baseline_version == "1.0.0"
+        ada = house.person("ada")
+        house.sandbox.grant("left-pad", "ada")
+        house.decide(ada, older, registry_code=house.sandbox.code("ada"))
+        house.work()
+        house.inspect()
+        request = InspectionRequest.objects.get(staged_version=newer)
+        assert (request.state, request.baseline_version) == (Work.DONE, "1.2.0")
+        assert request_missing() == 0
+
+    def test_two_who_ask_at_once_are_one_question(self, house: House) -> None:
+        row = house.ready()
+        assert ask_again(row)
+        assert not ask_again(row)
+        assert topics().count("inspection.requested") == 1
 
 
 def must_not_happen(*args: object, **named: object) -> None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from approvals.queue import live
-from approvals.queue.models import StagedVersion, State
+from approvals.queue.models import AlarmKind, StagedVersion, State
 from registry_client.client import RegistryClient
 from tests.approvals.conftest import House
 from tests.approvals.events import topics
@@ -127,7 +127,7 @@ def test_an_alarm_about_the_digest_outlives_the_registry_changing_its_mind(
 def test_not_live_in_time_is_an_alarm_once_that_being_live_answers(house: House) -> None:
     row = accepted(house, published=False, **overdue())
     look_again(row)
-    assert live.NOT_LIVE_YET in row.alarm
+    assert (row.alarm_kind, "nobody can install it" in row.alarm) == (AlarmKind.NOT_LIVE, True)
     look_again(row)
     assert topics() == [ALARM]
     house.publish("left-pad", "1.5.0")

@@ -7,7 +7,7 @@ from django.db import DatabaseError, transaction
 
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.queue import transitions
-from approvals.queue.models import StagedVersion, State
+from approvals.queue.models import AlarmKind, StagedVersion, State
 from approvals.queue.transitions import ALLOWED, move, raise_alarm
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import make_staged_version, make_user
@@ -110,10 +110,10 @@ def test_without_its_audit_event_nothing_moves(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_alarm_is_told_once() -> None:
     row = make_staged_version()
-    raise_alarm(row, "Another digest.")
-    raise_alarm(StagedVersion.objects.get(pk=row.pk), "Another digest.")
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Another digest.")
+    raise_alarm(StagedVersion.objects.get(pk=row.pk), AlarmKind.STAGE_CHANGED, "Another digest.")
     assert topics() == kinds() == ["staged_version.alarm"]
-    raise_alarm(row, "Yet another digest.")
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Yet another digest.")
     assert topics() == kinds() == ["staged_version.alarm"] * 2
     row.refresh_from_db()
     assert row.alarm == "Yet another digest."
@@ -122,8 +122,8 @@ def test_an_alarm_is_told_once() -> None:
 def test_a_long_alarm_fits_and_is_told_once_and_whole() -> None:
     row = make_staged_version()
     sentence = "different " * 100
-    raise_alarm(row, sentence)
-    raise_alarm(row, sentence)
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, sentence)
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, sentence)
     assert topics() == ["staged_version.alarm"]
     assert OutboxEvent.objects.get().payload["reason"] == sentence
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.queue.models import State
-from approvals.web.listing import glob_as_regex
+from approvals.web.patterns import glob_as_regex
 from tests.approvals.factories import (
     make_decision,
     make_inspection,
