@@ -20,7 +20,7 @@ from approvals.decisions.models import (
     RegistryProof,
 )
 from approvals.decisions.settle import settle
-from approvals.decisions.stepup import binding_of_items
+from approvals.decisions.stepup import binding_of_items, is_genuine
 from approvals.people import accounts
 from approvals.people.permissions import may_decide
 from approvals.queue.differences import stage_id_difference
@@ -246,6 +246,7 @@ def _insist_on_step_up(item: DecisionItem) -> None:
     if (
         step_up.consumed_at is None
         or step_up.proved_at is None
+        or not is_genuine(step_up)
         or step_up.user_id != decision.user_id
         or step_up.action != decision.action
         or step_up.binding != binding_of_items(Action(decision.action), items)

@@ -36,6 +36,8 @@ class StepUp(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     method = models.CharField(max_length=20, blank=True)
     proved_at = models.DateTimeField(null=True, blank=True)
+    # All of the above, sealed when it was proved: a row written into the database proves nothing.
+    sealed_proof = SealedField(blank=True)
     consumed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -15,6 +15,7 @@ from approvals.decisions.models import Action, DecisionItem, StepUp
 from approvals.people import totp
 from approvals.people.models import User
 from approvals.queue.models import StagedVersion
+from approvals.sealing import SealBroken, seal, unseal
 
 
 class StepUpRefused(Exception):
@@ -75,9 +76,12 @@ def prove_with_totp(step_up_id: UUID | str, user: User, code: str) -> None:
     except totp.CodeRefused as error:
         raise StepUpRefused(str(error)) from error
     with transaction.atomic():
+        step_up.proved_at, step_up.method = timezone.now(), "totp"
         proved = StepUp.objects.filter(
             pk=step_up.pk, proved_at__isnull=True, consumed_at__isnull=True
-        ).update(proved_at=timezone.now(), method="totp")
+        ).update(
+            proved_at=step_up.proved_at, method=step_up.method, sealed_proof=sealed_proof(step_up)
+        )
         if not proved:
             raise StepUpRefused("This confirmation was used already. Open it again.")
         record("step_up.proved", actor=user, action=step_up.action, method="totp")
@@ -89,6 +93,27 @@ def _opened_by(user: User, step_up_id: UUID | str) -> StepUp | None:
     except ValueError:
         return None
     return StepUp.objects.filter(pk=key, user=user).first()
+
+
+def sealed_proof(step_up: StepUp) -> str:
+    """What makes a proved step-up genuine: only a process that holds the sealing keys makes it."""
+    return seal(_content(step_up), bound_to=f"step-up {step_up.pk}")
+
+
+def is_genuine(step_up: StepUp) -> bool:
+    """Whether the row says what it said when a person proved it."""
+    try:
+        content = unseal(step_up.sealed_proof, bound_to=f"step-up {step_up.pk}")
+    except SealBroken:
+        return False
+    return content == _content(step_up)
+
+
+def _content(step_up: StepUp) -> str:
+    proved_at = step_up.proved_at.isoformat() if step_up.proved_at else None
+    return json.dumps(
+        [step_up.user_id, str(step_up.action), step_up.binding, step_up.method, proved_at]
+    )
 
 
 def forget_stale() -> int:

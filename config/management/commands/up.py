@@ -78,7 +78,6 @@ class Command(BaseCommand):
             broker.empty(settings.BROKER_DIR)
         with _database_in_use():
             call_command("migrate", verbosity=0, interactive=False)
-            call_command("createcachetable", verbosity=0)
         call_command("collectstatic", verbosity=0, interactive=False)
         organisation = self._start_demo(processes, env, options) if options["demo"] else None
         self._start_programs(processes, env, host, port)

@@ -15,7 +15,7 @@ from approvals.decisions.models import (
     ItemState,
     StepUp,
 )
-from approvals.decisions.stepup import open_step_up
+from approvals.decisions.stepup import open_step_up, sealed_proof
 from approvals.people.models import RegistryAccount, User
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.sandbox.server import SandboxRegistry
@@ -55,6 +55,22 @@ def scene(house: House) -> Scene:
 
 def change(what: type[StepUp | Decision | DecisionItem], **values: object) -> None:
     assert what._default_manager.update(**values) == 1
+    if what is StepUp:
+        # As if whoever did it had the sealing keys too: the other checks must hold without them.
+        StepUp.objects.update(sealed_proof=sealed_proof(StepUp.objects.get()))
+
+
+def forge(**values: object) -> None:
+    """What somebody can do who writes to the database and has no key."""
+    assert StepUp.objects.update(**values) == 1
+
+
+def lend_seal(scene: Scene) -> None:
+    """The seal of a step-up that the same person really proved, for something else."""
+    other = open_step_up(scene.decision.user, Action.APPROVE, [scene.other])
+    other.proved_at, other.method = scene.step_up.proved_at, "totp"
+    seal = sealed_proof(other)
+    StepUp.objects.filter(pk=scene.step_up.pk).update(sealed_proof=seal)
 
 
 def decided_earlier(scene: Scene, seconds: int) -> None:
@@ -83,6 +99,13 @@ def account_of(user: User) -> RegistryAccount:
 
 
 TAMPERING: dict[str, Callable[[Scene], object]] = {
+    "step-up without a seal": lambda s: forge(sealed_proof=""),
+    "step-up with a seal of nonsense": lambda s: forge(sealed_proof="nonsense"),
+    "step-up proved a second earlier": lambda s: forge(
+        proved_at=s.step_up.proved_at - timedelta(seconds=1)  # type: ignore[operator]  # it was proved
+    ),
+    "step-up by another method": lambda s: forge(method="passkey"),
+    "step-up with another one's seal": lend_seal,
     "step-up not consumed": lambda s: change(StepUp, consumed_at=None),
     "step-up never proved": lambda s: change(StepUp, consumed_at=None, proved_at=None),
     "step-up proved too early": lambda s: decided_earlier(s, 121),
