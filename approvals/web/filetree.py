@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum, Value
+from django.db.models.functions import Left, StrIndex, Substr
 
 from approvals.inspection.models import FileChange
-from approvals.web.listing import glob_as_regex
+from approvals.web.patterns import glob_as_regex
 
 COLUMNS = (
     "position",
@@ -48,24 +50,91 @@ class Folder:
         return (self.folders[name] for name in sorted(self.folders))
 
 
-def changes_under(inspection_id: int, under: str = "") -> QuerySet[FileChange, dict[str, Any]]:
-    """The changed files below a folder, as dicts of COLUMNS, without reading any diff."""
-    rows = FileChange.objects.filter(inspection_id=inspection_id)
+def changes_under(inspection_id: int, under: str = "") -> QuerySet[FileChange]:
+    """The changed files below a folder, in the order of their paths."""
+    rows = FileChange.objects.filter(inspection_id=inspection_id).order_by("position")
     if under:
-        rows = rows.filter(path__startswith=under)
-    found: QuerySet[FileChange, dict[str, Any]] = rows.order_by("position").values(*COLUMNS)
+        # Not path__startswith, for which SQLite takes a capital and a small letter for the same.
+        rows = rows.alias(start=Left("path", len(under))).filter(start=under)
+    return rows
+
+
+def listed(changes: QuerySet[FileChange]) -> QuerySet[FileChange, dict[str, Any]]:
+    """They as dicts of COLUMNS, without reading any diff."""
+    found: QuerySet[FileChange, dict[str, Any]] = changes.values(*COLUMNS)
     return found
 
 
-def narrowed(
-    rows: QuerySet[FileChange, dict[str, Any]], path: str, status: str
-) -> QuerySet[FileChange, dict[str, Any]]:
+def narrowed(changes: QuerySet[FileChange], path: str, status: str) -> QuerySet[FileChange]:
     """Those whose path holds `path` (or matches it, where it has a * or ?), of this status."""
     if "*" in path or "?" in path:
-        rows = rows.filter(path__regex=glob_as_regex(path))
+        changes = changes.filter(path__regex=glob_as_regex(path))
     elif path:
-        rows = rows.filter(path__icontains=path)
-    return rows.filter(status=status) if status else rows
+        changes = changes.filter(path__icontains=path)
+    return changes.filter(status=status) if status else changes
+
+
+def directly_in(changes: QuerySet[FileChange], under: str) -> QuerySet[FileChange, dict[str, Any]]:
+    """Those that lie in the folder `under` itself, as dicts of COLUMNS and their `name`."""
+    below, slash = _below(under)
+    found: QuerySet[FileChange, dict[str, Any]] = (
+        changes.alias(slash=slash).filter(slash=0).values(*COLUMNS, name=below)
+    )
+    return found
+
+
+def folders_in(changes: QuerySet[FileChange], under: str, most: int) -> list[Folder]:
+    """The first `most` folders in `under` by name, with what changed below each but no files.
+
+    The database counts: there may be tens of thousands of files.
+    """
+    below, slash = _below(under)
+    groups = list(
+        changes.order_by()
+        .alias(slash=slash)
+        .filter(slash__gt=0)
+        .values(folder=Substr(below, 1, slash))
+        .annotate(
+            number=Count("pk"),
+            added=Sum("added_lines"),
+            removed=Sum("removed_lines"),
+            with_problems=Count("pk", filter=~Q(problems=[])),
+            first=Min("position"),
+            last=Max("position"),
+        )
+        .order_by("first")[:most]
+    )
+    ends = [position for group in groups for position in (group["first"], group["last"])]
+    paths = dict(changes.filter(position__in=ends).values_list("position", "path"))
+    folders = []
+    for group in groups:
+        # Positions follow the paths' order: what the first and the last have in common, all have.
+        path = _common_folder(paths[group["first"]], paths[group["last"]])
+        folders.append(
+            Folder(
+                name=path.removeprefix(under),
+                path=path,
+                count=group["number"],
+                added_lines=group["added"] or 0,
+                removed_lines=group["removed"] or 0,
+                problems=group["with_problems"],
+            )
+        )
+    return folders
+
+
+def _below(under: str) -> tuple[Substr, StrIndex]:
+    """The path below the folder, and where in it the first slash is (0: nowhere)."""
+    below = Substr("path", len(under) + 1)
+    return below, StrIndex(below, Value("/"))
+
+
+def _common_folder(first: str, last: str) -> str:
+    folders, others = first.split("/")[:-1], last.split("/")[:-1]
+    common = itertools.takewhile(
+        lambda pair: pair[0] == pair[1], zip(folders, others, strict=False)
+    )
+    return "".join(f"{name}/" for name, _ in common)
 
 
 def tree_of(rows: Iterable[dict[str, Any]], under: str = "") -> Folder:

@@ -1,106 +1,16 @@
-"""Lists of staged versions: filters, search, pages. A constant number of queries at any length."""
+"""Lists of staged versions. A constant number of queries at any length."""
 
-import contextlib
 import hashlib
-import re
 from typing import Any
-from uuid import UUID
 
-from django import forms
 from django.core.paginator import Page, Paginator
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from approvals.queue.models import Package, Registry, StagedVersion, StagedVersionQuerySet, State
+from approvals.queue.models import Registry, StagedVersion, StagedVersionQuerySet
 
 PER_PAGE = 50
-
-
-class VersionFilter(forms.Form):
-    """What a list is narrowed to; every field may stay empty."""
-
-    q = forms.CharField(
-        label="Search",
-        required=False,
-        max_length=214,
-        strip=True,
-        widget=forms.SearchInput(attrs={"placeholder": "Package, version, tag, who staged it"}),
-    )
-    package = forms.CharField(
-        label="Package name",
-        required=False,
-        max_length=214,
-        widget=forms.TextInput(
-            attrs={"placeholder": "@scope/*", "autocapitalize": "none", "spellcheck": "false"}
-        ),
-    )
-    registry = forms.ChoiceField(label="Registry", required=False)
-    state = forms.ChoiceField(label="State", required=False)
-
-    def __init__(self, data: Any, *, states: list[State], registries: list[str]) -> None:
-        super().__init__(data)
-        self.fields["registry"] = forms.ChoiceField(
-            label="Registry",
-            required=False,
-            choices=[("", "All registries"), *((name, name) for name in registries)],
-        )
-        self.fields["state"] = forms.ChoiceField(
-            label="State",
-            required=False,
-            choices=[("", "All states"), *((state.value, state.label) for state in states)],
-        )
-
-    @property
-    def is_narrowing(self) -> bool:
-        return any(self.data.get(name, "").strip() for name in self.fields)
-
-    def narrow(self, rows: StagedVersionQuerySet) -> StagedVersionQuerySet:
-        """The rows that match; none at all where a field makes no sense."""
-        if not self.is_valid():
-            return rows.none()
-        wanted = self.cleaned_data
-        if wanted["registry"]:
-            rows = rows.filter(registry__name=wanted["registry"])
-        if wanted["state"]:
-            rows = rows.filter(state=wanted["state"])
-        if wanted["package"]:
-            # Packages are far fewer than versions, so the pattern is tried on them.
-            rows = rows.filter(
-                package__in=Package.objects.filter(name__regex=glob_as_regex(wanted["package"]))
-            )
-        if wanted["q"]:
-            rows = rows.filter(_matching(wanted["q"]))
-        return rows
-
-
-def glob_as_regex(glob: str) -> str:
-    """`*` stands for any characters and `?` for one; all else for itself.
-
-    The regular expression means the same to Python (which SQLite uses) and to PostgreSQL.
-    """
-    parts = ("[^\n]*" if c == "*" else "[^\n]" if c == "?" else re.escape(c) for c in glob)
-    # A hundred asterisks in a row would make the matcher try every way to share out a name.
-    return "^" + re.sub(r"(\[\^\n\]\*)+", "[^\n]*", "".join(parts)) + "$"
-
-
-def _matching(words: str) -> Q:
-    found = Q()
-    for word in words.split()[:8]:
-        name, _, version = word[1:].partition("@")
-        part = (
-            Q(package__name__icontains=word)
-            | Q(version__icontains=word)
-            | Q(tag__icontains=word)
-            | Q(actor__icontains=word)
-        )
-        if version:
-            part |= Q(package__name__iexact=word[0] + name, version__istartswith=version)
-        with contextlib.suppress(ValueError):
-            part |= Q(stage_id=UUID(word))
-        found &= part
-    return found
 
 
 def page_of(rows: StagedVersionQuerySet, number: str | None) -> Page[Any]:

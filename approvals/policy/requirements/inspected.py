@@ -6,7 +6,12 @@ State = InspectionRequest.State
 
 def obstacle(staged_version: StagedVersion, action: str) -> str:
     """The tarball was compared, and it is the one that the registry announced."""
-    request = InspectionRequest.objects.filter(staged_version=staged_version).first()
+    request = (
+        InspectionRequest.objects.filter(staged_version=staged_version)
+        .select_related("inspection")
+        .defer("inspection__summary")
+        .first()
+    )
     if request is None or request.state in {State.WAITING, State.RUNNING}:
         return "The tarball has not been compared yet."
     if request.state == State.FAILED or request.inspection is None:

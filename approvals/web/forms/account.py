@@ -1,24 +1,9 @@
 """What people enter about themselves: codes, tokens, their profile."""
 
-from typing import Any
-
 from django import forms
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
-
-
-class CodeField(forms.CharField):
-    """Six digits off an authenticator app, however they are grouped."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("label", "Code")
-        kwargs.setdefault("max_length", 12)
-        super().__init__(**kwargs)
-        self.widget.attrs |= {
-            "autocomplete": "one-time-code",
-            "inputmode": "numeric",
-            "spellcheck": "false",
-        }
+from approvals.web.forms.codes import CodeField
 
 
 class OwnPasswordForm(forms.Form):

@@ -4,6 +4,7 @@ from django import forms
 from django.conf import settings
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
+from approvals.queue.registries import MOST_POLL_SECONDS
 from registry_client.addresses import check_base_url
 
 ABOUT_READING = (
@@ -11,7 +12,6 @@ ABOUT_READING = (
     "registry only, and never shown again."
 )
 POLL_HELP = "How often new staged versions are looked for."
-MAX_POLL_SECONDS = 86_400
 
 
 def _token_field(*, required: bool, label: str, help_text: str) -> forms.CharField:
@@ -28,7 +28,7 @@ def _poll_field() -> forms.IntegerField:
     return forms.IntegerField(
         label="Seconds between polls",
         min_value=1,
-        max_value=MAX_POLL_SECONDS,
+        max_value=MOST_POLL_SECONDS,
         initial=lambda: settings.REGISTRY_POLL_SECONDS,
         help_text=POLL_HELP,
     )

@@ -1,17 +1,14 @@
 """Confirming a decision, and answering what the registry asks on its way."""
 
-from typing import Any, cast
-
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from approvals.decisions.decide import (
-    LONGEST_REASON,
     DecisionRefused,
     InTheWay,
     NotAllowed,
@@ -24,69 +21,17 @@ from approvals.decisions.decide import (
 )
 from approvals.decisions.models import Action, DecisionItem
 from approvals.decisions.stepup import open_step_up
-from approvals.people.models import User
 from approvals.people.permissions import may_decide
 from approvals.queue.models import StagedVersion
+from approvals.web.forms.decisions import ApproveForm, RejectForm
+from approvals.web.views.guards import SignedInRequest
 from approvals.web.views.review import facts_of, get_version
-
-
-class CodeInput(forms.TextInput):
-    """A code is typed afresh each time: a refused one is never put back into the page."""
-
-    def __init__(self, **attrs: str) -> None:
-        super().__init__(
-            attrs={
-                "class": "code-input",
-                "inputmode": "numeric",
-                "autocomplete": "one-time-code",
-                "spellcheck": "false",
-                **attrs,
-            }
-        )
-
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        return super().get_context(name, None, attrs)
-
-
-class ApproveForm(forms.Form):
-    # Written by the page itself, anew each time it is shown.
-    step_up = forms.UUIDField(widget=forms.HiddenInput)
-    code = forms.CharField(
-        label="Your one-time code",
-        help_text="The six digits that your authenticator app shows for Countersign now.",
-        max_length=20,
-        widget=CodeInput(autofocus="true", maxlength="7"),
-    )
-    registry_code = forms.CharField(
-        label="The registry's one-time code",
-        help_text=(
-            "If your account at the registry uses one-time codes. Leave it empty for a passkey: "
-            "the registry will ask for it in a moment."
-        ),
-        required=False,
-        max_length=80,
-        widget=CodeInput(autocomplete="off"),
-    )
-
-
-class RejectForm(ApproveForm):
-    reason = forms.CharField(
-        label="Reason",
-        help_text="Whoever staged it reads this. It is kept in the audit log.",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-    )
-    field_order = ("step_up", "reason", "code", "registry_code")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["code"].widget.attrs.pop("autofocus", None)
 
 
 @never_cache
 @sensitive_post_parameters("code", "registry_code")
 @require_http_methods(["GET", "HEAD", "POST"])
-def confirm_approve(request: HttpRequest, pk: int) -> HttpResponse:
+def confirm_approve(request: SignedInRequest, pk: int) -> HttpResponse:
     """Names exactly what approving will do, and asks for a fresh code."""
     return _confirm(request, pk, Action.APPROVE)
 
@@ -94,7 +39,7 @@ def confirm_approve(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("code", "registry_code")
 @require_http_methods(["GET", "HEAD", "POST"])
-def confirm_reject(request: HttpRequest, pk: int) -> HttpResponse:
+def confirm_reject(request: SignedInRequest, pk: int) -> HttpResponse:
     """Names exactly what rejecting will do, and asks for a reason and a fresh code."""
     return _confirm(request, pk, Action.REJECT)
 
@@ -102,7 +47,7 @@ def confirm_reject(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("registry_code")
 @require_POST
-def answer(request: HttpRequest, pk: int) -> HttpResponse:
+def answer(request: SignedInRequest, pk: int) -> HttpResponse:
     """Passes the registry's own code on to the decision that waits for it."""
     staged_version = get_version(pk)
     item = (
@@ -115,7 +60,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if item is None:
             raise DecisionRefused("Nothing is being decided here.")
-        answer_registry(user=cast(User, request.user), item=item, registry_code=code)
+        answer_registry(user=request.user, item=item, registry_code=code)
     except DecisionRefused as error:
         messages.error(request, str(error))
     else:
@@ -123,19 +68,18 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("version", pk)
 
 
-def _confirm(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
-    user = cast(User, request.user)
+def _confirm(request: SignedInRequest, pk: int, action: Action) -> HttpResponse:
     staged_version = get_version(pk)
     form_class = RejectForm if action == Action.REJECT else ApproveForm
     if request.method != "POST":
-        return _page(request, user, staged_version, action, form_class(), status=200)
+        return _page(request, staged_version, action, form_class(), status=200)
     form = form_class(request.POST)
     status = 422
     if form.is_valid():
         typed = form.cleaned_data
         try:
             decide(
-                user=user,
+                user=request.user,
                 action=action,
                 staged_versions=[staged_version],
                 step_up_id=typed["step_up"],
@@ -153,18 +97,18 @@ def _confirm(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
         else:
             messages.success(request, _done_words(staged_version, action))
             return redirect("version", pk)
-    return _page(request, user, staged_version, action, form, status=status)
+    return _page(request, staged_version, action, form, status=status)
 
 
 def _page(
-    request: HttpRequest,
-    user: User,
+    request: SignedInRequest,
     staged_version: StagedVersion,
     action: Action,
     form: forms.Form,
     *,
     status: int,
 ) -> HttpResponse:
+    user = request.user
     sentences = obstacles(user, staged_version, action)
     context = {
         **facts_of(staged_version),

@@ -7,7 +7,8 @@ from django.views.decorators.http import require_safe
 from approvals.decisions.models import DecisionItem
 from approvals.people.setup import missing_setup
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
-from approvals.web.listing import VersionFilter, page_of, registry_names, render_list
+from approvals.web.forms.versions import VersionFilter
+from approvals.web.listing import page_of, registry_names, render_list
 from approvals.web.views.guards import SignedInRequest
 
 CLOSED_STATES = [state for state in State if state not in OPEN_STATES]

@@ -2,7 +2,9 @@
 
 import hashlib
 import re
-from typing import Any, cast
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -14,20 +16,22 @@ from django.views.decorators.http import require_POST, require_safe
 
 from approvals.decisions.decide import obstacles
 from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
-from approvals.inspection.models import FileChange, InspectionRequest
+from approvals.inspection.models import FileChange, Inspection, InspectionRequest
 from approvals.inspection.requests import ask_again, diff_text
-from approvals.inspection.unusual import unusual_of
-from approvals.people.models import User
+from approvals.inspection.unusual import Point, unusual_of
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import diff as diffs
 from approvals.web import filetree, manifest
+from approvals.web.forms.files import FileFilter
+from approvals.web.views.guards import SignedInRequest
 from approvals.web.wording import approve_words, gets_it, reject_words
 from registry_client.versions import version_step
 
 # Up to so many changed files stand on the review page at once; more are loaded folder by folder.
 FILES_AT_ONCE = 150
 FILES_PER_PAGE = 100
+FOLDERS_AT_ONCE = 500
 SECONDS_UNDER_WAY, SECONDS_WAITING = 2, 15
 InspectionState = InspectionRequest.State
 UNDER_WAY = {InspectionState.WAITING, InspectionState.RUNNING}
@@ -36,7 +40,11 @@ UNDER_WAY = {InspectionState.WAITING, InspectionState.RUNNING}
 def get_version(pk: int) -> StagedVersion:
     """The staged version with what its pages need. Raises Http404."""
     return get_object_or_404(
-        StagedVersion.objects.with_package().select_related("inspection_request__inspection"), pk=pk
+        StagedVersion.objects.with_package()
+        .select_related("inspection_request__inspection")
+        # It holds manifests and a README: far too much to read every two seconds.
+        .defer("inspection_request__inspection__summary"),
+        pk=pk,
     )
 
 
@@ -46,7 +54,7 @@ def request_of(staged_version: StagedVersion) -> InspectionRequest | None:
 
 
 @require_safe
-def version(request: HttpRequest, pk: int) -> HttpResponse:
+def version(request: SignedInRequest, pk: int) -> HttpResponse:
     """Everything about one staged version."""
     staged_version = get_version(pk)
     asked = request_of(staged_version)
@@ -64,7 +72,7 @@ def version(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def version_status(request: HttpRequest, pk: int) -> HttpResponse:
+def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
     """The part of the page that changes by itself; 204 where it did not."""
     staged_version = get_version(pk)
     asked = request_of(staged_version)
@@ -82,10 +90,10 @@ def version_status(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-def inspect_again(request: HttpRequest, pk: int) -> HttpResponse:
+def inspect_again(request: SignedInRequest, pk: int) -> HttpResponse:
     """Puts a failed or finished comparison back in the line."""
     staged_version = get_version(pk)
-    if ask_again(staged_version, actor=cast(User, request.user)):
+    if ask_again(staged_version, actor=request.user):
         messages.info(request, "The tarball will be downloaded and compared again.")
     else:
         messages.info(request, "The comparison is under way already.")
@@ -147,16 +155,26 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
         else "",
     }
     if inspection is not None:
-        counts = dict(
-            inspection.files.order_by().values_list("status").annotate(number=Count("pk"))
+        facts["counts"], facts["unusual"] = _found(
+            inspection.pk, inspection.made_at, staged_version
         )
-        facts["counts"] = [
-            (counts[status.value], status.label)
-            for status in FileChange.Status
-            if counts.get(status)
-        ]
-        facts["unusual"] = unusual_of(staged_version, inspection)
     return facts
+
+
+@lru_cache(maxsize=64)
+def _found(
+    inspection_id: int, made_at: datetime, staged_version: StagedVersion
+) -> tuple[list[tuple[int, str]], list[Point]]:
+    """How many files changed in which way, and what is unusual.
+
+    Kept, as neither can change any more, and pages that wait for something ask again and again.
+    """
+    inspection = Inspection.objects.get(pk=inspection_id, made_at=made_at)
+    counts = dict(inspection.files.order_by().values_list("status").annotate(number=Count("pk")))
+    return (
+        [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)],
+        unusual_of(staged_version, inspection),
+    )
 
 
 def _sentences(problems: list[Any]) -> list[tuple[str, str]]:
@@ -170,9 +188,9 @@ def _sentences(problems: list[Any]) -> list[tuple[str, str]]:
 
 
 def _status(
-    request: HttpRequest, staged_version: StagedVersion, facts: dict[str, Any]
+    request: SignedInRequest, staged_version: StagedVersion, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    user = cast(User, request.user)
+    user = request.user
     items = list(
         DecisionItem.objects.filter(staged_version=staged_version)
         .select_related("decision__user", "decision__account")
@@ -220,25 +238,36 @@ def _files(
     request: HttpRequest, staged_version: StagedVersion, asked: InspectionRequest
 ) -> dict[str, Any]:
     """What the list of files shows: a tree, or pages of what a filter found."""
-    path, status = request.GET.get("path", "")[:1000], request.GET.get("status", "")
-    under = request.GET.get("under", "")[:4000]
     assert asked.inspection_id is not None and asked.inspection is not None  # noqa: S101, PT018 - callers checked
-    rows = filetree.changes_under(asked.inspection_id, under)
+    form = FileFilter(request.GET)
+    makes_sense = form.is_valid()
+    wanted = {"path": "", "status": "", "under": ""} | form.cleaned_data
+    path, status, under = wanted["path"], wanted["status"], wanted["under"]
+    changes = filetree.changes_under(asked.inspection_id, under)
     files: dict[str, Any] = {
         "version": staged_version,
         "total": asked.inspection.files_changed,
         "under": under,
         "path": path,
-        "status": status if status in FileChange.Status.values else "",
+        "status": status,
         "statuses": FileChange.Status.choices,
         "baseline": asked.baseline_version,
     }
-    if path or files["status"]:
-        rows = filetree.narrowed(rows, path, files["status"])
-        files["page"] = Paginator(rows, FILES_PER_PAGE).get_page(request.GET.get("page"))
-        return files
-    tree = filetree.tree_of(rows, under)
-    files["tree"] = tree
-    files["all_at_once"] = tree.count <= FILES_AT_ONCE
-    files["page"] = Paginator(tree.files, FILES_PER_PAGE).get_page(request.GET.get("page"))
+    found: Any
+    if path or status or not makes_sense:
+        found = filetree.narrowed(changes, path, status) if makes_sense else changes.none()
+        found = filetree.listed(found)
+    elif changes.count() <= FILES_AT_ONCE:
+        tree = filetree.tree_of(filetree.listed(changes), under)
+        files |= {"is_tree": True, "all_at_once": True, "folders": list(tree.children())}
+        found = tree.files
+    else:
+        folders = filetree.folders_in(changes, under, FOLDERS_AT_ONCE + 1)
+        files |= {
+            "is_tree": True,
+            "folders": folders[:FOLDERS_AT_ONCE],
+            "most_folders": FOLDERS_AT_ONCE if len(folders) > FOLDERS_AT_ONCE else None,
+        }
+        found = filetree.directly_in(changes, under)
+    files["page"] = Paginator(found, FILES_PER_PAGE).get_page(request.GET.get("page"))
     return files

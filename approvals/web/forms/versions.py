@@ -1,0 +1,86 @@
+"""What a list of staged versions is narrowed to."""
+
+import contextlib
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.db.models import Q
+
+from approvals.queue.models import Package, StagedVersionQuerySet, State
+from approvals.web.patterns import glob_as_regex
+
+
+class VersionFilter(forms.Form):
+    """What a list is narrowed to; every field may stay empty."""
+
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=214,
+        strip=True,
+        widget=forms.SearchInput(attrs={"placeholder": "Package, version, tag, who staged it"}),
+    )
+    package = forms.CharField(
+        label="Package name",
+        required=False,
+        max_length=214,
+        widget=forms.TextInput(
+            attrs={"placeholder": "@scope/*", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+    registry = forms.ChoiceField(label="Registry", required=False)
+    state = forms.ChoiceField(label="State", required=False)
+
+    def __init__(self, data: Any, *, states: list[State], registries: list[str]) -> None:
+        super().__init__(data)
+        self.fields["registry"] = forms.ChoiceField(
+            label="Registry",
+            required=False,
+            choices=[("", "All registries"), *((name, name) for name in registries)],
+        )
+        self.fields["state"] = forms.ChoiceField(
+            label="State",
+            required=False,
+            choices=[("", "All states"), *((state.value, state.label) for state in states)],
+        )
+
+    @property
+    def is_narrowing(self) -> bool:
+        return any(self.data.get(name, "").strip() for name in self.fields)
+
+    def narrow(self, rows: StagedVersionQuerySet) -> StagedVersionQuerySet:
+        """The rows that match; none at all where a field makes no sense."""
+        if not self.is_valid():
+            return rows.none()
+        wanted = self.cleaned_data
+        if wanted["registry"]:
+            rows = rows.filter(registry__name=wanted["registry"])
+        if wanted["state"]:
+            rows = rows.filter(state=wanted["state"])
+        if wanted["package"]:
+            # Packages are far fewer than versions, so the pattern is tried on them.
+            rows = rows.filter(
+                package__in=Package.objects.filter(name__regex=glob_as_regex(wanted["package"]))
+            )
+        if wanted["q"]:
+            rows = rows.filter(_matching(wanted["q"]))
+        return rows
+
+
+def _matching(words: str) -> Q:
+    found = Q()
+    for word in words.split()[:8]:
+        name, _, version = word[1:].partition("@")
+        part = (
+            Q(package__name__icontains=word)
+            | Q(version__icontains=word)
+            | Q(tag__icontains=word)
+            | Q(actor__icontains=word)
+        )
+        if version:
+            part |= Q(package__name__iexact=word[0] + name, version__istartswith=version)
+        with contextlib.suppress(ValueError):
+            part |= Q(stage_id=UUID(word))
+        found &= part
+    return found
