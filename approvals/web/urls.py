@@ -57,6 +57,7 @@ version_urls = [
     path("versions/<int:pk>/approve/", decisions.confirm_approve, name="confirm_approve"),
     path("versions/<int:pk>/reject/", decisions.confirm_reject, name="confirm_reject"),
     path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
+    path("versions/<int:pk>/call-off/", decisions.call_off, name="call_off"),
     path("healthz", health.healthz, name="healthz"),
 ]
 telling_urls = [

@@ -2,12 +2,14 @@
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from approvals.decisions import outcomes
 from approvals.decisions.decide import (
     DecisionRefused,
     InTheWay,
@@ -49,13 +51,7 @@ def confirm_reject(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def answer(request: SignedInRequest, pk: int) -> HttpResponse:
     """Passes the registry's own code on to the decision that waits for it."""
-    staged_version = get_version(pk)
-    item = (
-        DecisionItem.objects.filter(staged_version=staged_version)
-        .select_related("decision", "staged_version")
-        .order_by("-pk")
-        .first()
-    )
+    item = _latest_item(get_version(pk))
     code = request.POST.get("registry_code", "")[:80]
     try:
         if item is None:
@@ -66,6 +62,31 @@ def answer(request: SignedInRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The code is on its way to the registry.")
     return redirect("version", pk)
+
+
+@require_POST
+def call_off(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Takes the decision back while the registry's question stands open."""
+    staged_version = get_version(pk)
+    item = _latest_item(staged_version)
+    if item is None:
+        raise Http404
+    if item.decision.user_id != request.user.pk:
+        raise PermissionDenied("Only the person who decided can call it off.")
+    if outcomes.call_off(item, user=request.user):
+        messages.success(request, f"Called off: {staged_version.version} waits in the queue again.")
+    else:
+        messages.error(request, "The registry is not asking any more: nothing was called off.")
+    return redirect("version", pk)
+
+
+def _latest_item(staged_version: StagedVersion) -> DecisionItem | None:
+    return (
+        DecisionItem.objects.filter(staged_version=staged_version)
+        .select_related("decision", "staged_version")
+        .order_by("-pk")
+        .first()
+    )
 
 
 def _confirm(request: SignedInRequest, pk: int, action: Action) -> HttpResponse:

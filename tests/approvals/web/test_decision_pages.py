@@ -293,3 +293,42 @@ def test_a_decision_needs_the_token_of_the_form(ada: User, row: StagedVersion) -
     assert response.status_code == 403
     assert "too old" in unescape(response.content.decode())
     assert not Decision.objects.filter(action=Action.APPROVE).exists()
+
+
+def test_who_decided_can_call_it_off_while_the_registry_asks(
+    client: Client, ada: User, row: StagedVersion
+) -> None:
+    item = make_decision(row, ada, item_state=ItemState.ASKING, question="Enter the code.")
+    url = reverse("call_off", args=[row.pk])
+    html = client.get(reverse("version", args=[row.pk])).content.decode()
+    assert f'<form method="post" action="{url}">' in html
+    assert client.get(url).status_code == 405
+    text = text_of(client.post(url, follow=True))
+    assert "Called off: 1.5.0 waits in the queue again." in text
+    assert "Approve: make 1.5.0 installable" in text
+    row.refresh_from_db()
+    item.refresh_from_db()
+    assert (row.state, item.state) == (State.STAGED, ItemState.FAILED)
+    assert "nothing was called off" in text_of(client.post(url, follow=True))
+
+
+def test_what_is_out_at_the_registry_cannot_be_called_off(
+    client: Client, ada: User, row: StagedVersion
+) -> None:
+    make_decision(row, ada, item_state=ItemState.SENT)
+    url = reverse("call_off", args=[row.pk])
+    assert url not in client.get(reverse("version", args=[row.pk])).content.decode()
+    assert "nothing was called off" in text_of(client.post(url, follow=True))
+    row.refresh_from_db()
+    assert row.state == State.APPROVING
+
+
+def test_nobody_else_can_call_it_off(client: Client, row: StagedVersion) -> None:
+    url = reverse("call_off", args=[row.pk])
+    assert client.post(url).status_code == 404
+    make_decision(row, make_user("grace"), item_state=ItemState.ASKING, question="The code?")
+    assert url not in client.get(reverse("version", args=[row.pk])).content.decode()
+    assert client.post(url).status_code == 403
+    row.refresh_from_db()
+    assert row.state == State.APPROVING
+    assert client.post(reverse("call_off", args=[row.pk + 1])).status_code == 404
