@@ -5,11 +5,15 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.queue.models import AlarmKind, StagedVersion, State
+
+# What happens next can show that these were about nothing; see answer_alarm.
+ANSWERABLE = {AlarmKind.NOT_LIVE, AlarmKind.DOWNLOAD_DIFFERS}
 
 # approving and rejecting lead back to staged where the registry refused and nothing happened.
 # withdrawn leads on where the registry shows only later that somebody published it.
@@ -77,10 +81,14 @@ def move(
 
 
 def raise_alarm(staged_version: StagedVersion, kind: AlarmKind, sentence: str) -> None:
-    """Puts an alarm on the staged version, once, and tells everyone."""
+    """Puts an alarm on the staged version, once, and tells everyone.
+
+    One that can be answered does not take the place of another: its answer would end both.
+    """
+    replaceable = Q(alarm_kind__in=["", kind]) if kind in ANSWERABLE else Q()
     with transaction.atomic():
         raised = (
-            StagedVersion.objects.filter(pk=staged_version.pk)
+            StagedVersion.objects.filter(replaceable, pk=staged_version.pk)
             .exclude(alarm=sentence[:400])
             .update(alarm=sentence[:400], alarm_kind=kind)
         )

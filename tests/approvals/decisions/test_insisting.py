@@ -124,6 +124,10 @@ TAMPERING: dict[str, Callable[[Scene], object]] = {
         change(Decision, user=s.grace),
         change(StepUp, user=s.grace),
     ),
+    "wholly somebody else's, by one who has no key": lambda s: (
+        change(Decision, user=s.grace, account=account_of(s.grace)),
+        forge(user=s.grace),
+    ),
     "decision to do the opposite": lambda s: change(
         Decision, action=Action.REJECT, reason="for no good reason"
     ),

@@ -8,7 +8,7 @@ from django.db import DatabaseError, transaction
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.queue import transitions
 from approvals.queue.models import AlarmKind, StagedVersion, State
-from approvals.queue.transitions import ALLOWED, move, raise_alarm
+from approvals.queue.transitions import ALLOWED, answer_alarm, move, raise_alarm
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import make_staged_version, make_user
 
@@ -117,6 +117,34 @@ def test_an_alarm_is_told_once() -> None:
     assert topics() == kinds() == ["staged_version.alarm"] * 2
     row.refresh_from_db()
     assert row.alarm == "Yet another digest."
+
+
+def test_the_answer_to_one_alarm_ends_no_other() -> None:
+    row = make_staged_version()
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Another dist-tag.")
+    raise_alarm(row, AlarmKind.DOWNLOAD_DIFFERS, "Another download.")
+    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
+    row.refresh_from_db()
+    assert (row.alarm, row.alarm_kind) == ("Another dist-tag.", AlarmKind.STAGE_CHANGED)
+
+
+def test_an_alarm_that_stays_takes_the_place_of_one_that_may_be_answered() -> None:
+    row = make_staged_version()
+    raise_alarm(row, AlarmKind.DOWNLOAD_DIFFERS, "Another download.")
+    raise_alarm(row, AlarmKind.STAGE_CHANGED, "Another dist-tag.")
+    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
+    row.refresh_from_db()
+    assert row.alarm == "Another dist-tag."
+
+
+def test_an_answered_alarm_is_gone_and_written_down() -> None:
+    row = make_staged_version()
+    raise_alarm(row, AlarmKind.DOWNLOAD_DIFFERS, "Another download.")
+    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
+    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
+    row.refresh_from_db()
+    assert (row.alarm, row.alarm_kind) == ("", "")
+    assert kinds() == ["staged_version.alarm", "staged_version.alarm_answered"]
 
 
 def test_a_long_alarm_fits_and_is_told_once_and_whole() -> None:
