@@ -2,17 +2,16 @@
 
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import environ
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+from config import environment as env
 
-VAR_DIR = Path(env.str("COUNTERSIGN_VAR", default=str(BASE_DIR / "var"))).resolve()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+VAR_DIR = Path(env.text("COUNTERSIGN_VAR", str(BASE_DIR / "var"))).resolve()
 
 
 def _var_folder(path: Path) -> Path:
@@ -51,46 +50,44 @@ def _generated_secret(name: str) -> str:
         raise _unusable(path, error) from error
 
 
-DEBUG = env.bool("COUNTERSIGN_DEBUG", default=False)
-SECRET_KEY = env.str("COUNTERSIGN_SECRET_KEY", default="") or _generated_secret("secret.key")
+DEBUG = env.flag("COUNTERSIGN_DEBUG")
+SECRET_KEY = env.secret("COUNTERSIGN_SECRET_KEY", least=50) or _generated_secret("secret.key")
 # Earlier keys, newest first: they still prove the audit events of their time, and open sessions.
-SECRET_KEY_FALLBACKS = env.list("COUNTERSIGN_SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = env.texts("COUNTERSIGN_SECRET_KEY_FALLBACKS")
 # The first key seals, all of them unseal: put a new key in front to rotate, then run
 # `manage.py rotate_sealing_keys`.
-SEALING_KEYS = env.list("COUNTERSIGN_SEALING_KEYS", default=[]) or [
+SEALING_KEYS = env.secrets("COUNTERSIGN_SEALING_KEYS", least=32) or [
     _generated_secret("sealing.key")
 ]
 
 # ---------- address and TLS
 
-PUBLIC_URL = env.str("COUNTERSIGN_URL", default="").rstrip("/")
-_address = urlsplit(PUBLIC_URL)
+_address = env.public_url("COUNTERSIGN_URL")
+PUBLIC_URL = _address.geturl()
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
-_on_loopback = _address.scheme == "http" and _address.hostname in {"127.0.0.1", "localhost", "::1"}
-if PUBLIC_URL and _address.scheme != "https" and not _on_loopback:
-    raise ImproperlyConfigured(
-        "COUNTERSIGN_URL must start with https:// (http:// is for the loopback address only): "
-        "session cookies and codes would cross the network in the clear."
-    )
+_on_loopback = _address.scheme == "http"
 
-ALLOWED_HOSTS = env.list("COUNTERSIGN_ALLOWED_HOSTS", default=[]) or (
+ALLOWED_HOSTS = env.texts("COUNTERSIGN_ALLOWED_HOSTS") or (
     [_address.hostname, *LOOPBACK_HOSTS] if _address.hostname else LOOPBACK_HOSTS
 )
 CSRF_TRUSTED_ORIGINS = [f"{_address.scheme}://{_address.netloc}"] if PUBLIC_URL else []
 
 SECURE_SSL_REDIRECT = not _on_loopback
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
-SECURE_HSTS_SECONDS = 0 if _on_loopback else env.int("COUNTERSIGN_HSTS_SECONDS", default=31_536_000)
+_hsts_seconds = env.whole("COUNTERSIGN_HSTS_SECONDS", 31_536_000, least=0, most=10 * 31_536_000)
+SECURE_HSTS_SECONDS = 0 if _on_loopback else _hsts_seconds
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not _on_loopback
 SECURE_HSTS_PRELOAD = not _on_loopback
-if env.bool("COUNTERSIGN_BEHIND_PROXY", default=False):
+if env.flag("COUNTERSIGN_BEHIND_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Sign-in is limited per address: behind the proxy, the one that it saw.
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not _on_loopback
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = env.int("COUNTERSIGN_SESSION_SECONDS", default=12 * 3600)
+SESSION_COOKIE_AGE = env.whole(
+    "COUNTERSIGN_SESSION_SECONDS", 12 * 3600, least=60, most=366 * 86_400
+)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -169,17 +166,7 @@ TEMPLATES = [
 
 # ---------- the database
 
-_database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR}/db.sqlite3"
-try:
-    if not _database_url.startswith(("postgres://", "postgresql://", "sqlite:///")):
-        raise ValueError(_database_url)
-    DATABASES = {"default": env.db_url_config(_database_url)}
-except ValueError:
-    # Neither the address nor what was wrong with it is repeated: a password may stand in both.
-    raise ImproperlyConfigured(
-        "DATABASE_URL must look like postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH, "
-        "with other characters than letters and digits percent-encoded."
-    ) from None
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR}/db.sqlite3")}
 ON_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if ON_SQLITE:
     _var_folder(VAR_DIR)
@@ -191,11 +178,13 @@ if ON_SQLITE:
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("COUNTERSIGN_DB_CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_MAX_AGE"] = env.whole(
+        "COUNTERSIGN_DB_CONN_MAX_AGE", 60, least=0, most=86_400
+    )
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.redis_url("REDIS_URL")
 CACHES = {
     "default": (
         {
@@ -250,7 +239,7 @@ CELERY_TASK_ROUTES = {
 }
 # The broker is only a doorbell. Each of these looks into the database for work that is due, so a
 # lost message costs at most one interval; a message that waited longer than that is of no use.
-SWEEP_SECONDS = env.float("COUNTERSIGN_SWEEP_SECONDS", default=3.0)
+SWEEP_SECONDS = env.seconds("COUNTERSIGN_SWEEP_SECONDS", 3.0, least=0.1, most=3600)
 CELERY_BEAT_SCHEDULE = {
     name: {
         "task": task,
@@ -306,26 +295,28 @@ OTP_TOTP_THROTTLE_FACTOR = 1
 
 # ---------- limits and times
 
-REGISTRY_POLL_SECONDS = env.int("COUNTERSIGN_POLL_SECONDS", default=30)
-DOWNLOAD_LIMIT_BYTES = env.int("COUNTERSIGN_DOWNLOAD_LIMIT_MB", default=256) * 1024 * 1024
+REGISTRY_POLL_SECONDS = env.whole("COUNTERSIGN_POLL_SECONDS", 30, least=1, most=86_400)
+ALLOW_HTTP_REGISTRIES = env.flag("COUNTERSIGN_ALLOW_HTTP_REGISTRIES")
+DOWNLOAD_LIMIT_BYTES = (
+    env.whole("COUNTERSIGN_DOWNLOAD_LIMIT_MB", 256, least=1, most=1_000_000) * 1024 * 1024
+)
 STEP_UP_SECONDS = 120
 CONFIRMATION_SECONDS = 600
 REGISTRY_PROOF_SECONDS = 300
-QUESTION_SECONDS = env.int("COUNTERSIGN_QUESTION_SECONDS", default=900)
-CALL_LEASE_SECONDS = env.float("COUNTERSIGN_CALL_LEASE_SECONDS", default=60.0)
-LIVE_WATCH_SECONDS = env.int("COUNTERSIGN_LIVE_WATCH_SECONDS", default=3600)
+QUESTION_SECONDS = env.whole("COUNTERSIGN_QUESTION_SECONDS", 900, least=1, most=86_400)
+CALL_LEASE_SECONDS = env.seconds("COUNTERSIGN_CALL_LEASE_SECONDS", 60.0, least=1, most=3600)
+LIVE_WATCH_SECONDS = env.whole("COUNTERSIGN_LIVE_WATCH_SECONDS", 3600, least=1, most=30 * 86_400)
 
 # ---------- e-mail, logs
 
-EMAIL_CONFIG = env.email_url("COUNTERSIGN_EMAIL_URL", default="consolemail://")
-vars().update(EMAIL_CONFIG)
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str(
-    "COUNTERSIGN_EMAIL_FROM", default="Countersign <countersign@localhost>"
+vars().update(env.email("COUNTERSIGN_EMAIL_URL", "consolemail://"))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
+    "COUNTERSIGN_EMAIL_FROM", "Countersign <countersign@localhost>"
 )
 EMAIL_TIMEOUT = 20
 
 LANGUAGE_CODE = "en-gb"
-TIME_ZONE = env.str("COUNTERSIGN_TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("COUNTERSIGN_TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = False
 
@@ -337,14 +328,21 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-LOG_LEVEL = env.str("COUNTERSIGN_LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = env.log_level("COUNTERSIGN_LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"secret paths": {"()": "approvals.people.secret_paths.HideSecretPaths"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["secret paths"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "celery.beat": {"level": "WARNING"},

@@ -1,0 +1,196 @@
+"""Reading environment variables with care.
+
+Each function raises ImproperlyConfigured with one line that names the variable and says what it
+takes. A variable that is empty counts as one that is not set. Addresses and keys are never
+repeated: passwords stand in them.
+"""
+
+import math
+import os
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable without white space around it."""
+    return os.environ.get(name, "").strip() or default
+
+
+def texts(name: str) -> list[str]:
+    """What stands between the commas."""
+    return [part for part in map(str.strip, text(name).split(",")) if part]
+
+
+def flag(name: str) -> bool:
+    """True or false; false where it is not set."""
+    value = text(name, "false")
+    if value.lower() not in _YES | _NO:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {value[:50]!r}.")
+    return value.lower() in _YES
+
+
+def whole(name: str, default: int, *, least: int, most: int) -> int:
+    """A whole number."""
+    value = text(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number from {least} to {most}, not {value[:50]!r}."
+        )
+    return number
+
+
+def seconds(name: str, default: float, *, least: float, most: float) -> float:
+    """A number of seconds, perhaps with a fraction."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise ImproperlyConfigured(
+            f"{name} must be a number of seconds from {least:g} to {most:g}, not {value[:50]!r}."
+        )
+    return number
+
+
+def secret(name: str, *, least: int) -> str:
+    """A secret of at least `least` characters; empty where it is not set."""
+    value = text(name)
+    _check_secret(name, value, least)
+    return value
+
+
+def secrets(name: str, *, least: int) -> list[str]:
+    """Secrets between commas, each of at least `least` characters; none where it is not set."""
+    value = text(name)
+    found = [part.strip() for part in value.split(",")] if value else []
+    for part in found:
+        if not part:
+            raise ImproperlyConfigured(
+                f"{name} must hold keys with one comma between two of them: one key is empty."
+            )
+        _check_secret(name, part, least)
+    return found
+
+
+def _check_secret(name: str, value: str, least: int) -> None:
+    if value and len(value) < least:
+        raise ImproperlyConfigured(
+            f"{name} is too short: a key has at least {least} characters. Make one with "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(64))'."
+        )
+
+
+def public_url(name: str) -> SplitResult:
+    """The address that people use; empty where it is not set."""
+    address = _split(text(name).rstrip("/"))
+    if address is not None and not any(address):
+        return address
+    if address is None or not address.hostname or any((*address[2:], "@" in address.netloc)):
+        raise ImproperlyConfigured(
+            f"{name} must look like https://countersign.example.org or "
+            "https://countersign.example.org:8443, with nothing after it."
+        )
+    on_loopback = address.scheme == "http" and address.hostname in LOOPBACK
+    if address.scheme != "https" and not on_loopback:
+        raise ImproperlyConfigured(
+            f"{name} must start with https:// (http:// is for the loopback address only): "
+            "session cookies and codes would cross the network in the clear."
+        )
+    return address
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """The entry for Django's DATABASES."""
+    url = text(name, default)
+    address = _split(url)
+    if (
+        address is not None
+        and url.startswith(("postgres://", "postgresql://", "sqlite:///"))
+        and address.path.strip("/")
+    ):
+        try:
+            config: dict[str, Any] = environ.Env.db_url_config(url)
+        except ValueError:
+            pass
+        else:
+            return config
+    # Neither the address nor what was wrong with it is repeated: a password may stand in both.
+    raise ImproperlyConfigured(
+        f"{name} must look like postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH, "
+        "with other characters than letters and digits percent-encoded."
+    ) from None
+
+
+def redis_url(name: str) -> str:
+    """The address of Redis; empty where it is not set."""
+    url = text(name)
+    address = _split(url)
+    if url and (
+        address is None or address.scheme not in {"redis", "rediss"} or not address.hostname
+    ):
+        raise ImproperlyConfigured(
+            f"{name} must look like redis://:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS."
+        )
+    return url
+
+
+def email(name: str, default: str) -> dict[str, Any]:
+    """Django's settings for sending e-mail."""
+    url = text(name, default)
+    address = _split(url)
+    if (
+        address is None
+        or address.scheme not in environ.Env.EMAIL_SCHEMES
+        or (address.scheme.startswith("smtp") and not address.hostname)
+    ):
+        raise ImproperlyConfigured(
+            f"{name} must look like smtp+tls://USER:PASSWORD@HOST:PORT, with other characters than "
+            "letters and digits percent-encoded, or be consolemail:// to print messages."
+        )
+    config: dict[str, Any] = environ.Env.email_url_config(url)
+    return config
+
+
+def time_zone(name: str, default: str) -> str:
+    """A name of the time zone database."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ValueError, LookupError, OSError):
+        raise ImproperlyConfigured(
+            f"{name} must be the name of a time zone like Europe/Berlin, not {value[:50]!r}."
+        ) from None
+    return value
+
+
+def log_level(name: str, default: str) -> str:
+    """The name of one of Python's log levels."""
+    value = text(name, default).upper()
+    if value not in LOG_LEVELS:
+        raise ImproperlyConfigured(
+            f"{name} must be one of {', '.join(LOG_LEVELS)}, not {value[:50]!r}."
+        )
+    return value
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address; None for what is none."""
+    try:
+        address = urlsplit(url)
+        _ = address.port
+    except ValueError:
+        return None
+    return address
