@@ -282,6 +282,25 @@ class TestClaiming:
         request.refresh_from_db()
         assert (request.state, request.lease_holder) == (Work.RUNNING, second.lease_holder)
 
+    def test_one_that_lost_its_lease_just_before_the_end_records_nothing(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = found(house)
+        compare = requests.compare_tarballs
+
+        def taken_over(staged: Path, baseline: Path | None, **named: object) -> object:
+            comparison = compare(staged, baseline)
+            InspectionRequest.objects.update(lease_holder="another")
+            return comparison
+
+        monkeypatch.setattr(requests, "compare_tarballs", taken_over)
+        inspect(take())
+        request.refresh_from_db()
+        assert (request.state, request.lease_holder) == (Work.RUNNING, "another")
+        assert not Inspection.objects.exists()
+        assert StagedVersion.objects.get().sha512 == ""
+        assert not AuditEvent.objects.filter(kind="inspection.done").exists()
+
     def test_a_tarball_that_kills_every_worker_is_left_alone_after_five(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
