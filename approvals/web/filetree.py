@@ -11,7 +11,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet, Sum, Value
 from django.db.models.functions import Left, StrIndex, Substr
 
 from approvals.inspection.models import FileChange
-from approvals.web.patterns import glob_as_regex
+from approvals.web.patterns import like_of
 
 COLUMNS = (
     "position",
@@ -68,7 +68,7 @@ def listed(changes: QuerySet[FileChange]) -> QuerySet[FileChange, dict[str, Any]
 def narrowed(changes: QuerySet[FileChange], path: str, status: str) -> QuerySet[FileChange]:
     """Those whose path holds `path` (or matches it, where it has a * or ?), of this status."""
     if "*" in path or "?" in path:
-        changes = changes.filter(path__regex=glob_as_regex(path))
+        changes = changes.filter(path__like=like_of(path))
     elif path:
         changes = changes.filter(path__icontains=path)
     return changes.filter(status=status) if status else changes

@@ -8,7 +8,7 @@ from django import forms
 from django.db.models import Q
 
 from approvals.queue.models import Package, StagedVersionQuerySet, State
-from approvals.web.patterns import glob_as_regex
+from approvals.web.patterns import like_of
 
 
 class VersionFilter(forms.Form):
@@ -61,7 +61,7 @@ class VersionFilter(forms.Form):
         if wanted["package"]:
             # Packages are far fewer than versions, so the pattern is tried on them.
             rows = rows.filter(
-                package__in=Package.objects.filter(name__regex=glob_as_regex(wanted["package"]))
+                package__in=Package.objects.filter(name__like=like_of(wanted["package"]))
             )
         if wanted["q"]:
             rows = rows.filter(_matching(wanted["q"]))
