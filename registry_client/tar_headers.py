@@ -4,20 +4,41 @@ Where tar programs disagree about what a header means, a package could show one 
 reviewer and another to npm. Such a header is refused with a reason instead of being read either
 way. Formats: POSIX pax(1) for ustar and extended headers, GNU tar's manual for `L`/`K` long names
 and base-256 numbers; npm's own reading is node-tar 7 (lib/parse, header, pax).
+
+The most dangerous thing a header can do is to make npm skip it alone: npm then takes the content
+that follows for more headers, and installs what is in them. So every field that npm looks at is
+checked here, also those that say nothing about the content.
 """
 
 import re
 import zlib
 from dataclasses import dataclass, field
 
-from registry_client.tar_paths import decode_name
+from registry_client.tar_paths import decode_name, is_utf8, printable
 
 BLOCK = 512
 ZERO_BLOCK = bytes(BLOCK)
 
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
-# Records that change what is written, or that some programs obey and others do not.
-_REFUSED_KEYS = frozenset({"mode", "type"})
+# npm reads on past the field's end unless something other than a digit ends the number.
+_CHECKSUM = re.compile(rb" *([0-7]+)[ \0]+")
+_BASE_256 = 0x80
+_MOST = 2**53 - 1
+_MAGIC = b"ustar\x0000"
+_TYPES = frozenset("01234567xgLK")
+# Older npm copies any record onto its own state under the record's name, and with it decides what
+# is content and what a header. Records of vendors have a dot in their names and do no harm.
+_KEYS = frozenset(
+    {
+        *("path", "linkpath", "size", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname"),
+        *("charset", "hdrcharset", "comment"),
+    }
+)
+_VENDORS = ("LIBARCHIVE.", "SCHILY.", "NODETAR.")
+# It gives a file another size.
+_REFUSED_KEYS = frozenset({"SCHILY.realsize"})
+_NUMERIC_KEYS = frozenset({"mtime", "atime", "ctime", "uid", "gid"})
+_NUMERIC = re.compile(rb"-?[0-9]{1,20}(\.[0-9]*)?")
 _MAX_LENGTH_DIGITS = 7
 _XSTAR_PREFIX = 130
 
@@ -45,11 +66,15 @@ class Pending:
     link: bytes | None = None
     size: int | None = None
     keys: set[str] = field(default_factory=set)
+    has_records: bool = False
 
 
 def parse_header(block: bytes) -> Header:
     """Parse one block of 512 bytes that is not all zero. Raises HeaderError."""
-    stored = _number(block, 148, 8, "checksum")
+    digits = _CHECKSUM.fullmatch(block, 148, 156)
+    if digits is None:
+        raise HeaderError("a header's checksum is not a number")
+    stored = int(digits[1], 8)
     # The checksum is a plain byte sum with its own field read as spaces. Adler-32 started at 0
     # keeps that sum in its low half, exact for up to 256 bytes at a time, and is far quicker than
     # sum().
@@ -58,22 +83,34 @@ def parse_header(block: bytes) -> Header:
     total += zlib.adler32(block[412:], 0) & 0xFFFF
     if stored != total:
         raise HeaderError("a header's checksum is wrong, so it is damaged or not a tarball")
+    kind = chr(block[156]) if block[156] else "0"
+    if kind not in _TYPES:
+        raise HeaderError(f"an entry has the type {kind!r}, which programs read differently")
+    for start, length, what in _UNUSED_NUMBERS:
+        _number(block, start, length, what)
     name = block[:100]
     # 345 to 500 is a name prefix; where 475 is zero, 476 onwards may be two times instead (xstar).
     prefix = block[345:500].partition(b"\0")[0]
     if any(block[345 + len(prefix) : 476]) and len(prefix) <= _XSTAR_PREFIX:
         raise HeaderError("a header has data hidden behind its name prefix")
+    is_ustar = block[257:265] == _MAGIC
+    if is_ustar:
+        numbers = _USTAR_NUMBERS if block[475] else _USTAR_NUMBERS + _XSTAR_NUMBERS
+        for start, length, what in numbers:
+            _number(block, start, length, what)
     if prefix:
-        if block[257:265] != b"ustar\x0000":
+        if not is_ustar:
             raise HeaderError("a header has a name prefix in a format that has none")
         if len(prefix) > _XSTAR_PREFIX and any(block[345 + len(prefix) : 500]):
             raise HeaderError("a header has data hidden behind its name prefix")
+        if not name[0]:
+            raise HeaderError("a header has a name prefix and no name")
         name = prefix + b"/" + name
     return Header(
         raw_name=name.rstrip(b"\0"),
         mode=_number(block, 100, 8, "mode") & 0o7777,
         size=_number(block, 124, 12, "size"),
-        type=chr(block[156]) if block[156] else "0",
+        type=kind,
         raw_link=block[157:257].rstrip(b"\0"),
     )
 
@@ -85,7 +122,8 @@ def apply_pax(body: bytes, pending: Pending, *, is_global: bool) -> None:
     while position < end:
         space = body.find(b" ", position, position + _MAX_LENGTH_DIGITS + 1)
         digits = body[position:space] if space > 0 else b""
-        if not digits.isdigit():
+        # npm counts the digits again after it has read the number.
+        if not digits.isdigit() or digits.startswith(b"0"):
             raise HeaderError("an extended header is damaged")
         stop = position + int(digits)
         record = body[space + 1 : stop]
@@ -99,15 +137,34 @@ def apply_pax(body: bytes, pending: Pending, *, is_global: bool) -> None:
         position = stop
 
 
+def check_extended(header: Header, pending: Pending) -> None:
+    """Whether npm reads an extended header's body as such a body at all. Raises HeaderError."""
+    if not decode_name(header.raw_name):
+        raise HeaderError("an extended header has no name")
+    if decode_name(header.raw_link):
+        raise HeaderError("an extended header has a target without being a link")
+    if header.type in "LK" and pending.has_records:
+        # Older npm applies the records to the long name's own header.
+        raise HeaderError("two kinds of extended headers stand before one entry")
+
+
 def _take_record(key: str, value: bytes, pending: Pending, *, is_global: bool) -> None:
-    if key in _REFUSED_KEYS or key.startswith("GNU.sparse."):
-        raise HeaderError(f"an extended header sets '{key}', which programs read differently")
+    if key in _REFUSED_KEYS or not (key in _KEYS or key.startswith(_VENDORS)):
+        raise HeaderError(
+            f"an extended header sets '{printable(key)[:100]}', which programs read differently"
+        )
+    if key in _NUMERIC_KEYS and not _NUMERIC.fullmatch(value):
+        raise HeaderError(f"an extended header sets a '{key}' that is no number")
+    if not is_global:
+        pending.has_records = True
     if key not in ("path", "linkpath", "size"):
         return
     if is_global:
         raise HeaderError(f"an extended header sets '{key}' for all entries at once")
     if key in pending.keys:
         raise HeaderError(f"extended headers set '{key}' more than once for one entry")
+    if not is_utf8(value):
+        raise HeaderError(f"an extended header sets a '{key}' that is not valid UTF-8")
     pending.keys.add(key)
     if key == "path":
         pending.name = value
@@ -141,21 +198,43 @@ def effective(header: Header, pending: Pending) -> tuple[str, bytes, str]:
         raise HeaderError("an entry has no name")
     link = decode_name(header.raw_link if pending.link is None else pending.link)
     # npm skips such a header but not its body, and takes the body for headers: a way to smuggle
-    # files.
-    if (header.type in "12") != bool(link):
+    # files. It looks at the header's own field, whatever extended headers say.
+    is_link = header.type in "12"
+    if is_link != bool(link) or is_link != bool(decode_name(header.raw_link)):
         raise HeaderError(
             "an entry is a link without a target, or has a target without being a link"
         )
     if header.size and (header.type in "123456" or name.endswith("/")):
         raise HeaderError("a folder, link or device has a size, which programs read differently")
+    if header.type == "7" and name.endswith("/"):
+        raise HeaderError("a file has the name of a folder, which programs read differently")
     return name, raw, link
 
 
+def may_be_named_otherwise(header: Header, name: str, pending: Pending) -> bool:
+    """Whether npm may fall back on the header's own name, and that is another one.
+
+    npm decodes extended headers piece by piece, as they come out of the compressed stream. Where
+    a piece ends inside a character, npm drops the record.
+    """
+    if pending.name is None or name.isascii():
+        return False
+    return decode_name(header.raw_name) != name
+
+
+# Start, length and name of numbers that npm parses in every header, though it needs few of them.
+_UNUSED_NUMBERS = ((108, 8, "owner"), (116, 8, "group"), (136, 12, "time"))
+_USTAR_NUMBERS = ((329, 8, "device number"), (337, 8, "device number"))
+_XSTAR_NUMBERS = ((476, 12, "time"), (488, 12, "time"))
+
+
 def _number(block: bytes, start: int, length: int, what: str) -> int:
-    field_ = block[start : start + length]
-    if field_[0] == 0x80:  # noqa: PLR2004 - GNU's mark of a positive base-256 number
-        return int.from_bytes(field_[1:], "big")
-    match = _OCTAL.fullmatch(field_)
+    if block[start] == _BASE_256:
+        number = int.from_bytes(block[start + 1 : start + length], "big")
+        if number > _MOST:
+            raise HeaderError(f"a header's {what} is too large a number")
+        return number
+    match = _OCTAL.fullmatch(block, start, start + length)
     if match is None:
         raise HeaderError(f"a header's {what} is not a number")
     return int(match[1] or b"0", 8)

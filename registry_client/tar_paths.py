@@ -111,7 +111,7 @@ def name_problems(name: str, raw: bytes) -> list[Problem]:
         ),
         (
             "invalid-utf8",
-            not _is_utf8(raw),
+            not is_utf8(raw),
             "Its name is not valid UTF-8; npm replaces the broken bytes.",
         ),
         (
@@ -145,7 +145,8 @@ def _bad_on_windows(part: str) -> bool:
     return part.endswith((".", " ")) or bool(_WINDOWS_DEVICE.fullmatch(part))
 
 
-def _is_utf8(raw: bytes) -> bool:
+def is_utf8(raw: bytes) -> bool:
+    """Whether these bytes are valid UTF-8."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:

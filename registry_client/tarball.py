@@ -20,12 +20,15 @@ from registry_client.tar_headers import (
     Pending,
     apply_long_name,
     apply_pax,
+    check_extended,
     effective,
+    may_be_named_otherwise,
     parse_header,
 )
 from registry_client.tar_paths import (
     Problem,
     collision_key,
+    decode_name,
     installed_path,
     name_problems,
     printable,
@@ -36,7 +39,7 @@ _FEED = 64 * 1024
 _PIECE = 256 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 
-Kind = Literal["file", "directory", "symlink", "hardlink", "device", "fifo", "sparse", "unknown"]
+Kind = Literal["file", "directory", "symlink", "hardlink", "device", "fifo"]
 _KINDS: dict[str, Kind] = {
     "0": "file",
     "7": "file",
@@ -46,15 +49,12 @@ _KINDS: dict[str, Kind] = {
     "4": "device",
     "5": "directory",
     "6": "fifo",
-    "S": "sparse",
 }
 _KIND_SENTENCES: dict[Kind, str] = {
     "symlink": "It is a symbolic link to '{link}'; npm leaves it out, other tools may follow it.",
     "hardlink": "It is a hard link to '{link}'; npm leaves it out, other tools may follow it.",
     "device": "It is a device; npm leaves it out.",
     "fifo": "It is a named pipe; npm leaves it out.",
-    "sparse": "It is a sparse file; npm leaves it out, other tools may unpack it.",
-    "unknown": "Its type is unknown; npm leaves it out, other tools may unpack it as a file.",
 }
 
 
@@ -75,6 +75,7 @@ class Limits:
     path_length: int = 1024
     path_depth: int = 100
     all_paths: int = 32 * MIB
+    folders: int = 50_000
     extended_header: int = 64 * 1024
     gzip_members: int = 100
     problems: int = 1000
@@ -221,7 +222,7 @@ class TarballReader(Iterator[Entry]):
                     "not-a-tarball", "The file is compressed, but it is not a tarball."
                 ) from error
             seen = True
-            if header.type in "xgLKX":
+            if header.type in "xgLK":
                 self._take_extended(header, pending)
                 continue
             entry = self._entry(header, pending, ended=ended)
@@ -249,12 +250,11 @@ class TarballReader(Iterator[Entry]):
                 f"The tarball has an extended header of {header.size:,} bytes; "
                 f"{self.limits.extended_header:,} are allowed.",
             )
+        check_extended(header, pending)
         body = self._stream.exactly(header.size)
         self._stream.skip(-header.size % BLOCK)
         if header.type in "LK":
             apply_long_name(header.type, body, pending)
-        elif header.type == "X":
-            raise HeaderError("it uses an old extended header, which programs read differently")
         else:
             apply_pax(body, pending, is_global=header.type == "g")
 
@@ -275,7 +275,7 @@ class TarballReader(Iterator[Entry]):
                 f"A file in the tarball has {header.size:,} bytes; "
                 f"{limits.entry_size:,} are allowed.",
             )
-        kind = _KINDS.get(header.type, "unknown")
+        kind = _KINDS[header.type]
         if kind == "file" and name.endswith("/"):
             kind = "directory"
         path, installable = installed_path(name)
@@ -294,8 +294,12 @@ class TarballReader(Iterator[Entry]):
                     "after-end", shown, "It stands behind the tarball's end mark; npm installs it."
                 )
             )
-        if kind == "file" and installable:
-            problems.extend(self._names.collisions(path, shown))
+        if may_be_named_otherwise(header, name, pending):
+            other = printable(decode_name(header.raw_name))
+            sentence = f"npm may install it as '{other}': it has two different names."
+            problems.append(Problem("two-names", shown, sentence))
+        if kind in ("file", "directory") and installable:
+            problems.extend(self._names.collisions(path, shown, is_folder=kind == "directory"))
         self._left = header.size
         self._padding = -header.size % BLOCK
         self._report(problems)
@@ -340,15 +344,19 @@ def read_tarball(source: Path | BinaryIO, limits: Limits | None = None) -> Tarba
 
 
 class _Names:
-    """The paths seen so far, to notice two entries that land on one file."""
+    """The paths seen so far, to notice two entries that land on one file.
+
+    A folder is known by its parent's number and its own name, so that deep paths cost no more than
+    what is new in them.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._files: dict[str, str] = {}
-        self._folders: set[str] = set()
+        self._files: dict[tuple[int, str], str] = {}
+        self._folders: dict[tuple[int, str], int] = {}
         self._bytes = 0
 
-    def collisions(self, path: str, shown: str) -> list[Problem]:
+    def collisions(self, path: str, shown: str, *, is_folder: bool) -> list[Problem]:
         self._bytes += len(path)
         if self._bytes > self._limits.all_paths:
             raise TarballLimit(
@@ -356,26 +364,51 @@ class _Names:
                 self._limits.all_paths,
                 f"The tarball's paths have more than {self._limits.all_paths:,} characters.",
             )
+        *folders, name = collision_key(path).split("/")
+        if is_folder:
+            folders.append(name)
+        number, in_file = self._folder(folders)
         found = []
-        key = collision_key(path)
-        earlier = self._files.get(key)
+        if in_file and is_folder:
+            sentence = "It is both a file and a folder; npm may take the file away."
+            found.append(Problem("file-and-folder", shown, sentence))
+        elif in_file:
+            sentence = "It stands in a folder that is also a file."
+            found.append(Problem("file-and-folder", shown, sentence))
+        if not is_folder:
+            found.extend(self._file((number, name), path, shown))
+        return found
+
+    def _folder(self, names: list[str]) -> tuple[int, bool]:
+        """The folder's number, and whether a file has its name or that of a folder above it."""
+        number, in_file = 0, False
+        for name in names:
+            place = (number, name)
+            known = self._folders.get(place)
+            if known is None:
+                known = len(self._folders) + 1
+                if known > self._limits.folders:
+                    raise TarballLimit(
+                        "folders",
+                        self._limits.folders,
+                        f"The tarball has more than {self._limits.folders:,} folders.",
+                    )
+                self._folders[place] = known
+            in_file = in_file or place in self._files
+            number = known
+        return number, in_file
+
+    def _file(self, place: tuple[int, str], path: str, shown: str) -> Iterator[Problem]:
+        earlier = self._files.get(place)
         if earlier == path:
             sentence = "It is in the tarball more than once; npm installs the last one."
-            found.append(Problem("duplicate", shown, sentence))
+            yield Problem("duplicate", shown, sentence)
         elif earlier is not None:
             sentence = f"On Windows and macOS it is the same file as '{printable(earlier)}'."
-            found.append(Problem("name-collision", shown, sentence))
-        if key in self._folders:
-            found.append(Problem("file-and-folder", shown, "It is both a file and a folder."))
-        self._files[key] = path
-        folder = key.rpartition("/")[0]
-        while folder and folder not in self._folders:
-            self._folders.add(folder)
-            if folder in self._files:
-                sentence = "It stands in a folder that is also a file."
-                found.append(Problem("file-and-folder", shown, sentence))
-            folder = folder.rpartition("/")[0]
-        return found
+            yield Problem("name-collision", shown, sentence)
+        if place in self._folders:
+            yield Problem("file-and-folder", shown, "It is both a file and a folder.")
+        self._files[place] = path
 
 
 class _Gunzip:

@@ -19,9 +19,13 @@ def member(
     link: bytes = b"",
     prefix: bytes = b"",
     magic: bytes = b"ustar\x0000",
-    checksum: int | None = None,
+    checksum: int | bytes | None = None,
+    at: tuple[int, bytes] = (0, b""),
 ) -> bytes:
-    """One header with its content, padded to whole blocks."""
+    """One header with its content, padded to whole blocks; `at` overwrites some of the header.
+
+    A checksum of bytes is a format such as `b"%08o"`.
+    """
     raw = name if isinstance(name, bytes) else name.encode()
     assert len(raw) <= 100
     header = bytearray(512)
@@ -35,7 +39,9 @@ def member(
     header[157 : 157 + len(link)] = link
     header[257:265] = magic
     header[345 : 345 + len(prefix)] = prefix
-    header[148:156] = b"%06o\0 " % (sum(header) if checksum is None else checksum)
+    header[at[0] : at[0] + len(at[1])] = at[1]
+    form = checksum if isinstance(checksum, bytes) else b"%06o\0 "
+    header[148:156] = form % (checksum if isinstance(checksum, int) else sum(header))
     return bytes(header) + content + bytes(-len(content) % 512)
 
 

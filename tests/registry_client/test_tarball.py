@@ -23,6 +23,12 @@ from registry_client.tarball import (
 )
 from tests.registry_client.tarballs import END, member, package, pax, write
 
+HIDDEN = member("package/hidden.js", b"evil")
+# Where a header has numbers: mode, owner, group, size, time, device (two), times (two).
+NUMBERS = (100, 108, 116, 124, 136, 329, 337, 476, 488)
+# Properties that older npm keeps on the objects that records are copied onto.
+FOREIGN_KEYS = ("remain", "blockRemain", "nullBlock", "ignore", "meta", "mode", "type", "dev")
+
 
 def entries(path: Path, limits: Limits | None = None) -> list[Entry]:
     with read_tarball(path, limits) as reader:
@@ -106,8 +112,6 @@ def test_hostile_names_are_reported(
         (b"3", "device"),
         (b"4", "device"),
         (b"6", "fifo"),
-        (b"S", "sparse"),
-        (b"Q", "unknown"),
     ],
 )
 def test_what_is_no_file_is_reported_and_not_installed(
@@ -171,6 +175,22 @@ def test_two_top_folders_with_the_same_file_are_a_duplicate(tmp_path: Path) -> N
         [member("package/a", b"body", prefix=b"one\0two")],
         [member("", b"body")],
         [member("package/a", kind=b"2")],
+        [member("package/a/", kind=b"7")],
+        [member("", b"body", prefix=b"package")],
+        [pax(("linkpath", b"")), member("package/a", HIDDEN, link=b"x")],
+        [member("x", b"package/b", kind=b"L", link=b"x"), member("package/a", b"body")],
+        [member("", b"14 path=p/b.js\n", kind=b"x"), member("package/a", b"body")],
+        [member("x", b"015 path=p/b.js\n", kind=b"x"), member("package/a", b"body")],
+        [pax(("uid", b"1")), member("x", b"package/b", kind=b"L"), member("package/a", b"body")],
+        [pax(("path", b"package/\xff")), member("package/a", b"body")],
+        [pax(("mtime", b"never")), member("package/a", b"body")],
+        *([pax((key, b"0")), member("package/a", HIDDEN)] for key in FOREIGN_KEYS),
+        *([member("package/a", HIDDEN, at=(at, b"\x81"))] for at in NUMBERS),
+        *([member("package/a", HIDDEN, at=(at, b"\x80" + b"\xff" * 7))] for at in NUMBERS),
+        *([member("package/a", HIDDEN, at=(at, b"\xff" * 8))] for at in NUMBERS),
+        *([member("package/a", HIDDEN, at=(at, b"0x1"))] for at in NUMBERS),
+        [member("package/a", HIDDEN, checksum=b"%08o")],
+        *([member("package/a", b"package/b", kind=bytes([kind]))] for kind in b"ADIMNQSVX89z\xff"),
     ],
 )
 def test_a_header_that_programs_read_differently_is_refused(
@@ -178,6 +198,69 @@ def test_a_header_that_programs_read_differently_is_refused(
 ) -> None:
     with pytest.raises(AmbiguousTarball, match="cannot be read safely"):
         entries(write(tmp_path, *members))
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        *((start, b"\x80" + bytes(6) + b"\x05") for start in (108, 116, 329, 337)),
+        *((start, bytes(8)) for start in (100, 108, 116, 329, 337)),
+        *((start, b"000644 \0") for start in (100, 108, 116)),
+        *((start, b"    644 ") for start in (100, 108, 116)),
+        (136, b"\x80" + bytes(7) + b"\x7f\xff\xff\xff"),
+        (136, bytes(12)),
+    ],
+)
+def test_numbers_as_honest_programs_write_them(tmp_path: Path, at: tuple[int, bytes]) -> None:
+    path = write(tmp_path, member("package/a", b"a", at=at))
+    assert contents(path) == {"a": b"a"}
+    assert rules(path) == set()
+
+
+def test_records_that_say_nothing_about_content_are_read_over(tmp_path: Path) -> None:
+    records = (("mtime", b"499162500.5"), ("uid", b"-2"), ("comment", b"\xff"))
+    vendors = (("LIBARCHIVE.xattr.x", b"YQ=="), ("SCHILY.dev", b"1"), ("NODETAR.depth", b"1"))
+    path = write(
+        tmp_path,
+        pax(("comment", b"2f1b0c"), kind=b"g"),
+        pax(*records, *vendors),
+        member("package/a", b"a"),
+    )
+    assert contents(path) == {"a": b"a"}
+    assert rules(path) == set()
+
+
+def test_a_name_that_npm_may_lose_and_another_behind_it_are_reported(tmp_path: Path) -> None:
+    shown = "package/\u00e9.txt"
+    evil = write(tmp_path, pax(("path", shown.encode())), member("package/index.js", b"evil"))
+    assert rules(evil) == {"two-names"}
+    honest = write(tmp_path, pax(("path", shown.encode())), member(shown, b"text"))
+    assert rules(honest) == set()
+
+
+@pytest.mark.parametrize("names", [("package/a/", "package/a"), ("package/a", "package/A/")])
+def test_a_folder_that_takes_a_files_place_is_reported(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    path = write(
+        tmp_path, *(member(name, kind=b"5" if name.endswith("/") else b"0") for name in names)
+    )
+    assert rules(path) == {"file-and-folder"}
+
+
+def test_deep_folders_cannot_fill_the_memory(tmp_path: Path) -> None:
+    deep = "a/" * 40
+    path = write(tmp_path, *(member(f"package/{n}/{deep}f") for n in range(2000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TarballLimit) as caught:
+            for _ in read_tarball(path):
+                pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert caught.value.limit == "folders"
+    assert peak < 32 * 1024 * 1024
 
 
 def test_entries_behind_the_end_mark_are_read_because_npm_installs_them(tmp_path: Path) -> None:
@@ -252,6 +335,7 @@ def test_an_extended_header_without_an_entry_is_cut_off(tmp_path: Path) -> None:
         (Limits(path_length=20), "path_length"),
         (Limits(path_depth=2), "path_depth"),
         (Limits(all_paths=30), "all_paths"),
+        (Limits(folders=1), "folders"),
     ],
 )
 def test_every_limit_is_a_named_error(tmp_path: Path, limits: Limits, limit: str) -> None:
