@@ -161,7 +161,7 @@ def invitation_withdraw(request: SignedInRequest, pk: int) -> HttpResponse:
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Where an invitation's link leads: makes the account, and signs it in."""
     if request.user.is_authenticated:
-        return render(request, "web/people/invitation_signed_in.html", status=409)
+        return render(request, "web/people/invitation_signed_in.html")
     form = AcceptForm(request.POST or None)
     try:
         found = invitations.find(token)

@@ -1,7 +1,11 @@
 """The pages of people and invitations: for administrators only, and links that work once."""
 
+import contextlib
+import io
 import logging
 import re
+import sys
+from collections.abc import Iterator
 from html import unescape
 from http import HTTPStatus
 
@@ -15,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
-from approvals.people import totp
+from approvals.people import invitations, totp
 from approvals.people.invitations import invite
 from approvals.people.models import Invitation, Role, SealedTOTPDevice, User
 from tests.approvals.codes import code_now, enrol
@@ -262,9 +266,55 @@ def test_what_is_wrong_stands_beside_its_field(browser: Client) -> None:
 def test_somebody_signed_in_does_not_use_up_the_link(browser: Client) -> None:
     link = invitation_link(browser)
     answer = browser.post(link, BEN)
-    assert answer.status_code == HTTPStatus.CONFLICT
+    assert answer.status_code == HTTPStatus.OK
     assert "sign out as chief first" in answer.content.decode()
     assert Client().get(link).status_code == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "case", ["signed in", "other site", "method", "mistyped", "broken", "used"]
+)
+def test_no_log_holds_a_link_that_lets_somebody_in(
+    browser: Client, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    link = invitation_link(browser)
+    token = link.split("/")[-2]
+    guest = Client(enforce_csrf_checks=case == "other site", raise_request_exception=False)
+    with everything_logged() as log:
+        if case == "signed in":
+            browser.get(link)
+            browser.post(link, BEN)
+        elif case == "other site":
+            guest.post(link, BEN)
+        elif case == "method":
+            guest.delete(link)
+        elif case == "mistyped":
+            guest.get(link + "x")
+            guest.get(link.replace("invitation", "Invitation"))
+        elif case == "broken":
+            monkeypatch.setattr(invitations, "find", lambda token: 1 / 0)
+            guest.get(link)
+        else:
+            Client().post(link, BEN)
+            Client().get(link)
+    assert token not in log.getvalue()
+    # Else this would also hold if nothing had been written at all.
+    assert ("/invitation/(hidden)" in log.getvalue().lower()) == (case != "signed in")
+
+
+@contextlib.contextmanager
+def everything_logged() -> Iterator[io.StringIO]:
+    """What the process writes to its log meanwhile."""
+    (console,) = (
+        handler for handler in logging.getLogger().handlers if handler.get_name() == "console"
+    )
+    assert isinstance(console, logging.StreamHandler)
+    written = io.StringIO()
+    before = console.setStream(written)
+    try:
+        yield written
+    finally:
+        console.setStream(before or sys.stderr)
 
 
 def test_a_link_is_not_kept_by_caches(browser: Client) -> None:
