@@ -11,6 +11,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
 from approvals.people import totp
@@ -189,6 +190,20 @@ def test_a_new_password_by_mail(client: Client, ana: User) -> None:
     assert ana.check_password("correct horse battery")
     assert AuditEvent.objects.get(kind="person.password_changed").detail == {"by_mail": True}
     assert "no longer good" in Client().get(path, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("host", ["localhost:9999", "127.0.0.1:1", "countersign.example.org:8443"])
+def test_the_link_in_the_mail_does_not_follow_the_host_header(
+    client: Client, ana: User, settings: Settings, host: str
+) -> None:
+    settings.PUBLIC_URL = "https://countersign.example.org"
+    settings.ALLOWED_HOSTS = ["*"]
+    form = {"email": "ana@example.org"}
+    client.post(reverse("account_reset_password"), form, headers={"host": host})
+    (letter,) = mail.outbox
+    (link,) = re.findall(r"https?://\S+", str(letter.body))
+    assert link.startswith("https://countersign.example.org/account/password/reset/key/")
+    assert "Choose a new password" in client.get(link, follow=True).content.decode()
 
 
 def test_asking_for_a_new_password_does_not_tell_who_has_an_account(
