@@ -1,7 +1,8 @@
 """Addresses and names as they come from people and registries: checked, compared, put into URLs."""
 
 import re
-from ipaddress import ip_address
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
 MAX_URL = 2048
@@ -16,6 +17,8 @@ _NAME = re.compile(
     re.ASCII,
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
+_NAT64 = IPv6Network("64:ff9b::/96")
 _RESERVED_NAMES = {"node_modules", "favicon.ico"}
 
 
@@ -59,6 +62,9 @@ def check_url(url: str) -> SplitResult:
         raise ValueError("The address must begin with https:// or http://.")
     if not parts.hostname or port == 0:
         raise ValueError("The address names no host.")
+    # requests decodes a host before it connects: what was checked must be what is asked.
+    if "%" in parts.netloc or not parts.netloc.isascii():
+        raise ValueError("The host of the address must have plain ASCII letters, and no “%”.")
     if "@" in parts.netloc:
         raise ValueError("The address must not contain a user name or password.")
     return parts
@@ -90,9 +96,31 @@ def is_loopback(parts: SplitResult) -> bool:
 
 
 def is_machine_local(parts: SplitResult) -> bool:
-    """Whether the URL names this machine or its link, where services trust whoever reaches them."""
+    """Whether the URL leads to this machine or its link, where services trust whoever reaches them.
+
+    Asks the resolver, which also knows every spelling of an address: `127.1` is one of 127.0.0.1. A
+    name that cannot be resolved leads nowhere.
+    """
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
     try:
-        local = ip_address(parts.hostname or "").is_link_local
-    except ValueError:
-        local = False
-    return local or is_loopback(parts)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(_is_local(ip_address(address[0])) for *_, address in found)
+
+
+def _is_local(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address):
+        # 64:ff9b::/96 is how networks of IPv6 alone write IPv4 addresses (RFC 6052).
+        embedded = address in _NAT64 and IPv4Address(int(address) & 0xFFFFFFFF)
+        address = address.ipv4_mapped or address.sixtofour or embedded or address
+    # 0.0.0.0/8 is "this network" (RFC 791): Linux takes 0.0.0.0 for itself.
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address in _THIS_NETWORK
+    )

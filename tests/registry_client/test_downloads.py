@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import random
+import socket
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,12 @@ def published(shasum: str = "", integrity: str = "", tarball: str = URL) -> Publ
 
 def send(handler: Handler) -> None:
     handler.say(200, TARBALL, content_type="application/octet-stream")
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Lets every name lead to these addresses."""
+    found = [(0, 0, 0, "", (address, 0)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
 
 
 @pytest.fixture
@@ -313,6 +320,25 @@ def test_an_old_address_without_tls_is_asked_with_it(
         "http://registry.example.org.evil.example/lib.tgz",
         "https://127.0.0.1/lib.tgz",
         "https://localhost/lib.tgz",
+        "https://LOCALHOST./lib.tgz",
+        "https://mirror.localhost/lib.tgz",
+        "https://%6cocalhost/lib.tgz",
+        "https://127%2e0%2e0%2e1/lib.tgz",
+        "https://\uff11\uff12\uff17.0.0.1/lib.tgz",
+        "https://0.0.0.0/lib.tgz",
+        "https://0.0.0.1/lib.tgz",
+        "https://127.1/lib.tgz",
+        "https://0x7f.1/lib.tgz",
+        "https://2130706433/lib.tgz",
+        "https://224.0.0.1/lib.tgz",
+        "https://[::]/lib.tgz",
+        "https://[fe80::1]/lib.tgz",
+        "https://[fe80::1%25eth0]/lib.tgz",
+        "https://[ff02::1]/lib.tgz",
+        "https://[::ffff:127.0.0.1]/lib.tgz",
+        "https://[::ffff:169.254.169.254]/lib.tgz",
+        "https://[64:ff9b::7f00:1]/lib.tgz",
+        "https://[2002:7f00:1::]/lib.tgz",
         "https://169.254.169.254/latest/meta-data",
         "https://alice:secret@files.example.org/lib.tgz",
         "https://[::1",
@@ -324,6 +350,44 @@ def test_an_address_that_is_not_safe_to_ask_is_refused(
     with pytest.raises(errors.NotARegistry, match="address"):
         client.download_published(published(SHA1, tarball=url), target)
     assert len(registry.calls) == 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"])
+def test_a_name_that_leads_to_this_machine_or_its_link_is_not_asked(
+    client: RegistryClient,
+    registry: responses.RequestsMock,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+) -> None:
+    resolve_to(monkeypatch, "198.51.100.7", address)
+    with pytest.raises(errors.NotARegistry, match="address"):
+        client.download_published(
+            published(SHA1, tarball="https://files.example.org/lib.tgz"), target
+        )
+    assert len(registry.calls) == 0
+
+
+def test_the_registrys_own_host_is_asked_wherever_it_is(
+    client: RegistryClient,
+    registry: responses.RequestsMock,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve_to(monkeypatch, "127.0.0.1")
+    registry.get(URL, body=TARBALL)
+    client.download_published(published(SHA1), target)
+    assert target.read_bytes() == TARBALL
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "[2001:db8::1]"])
+def test_a_host_in_a_private_network_is_asked(
+    client: RegistryClient, registry: responses.RequestsMock, target: Path, host: str
+) -> None:
+    url = f"https://{host}/lib.tgz"
+    registry.get(url, body=TARBALL)
+    client.download_published(published(SHA1, tarball=url), target)
+    assert target.read_bytes() == TARBALL
 
 
 def test_the_tarball_is_readable_by_its_owner_alone(
