@@ -18,6 +18,9 @@ MAX_TEXT = 256
 MAX_EXTRA_VALUES = 1000
 MAX_EXTRA_DEPTH = 10
 MAX_EXTRA_TEXT = 4096
+# No registry staged anything before or after. Nearer the ends of what a datetime can hold, a time
+# cannot even be shown in every time zone.
+YEARS = range(2000, 2200)
 
 _KNOWN = {
     "id",
@@ -109,9 +112,12 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         # Without an offset it is UTC, as the protocol says all of them are.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _unusable("createdAt") from None
+    if moment.year not in YEARS:
+        raise _unusable("createdAt")
+    return moment
 
 
 def _extra(values: dict[str, Any]) -> dict[str, Any]:
