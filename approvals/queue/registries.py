@@ -1,6 +1,7 @@
 """Adding registries, and talking to one with the right token."""
 
 import re
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,14 +9,16 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from requests.utils import requote_uri
 
 from approvals.audit.record import record
 from approvals.queue.models import Registry
 from approvals.sealing import seal, unseal
-from registry_client.addresses import DEFAULT_PORTS, check_base_url, origin
+from registry_client.addresses import DEFAULT_PORTS, check_base_url, is_loopback, origin
 from registry_client.client import RegistryClient
 from registry_client.errors import NotAuthorised, RegistryError
 
+HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 MOST_POLL_SECONDS = 86_400
 
@@ -38,16 +41,50 @@ def normalised_url(url: str) -> str:
     """The one spelling under which a registry's address is stored and tokens are sealed.
 
     Two spellings of one address would be two registries, and one upload would be decided twice.
-    Raises RegistryNotUsable.
+    Raises RegistryNotUsable, also for plain http to another machine unless that is allowed.
     """
     try:
         parts = urlsplit(check_base_url(url))
+        scheme, host, port = origin(parts)
+        host, path = _normalised_host(host), _normalised_path(parts.path)
     except ValueError as error:
         raise RegistryNotUsable(f"The registry could not be used: {error}") from error
-    scheme, host, port = origin(parts)
-    host = f"[{host}]" if ":" in host else host
     port_text = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
-    return f"{scheme}://{host}{port_text}{parts.path}/"
+    normalised = f"{scheme}://{host}{port_text}{path}"
+    if (
+        scheme == "http"
+        and not is_loopback(urlsplit(normalised))
+        and not settings.ALLOW_HTTP_REGISTRIES
+    ):
+        raise RegistryNotUsable(
+            "The registry's address must start with https:// (http:// is for this machine itself): "
+            "tokens and codes would cross the network in the clear. If that network is safe, set "
+            "COUNTERSIGN_ALLOW_HTTP_REGISTRIES=true."
+        )
+    return normalised
+
+
+def _normalised_host(host: str) -> str:
+    """The host in lower case, an IPv6 address short and in brackets. Raises ValueError."""
+    if ":" in host:
+        return f"[{ip_address(host).compressed}]"
+    host = host.removesuffix(".")
+    if not HOST.fullmatch(host):
+        raise ValueError(
+            "A host has letters of a to z, digits, '-', '_' and '.' only: write other letters "
+            "in their xn-- form."
+        )
+    return host
+
+
+def _normalised_path(path: str) -> str:
+    """The path as it is sent, with one slash at each end and none after another; or ValueError."""
+    # What requests itself does to an address: unreserved characters bare, others percent-encoded.
+    path = re.sub("%..", lambda found: found[0].upper(), requote_uri(path))
+    segments = [segment for segment in path.split("/") if segment not in ("", ".")]
+    if ".." in segments:
+        raise ValueError("The path of the address must not contain “..”.")
+    return "/".join(["", *segments, ""])
 
 
 def _check_typed(name: str, poll_seconds: int | None) -> None:

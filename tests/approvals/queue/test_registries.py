@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.db import DatabaseError
+from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
 from approvals.queue.models import Registry
@@ -84,6 +85,10 @@ def test_what_cannot_be_a_token_is_never_sent(house: House, token: str) -> None:
         "https://user:secret@registry.example.org/",
         "https://registry.example.org/?token=secret",
         "https://registry.example.org/a/../b",
+        "https://registry.example.org/a/%2e%2E/b",
+        "https://r\u00e9gistry.example.org/",
+        "https://registry%2eexample.org/",
+        "https://registry.example.org../",
         "javascript:alert(1)",
     ],
 )
@@ -125,14 +130,42 @@ def test_an_address_cannot_be_added_twice_however_it_is_spelled(
     [
         ("https://Registry.Example.org", "https://registry.example.org/"),
         ("HTTPS://registry.example.org:443/", "https://registry.example.org/"),
-        ("http://registry.example.org:80", "http://registry.example.org/"),
-        ("http://registry.example.org:443", "http://registry.example.org:443/"),
+        ("https://registry.example.org.", "https://registry.example.org/"),
+        ("https://registry.example.org.:443/npm", "https://registry.example.org/npm/"),
         ("https://registry.example.org/NPM//", "https://registry.example.org/NPM/"),
+        ("https://registry.example.org//npm///a", "https://registry.example.org/npm/a/"),
+        ("https://registry.example.org/./npm/.", "https://registry.example.org/npm/"),
+        ("https://registry.example.org/%6epm/%7Ea", "https://registry.example.org/npm/~a/"),
+        ("https://registry.example.org/%2e/npm", "https://registry.example.org/npm/"),
+        ("https://registry.example.org/a%2fb", "https://registry.example.org/a%2Fb/"),
+        ("https://registry.example.org/ä", "https://registry.example.org/%C3%A4/"),
+        ("http://localhost:80", "http://localhost/"),
+        ("http://LOCALHOST.:443", "http://localhost:443/"),
         ("http://[::1]:4873/", "http://[::1]:4873/"),
+        ("http://[0:0:0:0:0:0:0:1]:4873/", "http://[::1]:4873/"),
     ],
 )
 def test_one_address_has_one_spelling(typed: str, stored: str) -> None:
     assert normalised_url(typed) == stored
+    assert normalised_url(stored) == stored
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://registry.example.org/",
+        "http://10.0.0.5:4873/",
+        "http://127.0.0.1.example.org/",
+        "http://localhost.example.org/",
+    ],
+)
+def test_tokens_do_not_cross_the_network_in_the_clear_unless_that_is_allowed(
+    house: House, settings: Settings, url: str
+) -> None:
+    with pytest.raises(RegistryNotUsable, match="COUNTERSIGN_ALLOW_HTTP_REGISTRIES=true"):
+        add(house, url=url)
+    settings.ALLOW_HTTP_REGISTRIES = True
+    assert normalised_url(url) == url
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 61, "späße"])
