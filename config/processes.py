@@ -127,9 +127,10 @@ class Processes:
         self._children.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Python drops what is raised in the middle of a fork: `start` raises it when it is done.
-        self._stop_asked = True
-        if not self._starting:
+        # Once only: a second signal must not end the stopping. And not in the middle of a fork,
+        # where Python drops what is raised: `start` raises it when it is done.
+        first, self._stop_asked = not self._stop_asked, True
+        if first and not self._starting:
             raise Stopped
 
 

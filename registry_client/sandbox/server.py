@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -198,10 +199,12 @@ def serve(data: Path, *, port: int, otp: Mode, tell: Callable[[str], object]) ->
 
     Raises SandboxProblem if it cannot start.
     """
-    stopped = threading.Event()
+    # A signal may come again while the handler runs: of all that can be waited for, only this
+    # queue is made for that.
+    signals: SimpleQueue[int] = SimpleQueue()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
+        signals.put(number)
 
     registry = SandboxRegistry(data, otp=otp, port=port)
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -209,7 +212,7 @@ def serve(data: Path, *, port: int, otp: Mode, tell: Callable[[str], object]) ->
         registry.start()
         tell(f"Sandbox registry, not a real one, at {registry.url}/")
         tell(f"Second factor: {otp}. Data: {data}. Stop it with Ctrl-C.")
-        stopped.wait()
+        signals.get()
     finally:
         registry.stop()
         for number, handler in before.items():
