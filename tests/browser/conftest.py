@@ -1,7 +1,7 @@
 """Chromium, the running dashboard, and browsers that watch what every page does."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -23,6 +23,18 @@ CHROMIUM_OPTIONS = [
 expect.set_options(timeout=20_000)
 
 OpenBrowser = Callable[..., Page]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failed test, what the program said."""
+    report = yield
+    dashboard = item.funcargs.get("dashboard")
+    if report.failed and isinstance(dashboard, Dashboard):
+        report.sections.append(("Output of the program", dashboard.program.output[-8000:]))
+    return report
 
 
 @pytest.fixture(scope="package")
