@@ -29,6 +29,8 @@ COLUMNS = (
     "problems",
 )
 
+MOST_LEVELS_AT_ONCE = 12
+
 
 @dataclass(slots=True)
 class Folder:
@@ -135,6 +137,16 @@ def _common_folder(first: str, last: str) -> str:
         lambda pair: pair[0] == pair[1], zip(folders, others, strict=False)
     )
     return "".join(f"{name}/" for name, _ in common)
+
+
+def fits_at_once(changes: QuerySet[FileChange], under: str, most: int) -> bool:
+    """Whether there are few enough files, in few enough folders within one another, to show all.
+
+    A page is made folder in folder: a package with a hundred levels must not exhaust it.
+    """
+    paths = list(changes.values_list("path", flat=True)[: most + 1])
+    deepest = max((path.removeprefix(under).count("/") for path in paths), default=0)
+    return len(paths) <= most and deepest <= MOST_LEVELS_AT_ONCE
 
 
 def tree_of(rows: Iterable[dict[str, Any]], under: str = "") -> Folder:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +20,7 @@ from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
 from approvals.inspection.models import FileChange, Inspection, InspectionRequest
 from approvals.inspection.requests import ask_again, diff_text
 from approvals.inspection.unusual import Point, unusual_of
+from approvals.people.permissions import may_decide
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import diff as diffs
@@ -92,6 +94,8 @@ def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def inspect_again(request: SignedInRequest, pk: int) -> HttpResponse:
     """Puts a failed or finished comparison back in the line."""
+    if not may_decide(request.user):
+        raise PermissionDenied("Only approvers have a tarball compared again. Ask one.")
     staged_version = get_version(pk)
     if ask_again(staged_version, actor=request.user):
         messages.info(request, "The tarball will be downloaded and compared again.")
@@ -257,7 +261,7 @@ def _files(
     if path or status or not makes_sense:
         found = filetree.narrowed(changes, path, status) if makes_sense else changes.none()
         found = filetree.listed(found)
-    elif changes.count() <= FILES_AT_ONCE:
+    elif filetree.fits_at_once(changes, under, FILES_AT_ONCE):
         tree = filetree.tree_of(filetree.listed(changes), under)
         files |= {"is_tree": True, "all_at_once": True, "folders": list(tree.children())}
         found = tree.files

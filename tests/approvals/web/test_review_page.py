@@ -164,6 +164,23 @@ def test_try_again_puts_the_inspection_back_in_the_line(client: Client) -> None:
     assert InspectionRequest.objects.get(staged_version=row).state == "waiting"
 
 
+def test_a_viewer_does_not_hold_up_a_decision_by_comparing_again() -> None:
+    row = make_staged_version()
+    make_inspection(row)
+    viewer = sign_in(make_user(role="viewer"))
+    assert viewer.post(reverse("inspect_again", args=[row.pk])).status_code == 403
+    assert InspectionRequest.objects.get(staged_version=row).state == "done"
+
+
+def test_a_hundred_folders_within_one_another_are_shown(client: Client) -> None:
+    row = make_staged_version()
+    paths = ["/".join(["d"] * depth + ["x.js"]) for depth in range(1, 100)]
+    make_inspection(row, [{"path": path, "status": "added"} for path in sorted(paths)])
+    response = client.get(reverse("version", args=[row.pk]))
+    assert response.status_code == 200
+    assert "99 files" in text_of(response)
+
+
 def test_the_page_updates_itself_until_there_is_nothing_to_wait_for(client: Client) -> None:
     row = make_staged_version()
     request = make_inspection_request(row, "running", progress_done=1, progress_total=4)
