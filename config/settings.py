@@ -1,5 +1,6 @@
 """Everything that can be set, from environment variables; README lists each with its default."""
 
+import os
 import secrets
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from config import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+# Whatever this program writes, its database above all, is for its own user alone.
+os.umask(0o077)
 VAR_DIR = Path(env.text("COUNTERSIGN_VAR", str(BASE_DIR / "var"))).resolve()
 
 

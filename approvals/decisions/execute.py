@@ -154,7 +154,8 @@ def _find_out(item: DecisionItem) -> None:
 def _try_later(item: DecisionItem, error: RegistryError) -> None:
     pause = min(timedelta(seconds=2) * 2 ** min(item.tries, 10), LONGEST_PAUSE)
     if isinstance(error, RateLimited) and error.retry_after:
-        pause = max(pause, timedelta(seconds=error.retry_after))
+        # Not past the moment at which the decision is given up: a person waits for the end.
+        pause = min(max(pause, timedelta(seconds=error.retry_after)), GIVE_UP_AFTER)
     if item.state == ItemState.ASKING:
         outcomes.ask_on(item, timezone.now() + pause)
     else:
