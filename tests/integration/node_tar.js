@@ -1,0 +1,59 @@
+// Unpacks tarballs with the tar reader that an installed npm carries, as npm does, and says what
+// came of it.
+//
+//   node node_tar.js NODE_TAR_FOLDER WORK_FOLDER < tarballs
+//
+// Standard input has a tarball's path a line; standard output gets a JSON line for each:
+// {"path": [size, sha1], …}, or null where npm would end with an error.
+'use strict'
+
+const crypto = require('crypto')
+const fs = require('fs')
+const path = require('path')
+
+const [, , nodeTar, work] = process.argv
+const tar = require(nodeTar)
+
+// What npm's own unpacking says (pacote, lib/fetcher.js).
+const options = {
+  strip: 1,
+  sync: true,
+  noChmod: true,
+  noMtime: true,
+  preserveOwner: false,
+  umask: 0o22,
+  filter: (_, entry) => {
+    entry.mode = entry.mode | (/Directory/.test(entry.type) ? 0o777 : 0o666) | 0o600
+    return !/Link$/.test(entry.type)
+  },
+}
+
+function files (folder, prefix, found) {
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const full = path.join(folder, entry.name)
+    if (entry.isDirectory()) {
+      files(full, `${prefix}${entry.name}/`, found)
+    } else {
+      const content = fs.readFileSync(full)
+      found[prefix + entry.name] = [
+        content.length,
+        crypto.createHash('sha1').update(content).digest('hex'),
+      ]
+    }
+  }
+  return found
+}
+
+for (const file of fs.readFileSync(0, 'utf8').split('\n').filter(Boolean)) {
+  const folder = path.join(work, 'unpacked')
+  fs.mkdirSync(folder)
+  let found = null
+  try {
+    tar.x({ ...options, file, cwd: folder })
+    found = files(folder, '', {})
+  } catch {
+    // npm's own error; nothing is installed.
+  }
+  fs.rmSync(folder, { recursive: true })
+  process.stdout.write(JSON.stringify(found) + '\n')
+}

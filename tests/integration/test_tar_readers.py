@@ -1,0 +1,187 @@
+"""Our reader of tarballs against the one that npm installs with.
+
+Wherever the two see different files, a reviewer could be shown what nobody installs. Each test
+makes many tarballs that are wrong in one place; for each, our reader must refuse it, report a
+problem, or see exactly the files that npm would write.
+"""
+
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from registry_client.tarball import TarballError, read_tarball
+from tests.integration.npm import TIMEOUT_SECONDS, why_npm_is_missing
+from tests.registry_client.tarballs import END, member, pax
+
+pytestmark = pytest.mark.integration
+
+Files = dict[str, list[int | str]]
+
+BYTES = bytes((0x00, 0x0A, 0x20, 0x2F, 0x37, 0x38, 0x4E, 0x80, 0x81, 0xFF))
+CHECKSUM = range(148, 156)
+HONEST = member("package/package.json", b"{}") + member("package/index.js", b"1\n")
+# If npm takes this content for headers, it installs other files.
+HIDDEN = member("package/index.js", b"evil\n") + member("package/evil.js", b"evil\n")
+KEYS = (
+    *("path", "linkpath", "size", "mode", "type", "uid", "gid", "uname", "gname", "mtime", "atime"),
+    *("ctime", "charset", "hdrcharset", "comment", "dev", "ino", "nlink", "global", "remain"),
+    *("blockRemain", "nullBlock", "ignore", "meta", "SCHILY.dev", "SCHILY.realsize", "GNU.x"),
+    *("LIBARCHIVE.x", "__proto__", "constructor", ""),
+)
+VALUES = (
+    b"",
+    b"0",
+    b"1",
+    b"-1",
+    b"512",
+    b"x",
+    b"package/a.js",
+    b"package/index.js",
+    b"a\0b",
+    b"\xff",
+)
+
+
+@cache
+def node_tar() -> Path:
+    """The folder of the tar reader inside the installed npm."""
+    npm = shutil.which("npm")
+    assert npm is not None
+    root = subprocess.run(
+        [npm, "root", "-g"], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True
+    )
+    return Path(root.stdout.strip(), "npm", "node_modules", "tar")
+
+
+@pytest.fixture(autouse=True)
+def npm_is_there() -> None:
+    """Skip where npm, or its tar reader, is missing."""
+    missing = why_npm_is_missing()
+    if not missing and not (node_tar() / "package.json").is_file():
+        missing = f"npm carries no tar reader at {node_tar()}."
+    if missing:
+        pytest.skip(missing)
+
+
+def shown(path: Path) -> Files | None:
+    """What our reader sees, or None if it refuses the tarball or reports a problem."""
+    files: Files = {}
+    try:
+        with read_tarball(path) as reader:
+            for entry in reader:
+                if entry.installed:
+                    content = entry.read()
+                    digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+                    files[entry.path] = [len(content), digest]
+            return None if reader.problems else files
+    except TarballError:
+        return None
+
+
+def installed(paths: Iterable[Path], work: Path) -> list[Files | None]:
+    """What npm would write for each tarball; None where it would end with an error."""
+    node = shutil.which("node")
+    assert node is not None
+    finished = subprocess.run(
+        [node, Path(__file__).with_name("node_tar.js"), node_tar(), work],
+        input="\n".join(map(str, paths)),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+    )
+    return [json.loads(line) for line in finished.stdout.splitlines()]
+
+
+def disagreements(tarballs: Iterable[tuple[str, bytes]], folder: Path) -> tuple[list[str], int]:
+    """The names of tarballs of which we show what npm does not write, and how many we showed."""
+    seen: list[tuple[str, Path, Files]] = []
+    for number, (name, blocks) in enumerate(tarballs):
+        path = folder / f"{number}.tgz"
+        path.write_bytes(gzip.compress(blocks + END, compresslevel=1, mtime=0))
+        files = shown(path)
+        if files is not None:
+            seen.append((name, path, files))
+    written = installed([path for _, path, _ in seen], folder)
+    assert len(written) == len(seen)
+    pairs = zip(seen, written, strict=True)
+    return [f"{name}: {files} / {npm}" for (name, _, files), npm in pairs if npm != files], len(
+        seen
+    )
+
+
+def headers() -> Iterator[tuple[str, bytes]]:
+    """A file with hidden headers in its content, each byte of its header changed."""
+    for offset in (offset for offset in range(512) if offset not in CHECKSUM):
+        for value in BYTES:
+            changed = member("package/logo.png", HIDDEN, at=(offset, bytes((value,))))
+            yield f"byte {offset} is {value:#x}", HONEST + changed
+
+
+def extensions() -> Iterator[tuple[str, bytes]]:
+    """A file behind each kind of extended header, each byte of that header changed."""
+    last = member("package/logo.png", HIDDEN)
+    record = pax(("path", b"package/docs.txt"))[512:].rstrip(b"\0")
+    for kind, body in ((b"x", record), (b"g", b"13 comment=a\n"), (b"L", b"package/docs.txt\0")):
+        for offset in (*range(0, 100, 20), *range(100, 512)):
+            if offset in CHECKSUM:
+                continue
+            for value in (0x37, 0x81):
+                header = member("Extended", body, kind=kind, at=(offset, bytes((value,))))
+                yield f"{kind!r}: byte {offset} is {value:#x}", HONEST + header + last
+
+
+def records() -> Iterator[tuple[str, bytes]]:
+    """A file behind each kind of record with each kind of value."""
+    for kind in (b"x", b"g"):
+        for key in KEYS:
+            for value in VALUES:
+                header = pax((key, value), kind=kind)
+                linked = member("package/logo.png", HIDDEN, link=b"x")
+                plain = member("package/logo.png", HIDDEN)
+                for entry in (plain, linked, member("package/folder/")):
+                    yield f"{kind!r} {key}={value!r}", HONEST + header + entry
+
+
+def kinds() -> Iterator[tuple[str, bytes]]:
+    """Each type of entry, with and without a content, a link and the name of a folder."""
+    last = member("package/docs.txt", b"text")
+    for kind in range(256):
+        for name in ("package/index.js", "package/index.js/", "package/dir/"):
+            for content in (b"", b"package/index.js\0", HIDDEN):
+                for link in (b"", b"package/index.js"):
+                    entry = member(name, content, kind=bytes((kind,)), link=link)
+                    yield f"{kind:#x} {name} {content[:9]!r} {link!r}", HONEST + entry + last
+
+
+def checksums() -> Iterator[tuple[str, bytes]]:
+    """Each way to write a checksum, before types and links that could continue the number."""
+    for form in (
+        b"%06o\0 ",
+        b"%06o  ",
+        b"%06o \0",
+        b"%07o\0",
+        b"%07o ",
+        b"%08o",
+        b"  %06o",
+        b" %06o ",
+    ):
+        for link in (b"", b"0", b"7 ", b"777"):
+            entry = member("package/logo.png", HIDDEN, checksum=form, link=link)
+            yield f"{form!r} {link!r}", HONEST + entry
+
+
+@pytest.mark.parametrize("made", [headers, extensions, records, kinds, checksums])
+def test_what_is_shown_is_what_npm_installs(
+    made: Callable[[], Iterator[tuple[str, bytes]]], tmp_path: Path
+) -> None:
+    different, agreed = disagreements(made(), tmp_path)
+    assert different == []
+    assert agreed > 0
