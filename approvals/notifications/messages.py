@@ -21,6 +21,7 @@ class Audience(Enum):
     EVERYONE = "everyone"
     DECIDERS = "who may approve"
     MANAGERS = "administrators"
+    PERSON = "the person it is about"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Topic:
     # Whoever stages twelve packages at once should not cause twelve e-mails to everyone.
     by_email: bool = True
 
+
+_NOT_YOU = (
+    "Your other browsers were signed out. If you know nothing of this, have an administrator "
+    "deactivate your account at once."
+)
 
 TOPICS: Mapping[str, Topic] = {
     "staged_version.found": Topic(
@@ -77,6 +83,21 @@ TOPICS: Mapping[str, Topic] = {
         "Registry {registry} works again",
         "Countersign can read {registry} again.",
         Audience.MANAGERS,
+    ),
+    "authenticator.enrolled": Topic(
+        "Your authenticator app was set up",
+        f"An authenticator app was set up for your account. {_NOT_YOU}",
+        Audience.PERSON,
+    ),
+    "authenticator.replaced": Topic(
+        "Your authenticator app was replaced",
+        f"The authenticator app of your account was replaced by another one. {_NOT_YOU}",
+        Audience.PERSON,
+    ),
+    "authenticator.removed": Topic(
+        "Your authenticator app was removed",
+        f"The authenticator app of your account was removed. {_NOT_YOU}",
+        Audience.PERSON,
     ),
 }
 

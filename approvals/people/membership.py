@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from approvals.audit.record import Happening, record, record_all
 from approvals.people.accounts import unlinked
-from approvals.people.models import Invitation, RegistryAccount, Role, User
+from approvals.people.models import Invitation, RegistryAccount, Role, User, valid_shown_name
 from approvals.people.passwords import check_own_password
 from approvals.people.permissions import may_manage
 
@@ -94,6 +94,11 @@ def change_profile(
         except ValidationError as error:
             raise PersonNotChanged("This is not an e-mail address.") from error
         check_own_password(user, password)
+    try:
+        for name in (first_name, last_name):
+            valid_shown_name(name)
+    except ValidationError as error:
+        raise PersonNotChanged(" ".join(error.messages)) from error
     try:
         with transaction.atomic():
             User.objects.filter(pk=user.pk).update(

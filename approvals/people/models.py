@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models.functions import Lower
@@ -20,6 +23,18 @@ valid_username = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
     "A user name starts with a letter or digit, and has letters, digits, '.', '_' and '-' only.",
 )
+
+
+def valid_shown_name(text: str) -> None:
+    """Refuses a first or last name that could pass for another text. Raises ValidationError.
+
+    Control and format characters turn round or hide what stands beside them; brackets are how a
+    person's user name is shown.
+    """
+    if any(unicodedata.category(one)[0] == "C" or one in "()\u2028\u2029" for one in text):
+        raise ValidationError(
+            "A name cannot have brackets, or characters that are not seen, such as line breaks."
+        )
 
 
 class Role(models.TextChoices):
@@ -67,6 +82,8 @@ class User(AbstractUser):
         validators=[valid_username],
         error_messages={"unique": "Somebody has this user name already."},
     )
+    first_name = models.CharField(max_length=150, blank=True, validators=[valid_shown_name])
+    last_name = models.CharField(max_length=150, blank=True, validators=[valid_shown_name])
     email = models.EmailField("e-mail address", unique=True)
     role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
     wants_email = models.BooleanField(
@@ -74,6 +91,8 @@ class User(AbstractUser):
         default=True,
         help_text="When a version goes live, is rejected or fails.",
     )
+    # Grows with each authenticator app that comes or goes, and ends the sessions from before.
+    authenticator_changes = models.PositiveIntegerField(default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -87,7 +106,22 @@ class User(AbstractUser):
         ]
 
     def __str__(self) -> str:
-        return self.get_full_name() or self.username
+        # Everybody chooses their own full name: without the user name, it would say nothing.
+        name = self.get_full_name()
+        if not name or name.casefold() == self.username.casefold():
+            return name or self.username
+        return f"{name} ({self.username})"
+
+    def get_session_auth_hash(self) -> str:
+        """What a session must hold to be this person's still."""
+        return self._since_authenticator(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """The same under each earlier secret key."""
+        return map(self._since_authenticator, super().get_session_auth_fallback_hash())
+
+    def _since_authenticator(self, session_hash: str) -> str:
+        return f"{session_hash}.{self.authenticator_changes}"
 
 
 class Invitation(models.Model):

@@ -16,9 +16,11 @@ from datetime import timedelta
 import segno
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django_otp.oath import TOTP
 
+from approvals.audit.outbox import publish
 from approvals.audit.record import record
 from approvals.people.models import SealedTOTPDevice, User
 from approvals.people.permissions import may_manage
@@ -110,6 +112,7 @@ def confirm_enrolment(user: AbstractBaseUser, code: str) -> SealedTOTPDevice:
             older = SealedTOTPDevice.objects.filter(user_id=person.pk).exclude(pk=device.pk)
             replaced = older.filter(confirmed=True).exists()
             older.delete()
+            _changed(person, "replaced" if replaced else "enrolled", actor=person)
             record("totp.enrolled", actor=person, subject=person, replaced=replaced)
     if device is None:
         raise EnrolmentRefused(
@@ -131,6 +134,7 @@ def remove(user: AbstractBaseUser, code: str) -> None:
     with transaction.atomic():
         person = _turnstile(user)
         SealedTOTPDevice.objects.filter(user_id=person.pk).delete()
+        _changed(person, "removed", actor=person)
         record("totp.removed", actor=person, subject=person)
 
 
@@ -147,7 +151,14 @@ def remove_lost(person: User, *, actor: User, code: str) -> None:
     with transaction.atomic():
         _turnstile(person)
         SealedTOTPDevice.objects.filter(user_id=person.pk).delete()
+        _changed(person, "removed", actor=actor)
         record("totp.removed", actor=actor, subject=person, lost=True)
+
+
+def _changed(person: User, how: str, *, actor: User) -> None:
+    """Ends all sessions of `person`, and has them told: whoever did it may be somebody else."""
+    User.objects.filter(pk=person.pk).update(authenticator_changes=F("authenticator_changes") + 1)
+    publish(f"authenticator.{how}", person=person.pk, actor=str(actor), url_path="/security/")
 
 
 def secret_text(device: SealedTOTPDevice) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db.models import QuerySet
 
 from approvals.audit.models import OutboxEvent
 from approvals.notifications.errors import HoldsUp, NotDelivered
@@ -26,7 +27,11 @@ def recipients(event: OutboxEvent) -> Iterable[str]:
     audience = audience_of(event.topic)
     if audience is None or not TOPICS[event.topic].by_email:
         return
-    for user in User.objects.filter(is_active=True, wants_email=True).exclude(email=""):
+    people = _who_may_get(event.topic).exclude(email="")
+    if audience is Audience.PERSON:
+        yield from people.filter(pk=event.payload.get("person")).values_list("email", flat=True)
+        return
+    for user in people:
         if _BELONGS[audience](user):
             yield user.email
 
@@ -40,12 +45,12 @@ def labels(recipients: Collection[str]) -> dict[str, str]:
 
 def send(delivery: Delivery, message: Message) -> None:
     # Between dispatch and now, hours may have passed: somebody who left gets nothing more.
-    if not User.objects.filter(email=delivery.recipient, is_active=True, wants_email=True).exists():
+    if not _who_may_get(message.topic).filter(email=delivery.recipient).exists():
         raise NotDelivered("Nobody with this address wants e-mail any more.", final=True)
     host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
     mail = EmailMessage(
         subject=f"[Countersign] {message.subject}",
-        body=f"{message.body}\n-- \n{_why()}\n",
+        body=f"{message.body}\n-- \n{_why(message.topic)}\n",
         to=[delivery.recipient],
         headers={
             # The same on every try, so that a mail server or reader can drop a repeat.
@@ -73,8 +78,20 @@ def send(delivery: Delivery, message: Message) -> None:
         ) from error
 
 
-def _why() -> str:
+def _who_may_get(topic: str) -> QuerySet[User]:
+    """Who is here, and wants e-mail, unless it is about their own account: nobody opts out."""
+    people = User.objects.filter(is_active=True)
+    return people if _is_personal(topic) else people.filter(wants_email=True)
+
+
+def _is_personal(topic: str) -> bool:
+    return audience_of(topic) is Audience.PERSON
+
+
+def _why(topic: str) -> str:
     where = f" at {settings.PUBLIC_URL}" if settings.PUBLIC_URL else ""
+    if _is_personal(topic):
+        return f"Countersign{where} sends you this because it is about your own account."
     return (
         f"Countersign{where} sends you this because your account says that you want e-mail. "
         "Change that there, under Profile."

@@ -3,6 +3,7 @@
 from django import forms
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
+from approvals.people.models import valid_shown_name
 from approvals.web.forms.codes import CodeField
 
 
@@ -12,7 +13,7 @@ class OwnPasswordForm(forms.Form):
         max_length=1000,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text="Asked once more, so that nobody at an unattended browser sets up their own app.",
+        help_text="Asked once more: an open browser alone must not change your authenticator app.",
     )
 
 
@@ -25,6 +26,12 @@ class FirstCodeForm(forms.Form):
 
 class OwnCodeForm(forms.Form):
     code = CodeField(label="Code of your authenticator app")
+
+
+class PasswordAndCodeForm(OwnPasswordForm, OwnCodeForm):
+    """Both: one code may have been talked out of somebody."""
+
+    field_order = ("password", "code")
 
 
 class TokenForm(forms.Form):
@@ -41,11 +48,13 @@ class ProfileForm(forms.Form):
     first_name = forms.CharField(
         max_length=150,
         required=False,
+        validators=[valid_shown_name],
         widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
     )
     last_name = forms.CharField(
         max_length=150,
         required=False,
+        validators=[valid_shown_name],
         widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
     )
     wants_email = forms.BooleanField(

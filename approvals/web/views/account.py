@@ -1,6 +1,7 @@
 """Everybody's own pages: authenticator app, linked registry accounts, profile."""
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,14 +17,12 @@ from approvals.people.passwords import WrongPassword, check_own_password
 from approvals.queue.models import Registry
 from approvals.web.forms.account import (
     FirstCodeForm,
-    OwnCodeForm,
     OwnPasswordForm,
+    PasswordAndCodeForm,
     ProfileForm,
     TokenForm,
 )
 from approvals.web.views.guards import SignedInRequest
-
-TOTP_REFUSALS = (totp.CodeRefused, totp.EnrolmentRefused, WrongPassword)
 
 
 def _security_page(request: SignedInRequest, **forms: Form) -> HttpResponse:
@@ -37,14 +36,20 @@ def _security_page(request: SignedInRequest, **forms: Form) -> HttpResponse:
             "has_totp": has_totp,
             "pending": pending,
             "secret": totp.secret_text(pending) if pending else "",
-            "begin_form": OwnCodeForm(auto_id="begin_%s")
-            if has_totp
-            else OwnPasswordForm(auto_id="begin_%s"),
+            "begin_form": (PasswordAndCodeForm if has_totp else OwnPasswordForm)(
+                auto_id="begin_%s"
+            ),
             "confirm_form": FirstCodeForm(auto_id="confirm_%s"),
-            "remove_form": OwnCodeForm(auto_id="remove_%s"),
+            "remove_form": PasswordAndCodeForm(auto_id="remove_%s"),
             **forms,
         },
     )
+
+
+def _keep_this_session(request: SignedInRequest) -> None:
+    """Lets the browser that changed the app stay signed in; all others have to sign in again."""
+    request.user.refresh_from_db(fields=["authenticator_changes"])
+    update_session_auth_hash(request, request.user)
 
 
 @never_cache
@@ -66,18 +71,18 @@ def security_qr(request: SignedInRequest) -> HttpResponse:
 @sensitive_post_parameters("password", "code")
 @require_POST
 def security_begin(request: SignedInRequest) -> HttpResponse:
-    form: Form
-    if totp.has_totp(request.user):
-        form = OwnCodeForm(request.POST, auto_id="begin_%s")
-    else:
-        form = OwnPasswordForm(request.POST, auto_id="begin_%s")
+    wanted = PasswordAndCodeForm if totp.has_totp(request.user) else OwnPasswordForm
+    form = wanted(request.POST, auto_id="begin_%s")
     if form.is_valid():
         try:
-            if "password" in form.cleaned_data:
-                check_own_password(request.user, form.cleaned_data["password"])
+            # Before the code, which a try uses up.
+            check_own_password(request.user, form.cleaned_data["password"])
             totp.begin_enrolment(request.user, form.cleaned_data.get("code", ""))
-        except TOTP_REFUSALS as refusal:
-            form.add_error(next(iter(form.fields)), str(refusal))
+        except WrongPassword as refusal:
+            form.add_error("password", str(refusal))
+        except totp.CodeRefused as refusal:
+            # The app was set up in another window meanwhile, if this form had no field for a code.
+            form.add_error("code" if "code" in form.fields else None, str(refusal))
         else:
             return redirect("security")
     return _security_page(request, begin_form=form)
@@ -96,6 +101,7 @@ def security_confirm(request: SignedInRequest) -> HttpResponse:
             messages.error(request, str(refusal))
             return redirect("security")
         else:
+            _keep_this_session(request)
             messages.success(
                 request, "Your authenticator app is set up. Decisions ask for its next code."
             )
@@ -109,16 +115,20 @@ def security_abandon(request: SignedInRequest) -> HttpResponse:
     return redirect("security")
 
 
-@sensitive_post_parameters("code")
+@sensitive_post_parameters("password", "code")
 @require_POST
 def security_remove(request: SignedInRequest) -> HttpResponse:
-    form = OwnCodeForm(request.POST, auto_id="remove_%s")
+    form = PasswordAndCodeForm(request.POST, auto_id="remove_%s")
     if form.is_valid():
         try:
+            check_own_password(request.user, form.cleaned_data["password"])
             totp.remove(request.user, form.cleaned_data["code"])
+        except WrongPassword as refusal:
+            form.add_error("password", str(refusal))
         except totp.CodeRefused as refusal:
             form.add_error("code", str(refusal))
         else:
+            _keep_this_session(request)
             messages.success(
                 request, "Your authenticator app is removed. You cannot decide without one."
             )

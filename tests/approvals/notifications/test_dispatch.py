@@ -3,10 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.mail import EmailMessage
 from django.db import connection
 
 from approvals.audit.models import OutboxEvent
 from approvals.notifications import dispatch as dispatching
+from approvals.notifications.deliver import deliver_due
 from approvals.notifications.dispatch import dispatch
 from approvals.notifications.messages import TOPICS
 from approvals.notifications.models import Delivery, Webhook
@@ -60,6 +62,27 @@ def test_who_hears_of_what(
     assert event.deliveries.filter(channel="webhook").exists() == (topic in TOPICS)
     event.refresh_from_db()
     assert event.dispatched_at is not None
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.startswith("authent")])
+@pytest.mark.parametrize("wants_email", [True, False])
+def test_news_of_an_account_go_to_its_person_alone_and_always(
+    people: dict[str, User],
+    hook: tuple[Webhook, str],
+    publish: Publish,
+    topic: str,
+    wants_email: bool,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    User.objects.update(wants_email=wants_email)
+    event = publish(topic, person=people["vic"].pk)
+    dispatch()
+    assert told(event) == {"vic@example.org"}
+    assert not event.deliveries.filter(channel="webhook").exists()
+    deliver_due()
+    (mail,) = mailoutbox
+    assert mail.to == ["vic@example.org"]
+    assert "about your own account" in str(mail.body)
 
 
 def test_a_webhook_that_is_switched_off_gets_nothing(
@@ -129,7 +152,7 @@ def test_several_workers_at_once_tell_everyone_once(
     # A worker that finds everything locked by another leaves it to that one.
     assert dispatched == len(events)
     wanted = sum(
-        len({"e": "abc", "w": "ab", "a": "a"}[_audience(event.topic)])
+        len({"e": "abc", "w": "ab", "a": "a", "t": ""}[_audience(event.topic)])
         for event in events
         if TOPICS[event.topic].by_email
     )

@@ -137,6 +137,8 @@ def test_guessed_links_find_nothing(chief: User, token: str) -> None:
         ({"password": "password1234"}, "password"),
         ({"username": "benedictus", "password": "benedictus1"}, "password"),
         ({"first_name": "a" * 151}, "first_name"),
+        ({"first_name": "a\u202eda"}, "first_name"),
+        ({"last_name": "(chief)"}, "last_name"),
     ],
 )
 def test_what_cannot_be_taken_leaves_the_invitation_open(

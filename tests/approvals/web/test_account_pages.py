@@ -5,15 +5,18 @@ import logging
 import re
 from http import HTTPStatus
 
+import pyotp
 import pytest
 import responses
 from django.core import mail
 from django.core.cache import cache
+from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from approvals.audit.models import AuditEvent
+from approvals.audit.models import AuditEvent, OutboxEvent
+from approvals.notifications.tell import tell
 from approvals.people import totp
 from approvals.people.models import RegistryAccount, SealedTOTPDevice, User
 from approvals.queue.models import Registry
@@ -276,24 +279,74 @@ def test_the_password_cannot_be_guessed_there_either(browser: Client, ana: User)
     assert not SealedTOTPDevice.objects.exists()
 
 
-def test_replacing_an_app_is_not_done_with_the_password(browser: Client, ana: User) -> None:
-    enrol(ana)
-    browser.post(reverse("security_begin"), {"password": PASSWORD})
-    page = browser.post(reverse("security_begin"), {"code": wrong_code(ana)}).content.decode()
-    assert "This code is wrong" in page
-    assert totp.pending_enrolment(ana) is None
-
-
-def test_removing_an_app_needs_its_code(browser: Client, ana: User) -> None:
-    enrol(ana)
-    page = browser.post(reverse("security_remove"), {"code": wrong_code(ana)}).content.decode()
-    assert "This code is wrong" in page
-    page = browser.post(reverse("security_remove"), {"code": code_now(ana)}).content.decode()
-    assert "try again in" in page
-    assert totp.has_totp(ana)
+@pytest.mark.parametrize("page", ["security_begin", "security_remove"])
+def test_neither_a_code_nor_the_password_alone_changes_the_app(
+    browser: Client, ana: User, page: str
+) -> None:
+    device = enrol(ana)
+    for password in ("", "wrong"):
+        shown = browser.post(reverse(page), {"password": password, "code": code_now(ana)})
+    assert "This is not your password" in shown.content.decode()
+    browser.post(reverse(page), {"password": PASSWORD})
+    wrong = {"password": PASSWORD, "code": wrong_code(ana)}
+    assert "This code is wrong" in browser.post(reverse(page), wrong).content.decode()
+    right = {"password": PASSWORD, "code": code_now(ana)}
+    assert "try again in" in browser.post(reverse(page), right).content.decode()
+    assert list(SealedTOTPDevice.objects.all()) == [device]
+    # None of that used the code up.
     SealedTOTPDevice.objects.update(throttling_failure_count=0)
-    browser.post(reverse("security_remove"), {"code": code_now(ana)})
-    assert not totp.has_totp(ana)
+    assert browser.post(reverse(page), right).status_code == HTTPStatus.FOUND
+
+
+def set_up(browser: Client, ana: User, **proof: str) -> None:
+    """Both steps; `proof` is what the first asks for beside the password."""
+    browser.post(reverse("security_begin"), {"password": PASSWORD, **proof})
+    device = totp.pending_enrolment(ana)
+    assert device is not None
+    code = pyotp.TOTP(totp.secret_text(device).replace(" ", "")).now()
+    browser.post(reverse("security_confirm"), {"code": code})
+
+
+@pytest.mark.parametrize("change", ["enrolled", "replaced", "removed"])
+def test_a_change_of_the_app_ends_other_sessions_and_is_told(
+    browser: Client, ana: User, mailoutbox: list[EmailMessage], change: str
+) -> None:
+    if change != "enrolled":
+        enrol(ana)
+    # An attacker's browser, in which Ana's password was never typed.
+    other = Client()
+    other.force_login(ana)
+    bens = Client()
+    bens.force_login(make_user("ben"))
+    assert signed_in(other)
+
+    if change == "removed":
+        right = {"password": PASSWORD, "code": code_now(ana)}
+        browser.post(reverse("security_remove"), right)
+    elif change == "replaced":
+        set_up(browser, ana, code=code_now(ana))
+    else:
+        set_up(browser, ana)
+
+    assert totp.has_totp(ana) == (change != "removed")
+    assert signed_in(browser)
+    assert not signed_in(other)
+    assert signed_in(bens)
+    tell()
+    (mail,) = mailoutbox
+    assert mail.to == ["ana@example.org"]
+    words = {"enrolled": "set up", "replaced": "replaced", "removed": "removed"}[change]
+    assert mail.subject == f"[Countersign] Your authenticator app was {words}"
+
+
+def test_what_changes_nothing_ends_no_session(browser: Client, ana: User) -> None:
+    other = Client()
+    other.force_login(ana)
+    begin(browser)
+    browser.post(reverse("security_confirm"), {"code": "000000"})
+    browser.post(reverse("security_abandon"))
+    assert signed_in(other)
+    assert not OutboxEvent.objects.exists()
 
 
 def test_a_wrong_first_code_says_so_beside_the_field(browser: Client, ana: User) -> None:
@@ -385,6 +438,18 @@ def test_names_and_mail_wishes_change_without_a_password(browser: Client, ana: U
     assert "Your profile is saved" in save_profile(browser)
     ana.refresh_from_db()
     assert (ana.first_name, ana.wants_email) == ("Ana", False)
+
+
+def test_nobody_passes_for_somebody_else(browser: Client, ana: User) -> None:
+    make_user("ada", first_name="Ada")
+    save_profile(browser, first_name="Ada", last_name="")
+    page = browser.get(reverse("people")).content.decode()
+    assert page.count("Ada (ana)") >= 1
+    for name in ("Ada (ada)", "a\u202eda", "A\u200bda", "A\x00da", "A\u2028da"):
+        page = save_profile(browser, first_name=name)
+        assert 'id="id_first_name_error"' in page, name
+    ana.refresh_from_db()
+    assert str(ana) == "Ada (ana)"
 
 
 def test_the_profile_form_changes_nothing_else(browser: Client, ana: User) -> None:

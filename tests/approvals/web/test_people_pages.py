@@ -12,6 +12,7 @@ from http import HTTPStatus
 import pytest
 from django.conf import LazySettings
 from django.core.cache import cache
+from django.core.mail import EmailMessage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,6 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
+from approvals.notifications.tell import tell
 from approvals.people import invitations, totp
 from approvals.people.invitations import invite
 from approvals.people.models import Invitation, Role, SealedTOTPDevice, User
@@ -177,7 +179,7 @@ def test_a_demoted_administrators_open_page_is_worth_nothing(
 
 
 def test_a_lost_app_is_removed_with_the_administrators_code(
-    browser: Client, chief: User, ana: User
+    browser: Client, chief: User, ana: User, mailoutbox: list[EmailMessage]
 ) -> None:
     enrol(ana)
     enrol(chief)
@@ -186,9 +188,17 @@ def test_a_lost_app_is_removed_with_the_administrators_code(
     assert "This code is wrong" in page
     assert totp.has_totp(ana)
     SealedTOTPDevice.objects.update(throttling_failure_count=0)
+    anas = Client()
+    anas.force_login(ana)
     browser.post(address, {"code": code_now(chief)})
     assert not totp.has_totp(ana)
     assert totp.has_totp(chief)
+    assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
+    assert browser.get(reverse("people")).status_code == HTTPStatus.OK
+    tell()
+    (mail,) = mailoutbox
+    assert mail.to == ["ana@example.org"]
+    assert "chief" in str(mail.body)
 
 
 # ---------- invitations
