@@ -121,7 +121,6 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> Non
     assert_one_clear_line(done.stderr, str(tmp_path / "a-file" / "var"), "COUNTERSIGN_VAR")
 
 
-@pytest.mark.skipif("REDIS_URL" in os.environ, reason="the broker is then no folder")
 def test_a_broker_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
     var = tmp_path / "var"
     var.mkdir()
