@@ -69,12 +69,12 @@ class Limits:
 
     unpacked_size: int = 2048 * MIB
     entry_size: int = 1024 * MIB
-    entries: int = 200_000
+    entries: int = 100_000
     ratio: int = 200
     ratio_free: int = 32 * MIB
     path_length: int = 1024
     path_depth: int = 100
-    all_paths: int = 32 * MIB
+    all_paths: int = 16 * MIB
     folders: int = 50_000
     extended_header: int = 64 * 1024
     gzip_members: int = 100
@@ -117,7 +117,8 @@ class Entry:
 
     `path` is where npm installs it, relative to the package; `raw_path` the name in the tarball,
     printable. `installed` says whether npm installs it at all. `mode` are the permission bits,
-    setuid and the like included. `problems` are what is wrong with this entry.
+    setuid and the like included. `problems` are what is wrong with this entry, within the limit for the whole
+    tarball.
     """
 
     index: int
@@ -302,7 +303,7 @@ class TarballReader(Iterator[Entry]):
             problems.extend(self._names.collisions(path, shown, is_folder=kind == "directory"))
         self._left = header.size
         self._padding = -header.size % BLOCK
-        self._report(problems)
+        reported = self._report(problems)
         return Entry(
             index=self._index,
             path=path,
@@ -312,7 +313,7 @@ class TarballReader(Iterator[Entry]):
             size=header.size,
             link_target=link,
             installed=kind == "file" and installable,
-            problems=tuple(problems),
+            problems=reported,
             _reader=self,
         )
 
@@ -328,10 +329,11 @@ class TarballReader(Iterator[Entry]):
                 [Problem("trailing-data", "", "There is data behind the compressed stream.")]
             )
 
-    def _report(self, problems: list[Problem]) -> None:
+    def _report(self, problems: list[Problem]) -> tuple[Problem, ...]:
         room = self.limits.problems - len(self.problems)
         self.problems.extend(problems[:room])
         self.problems_left_out += len(problems[room:])
+        return tuple(problems[:room])
 
 
 def read_tarball(source: Path | BinaryIO, limits: Limits | None = None) -> TarballReader:

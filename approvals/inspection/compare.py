@@ -19,6 +19,7 @@ from approvals.inspection.filetree import (
     fetch_contents,
     read_tree,
 )
+from approvals.inspection.installing import is_nested_manifest, problems_of_installing
 from approvals.inspection.manifest import (
     ManifestError,
     compare_manifests,
@@ -26,14 +27,15 @@ from approvals.inspection.manifest import (
 )
 from approvals.inspection.renames import Rename, candidates, identical_renames, similar_renames
 from approvals.inspection.results import CompareLimits, Comparison, FileChange, Status
+from approvals.inspection.risk import MANIFEST, Risk
 from approvals.inspection.text import display_text, is_utf8
+from approvals.inspection.unseen import Unseen
 from registry_client.tar_paths import Problem
 from registry_client.tarball import TarballError
 
-ENGINE = "1"
+ENGINE = "2"
 
 OnProgress = Callable[[str, int, int], None]
-_MANIFEST = "package.json"
 
 
 def compare_tarballs(
@@ -72,10 +74,15 @@ class _Run:
         self.room_for_text = limits.all_diffs
         self.room_for_work = limits.all_sizes
         self.room_for_lines = limits.all_lines
+        self.risk = Risk(None)
+        self.unseen = Unseen(self.risk)
 
     def compare(self, staged: Path, baseline: Path | None) -> Comparison:
         old, old_problems = self._read_baseline(baseline)
         new = self._read_staged(staged, old)
+        manifest_new, manifest_problem = self._manifest(new, self.new_store)
+        self.risk = Risk(manifest_new)
+        self.unseen = Unseen(self.risk)
         changed, removed, added = _pair(old, new)
         renames = identical_renames(removed, added)
         gone = {pair.old.path for pair in renames}
@@ -83,10 +90,10 @@ class _Run:
         removed = [info for info in removed if info.path not in gone]
         added = [info for info in added if info.path not in come]
         if baseline is not None and old is not None:
-            self._fetch_old(baseline, old, [*(before for before, _ in changed), *removed])
+            self._fetch_old(baseline, old, self._wanted(changed, removed))
         old_candidates, old_left_out = candidates(removed, self.limits)
         new_candidates, new_left_out = candidates(added, self.limits)
-        problems = new.problems
+        problems: tuple[Problem, ...] = ()
         if removed and added and (old_left_out or new_left_out):
             problems += (_RENAMES_LIMITED,)
         similar = similar_renames(
@@ -98,8 +105,14 @@ class _Run:
         files = self._changes(changed, removed, added, [*renames, *similar])
         manifest_old, old_manifest_problem = self._manifest(old, self.old_store)
         if old_manifest_problem:
-            old_problems += (Problem("manifest", _MANIFEST, old_manifest_problem),)
-        manifest_new, manifest_problem = self._manifest(new, self.new_store)
+            old_problems += (Problem("manifest", MANIFEST, old_manifest_problem),)
+        installing = problems_of_installing(
+            old,
+            new,
+            (self.old_store.get_or_none, self.new_store.get_or_none),
+            (manifest_old, manifest_new),
+            self.limits,
+        )
         readme, readme_note = self._readme(new)
         unchanged = len(new.files) - len(changed) - len(added) - len(renames)
         return Comparison(
@@ -116,7 +129,7 @@ class _Run:
             else compare_manifests(manifest_old or {}, manifest_new),
             readme=readme,
             readme_note=readme_note,
-            problems=problems,
+            problems=(*installing, *self.unseen.problems(), *problems, *new.problems),
             old_problems=old_problems,
             problems_left_out=new.problems_left_out,
         )
@@ -128,7 +141,7 @@ class _Run:
             tree = read_tree(
                 baseline,
                 self.limits.tarball,
-                keep=lambda info: info.path == _MANIFEST,
+                keep=lambda info: info.path == MANIFEST,
                 keep_size=self.limits.file_size,
                 store=self.old_store,
                 progress=self._reading("baseline", baseline),
@@ -151,8 +164,9 @@ class _Run:
             return (
                 before is None
                 or before.digest != info.digest
-                or info.path == _MANIFEST
+                or info.path == MANIFEST
                 or _is_readme(info.path)
+                or is_nested_manifest(info.path)
             )
 
         return read_tree(
@@ -168,9 +182,7 @@ class _Run:
         wanted = {
             info.index: info
             for info in infos
-            if info.size <= self.limits.file_size
-            and not info.binary
-            and info.index not in self.old_store
+            if info.size <= self.limits.file_size and info.index not in self.old_store
         }
         fetch_contents(
             baseline,
@@ -179,6 +191,17 @@ class _Run:
             self.old_store,
             self._reading("baseline", baseline),
         )
+
+    def _wanted(
+        self, changed: list[tuple[FileInfo, FileInfo]], removed: list[FileInfo]
+    ) -> list[FileInfo]:
+        pairs = [old for old, new in changed if not self._is_binary(old, new)]
+        return pairs + [old for old in removed if not self._is_binary(old)]
+
+    def _is_binary(self, *sides: FileInfo | None) -> bool:
+        """Whether a diff would say nothing: no side is text, or ought to be."""
+        there = [info for info in sides if info is not None]
+        return all(info.binary and not self.risk.is_text(info) for info in there)
 
     def _reading(self, stage: str, path: Path) -> Progress:
         total = path.stat().st_size
@@ -199,9 +222,16 @@ class _Run:
             *((None, info, None) for info in added if info.path not in come),
             *((pair.old, pair.new, pair.similarity) for pair in renames),
         ]
-        work.sort(key=lambda item: (item[1] or item[0] or _NOTHING).path)
-        # package.json first, so that no heap of other files can use up its share of the bounds.
-        work.sort(key=lambda item: (item[1] or item[0] or _NOTHING).path != _MANIFEST)
+        # The riskiest first, so that no heap of other files can use up their share of the bounds;
+        # what is only removed comes last.
+        work.sort(
+            key=lambda item: (
+                item[1] is None,
+                self.risk.rank(item[1] or item[0] or _NOTHING),
+                (item[1] or item[0] or _NOTHING).size,
+                (item[1] or item[0] or _NOTHING).path,
+            )
+        )
         files = []
         for number, (old, new, similarity) in enumerate(work):
             self.on_progress("differences", number, len(work))
@@ -214,15 +244,20 @@ class _Run:
         self, old: FileInfo | None, new: FileInfo | None, similarity: int | None
     ) -> FileChange:
         shown = new or old or _NOTHING
-        binary = bool((old and old.binary) or (new and new.binary))
+        binary = self._is_binary(old, new)
         diff, note = None, ""
+        problems = new.problems if new else ()
         if old and new and old.digest == new.digest:
             diff = TextDiff(0, 0, "", "")
         else:
-            note = self._why_no_diff(old, new, binary=binary)
-            if not note:
+            limited = "" if binary else self._why_no_diff(old, new)
+            if not binary and not limited:
                 diff = self._diff(old, new)
-                note = diff.note
+                limited = diff.note
+            if new:
+                problems += self.unseen.look_at(old, new, limited)
+            odd = self._odd(old, new) if diff else ""
+            note = "It is a binary file." if binary else f"{limited} {odd}".strip()
         return FileChange(
             path=shown.path,
             old_path=old.path if old and new and old.path != new.path else "",
@@ -237,13 +272,11 @@ class _Run:
             is_binary=binary,
             diff=diff.text if diff else None,
             diff_note=note,
-            problems=new.problems if new else (),
+            problems=problems,
         )
 
-    def _why_no_diff(self, old: FileInfo | None, new: FileInfo | None, *, binary: bool) -> str:
+    def _why_no_diff(self, old: FileInfo | None, new: FileInfo | None) -> str:
         sides = [info for info in (old, new) if info is not None]
-        if binary:
-            return "It is a binary file."
         largest = max(info.size for info in sides)
         if largest > self.limits.file_size:
             return f"It is too large for a diff: {largest:,} bytes."
@@ -269,17 +302,25 @@ class _Run:
         else:
             diff = diff_texts(before, after, self.limits, self.room_for_text)
         self.room_for_text -= len(diff.text)
-        if is_utf8(before) and is_utf8(after):
-            return diff
-        note = f"{diff.note} It is not valid UTF-8; broken bytes are shown as \ufffd.".strip()
-        return TextDiff(diff.added_lines, diff.removed_lines, diff.text, note)
+        return diff
+
+    def _odd(self, old: FileInfo | None, new: FileInfo | None) -> str:
+        """What is odd about the text as it is shown."""
+        notes = []
+        before = self.old_store.get_or_none(old) if old else None
+        after = self.new_store.get_or_none(new) if new else None
+        if not is_utf8(before or b"") or not is_utf8(after or b""):
+            notes.append("It is not valid UTF-8; broken bytes are shown as \ufffd.")
+        if (old and old.nul) or (new and new.nul):
+            notes.append("It has NUL characters, shown as \u2400.")
+        return " ".join(notes)
 
     def _manifest(
         self, tree: FileTree | None, store: ContentStore
     ) -> tuple[dict[str, Any] | None, str]:
         if tree is None:
             return None, ""
-        info = tree.files.get(_MANIFEST)
+        info = tree.files.get(MANIFEST)
         problem = ""
         if tree.manifests > 1:
             problem = f"The tarball has {tree.manifests} files package.json; npm uses the last one."

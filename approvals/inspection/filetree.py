@@ -16,11 +16,15 @@ from registry_client.tarball import MIB, DamagedTarball, Entry, Limits, read_tar
 Progress = Callable[[int], None]
 _IN_MEMORY = 8 * MIB
 _PROGRESS_EVERY = 256
+_SHEBANG = b"#!"
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One file npm would install. `lines` are counted in binary files, too."""
+    """One file npm would install. `lines` are counted in binary files, too.
+
+    `binary` is Git's rule, `nul` whether there is a NUL anywhere.
+    """
 
     path: str
     index: int
@@ -30,6 +34,8 @@ class FileInfo:
     binary: bool
     lines: int
     problems: tuple[Problem, ...]
+    nul: bool = False
+    shebang: bool = False
 
     @property
     def mode_that_counts(self) -> int:
@@ -94,6 +100,10 @@ class ContentStore:
         start, size = self._places[index]
         self._file.seek(start)
         return self._file.read(size)
+
+    def get_or_none(self, info: FileInfo) -> bytes | None:
+        """The content of that file, if it is kept."""
+        return self.get(info.index) if info.index in self else None
 
 
 def read_tree(
@@ -164,13 +174,17 @@ def _read_file(entry: Entry, keep_size: int) -> tuple[FileInfo, bytes | None]:
         content = entry.read()
         digest = hashlib.sha256(content).digest()
         binary, lines = is_binary(content), count_lines(content)
+        nul, shebang = b"\0" in content, content.startswith(_SHEBANG)
     else:
         content, binary, lines, last = None, False, 0, b"\n"
+        nul = shebang = False
         hasher = hashlib.sha256()
         for number, chunk in enumerate(entry.chunks()):
             hasher.update(chunk)
             lines += chunk.count(b"\n")
-            binary = binary or (number == 0 and is_binary(chunk))
+            nul = nul or b"\0" in chunk
+            if number == 0:
+                binary, shebang = is_binary(chunk), chunk.startswith(_SHEBANG)
             last = chunk[-1:]
         lines += last != b"\n"
         digest = hasher.digest()
@@ -183,5 +197,7 @@ def _read_file(entry: Entry, keep_size: int) -> tuple[FileInfo, bytes | None]:
         binary=binary,
         lines=lines,
         problems=entry.problems,
+        nul=nul,
+        shebang=shebang,
     )
     return info, content

@@ -16,7 +16,8 @@ class CompareLimits:
     `file_size` and `file_lines` are the most that either side of a file may have for a diff,
     `all_sizes` and `all_lines` the most that all files may have together. `file_diff`,
     `all_diffs` and `line` bound the text that is kept. The `rename_` limits are for the search
-    for similar files, on each side.
+    for similar files, on each side. `nested_manifests` and their size together bound the search for
+    install scripts of packages inside the package.
     """
 
     tarball: Limits = field(default_factory=Limits)
@@ -32,6 +33,8 @@ class CompareLimits:
     rename_files: int = 400
     manifest_size: int = 2 * MIB
     manifest_depth: int = 50
+    nested_manifests: int = 1_000
+    nested_manifests_size: int = 8 * MIB
     readme_size: int = 512 * 1024
 
 

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from approvals.inspection.models import FileChange, Inspection
+from approvals.inspection.compare import ENGINE
+from approvals.inspection.installing import NEW_BUILD, NEW_SCRIPT
+from approvals.inspection.models import Inspection
+from approvals.inspection.risk import INSTALL_SCRIPTS
+from approvals.inspection.unseen import NUL_IN_CODE
 from approvals.queue.models import StagedVersion
 
-# npm runs these on the machine of whoever installs the package (docs: "scripts", life cycle).
-INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
 MOST_PROBLEMS = 50
 LONGEST_ABOUT = 2_000
+_BAD_RULES = frozenset({NEW_SCRIPT, NEW_BUILD, NUL_IN_CODE, "two-names"})
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,19 @@ class Point:
 def unusual_of(staged_version: StagedVersion, inspection: Inspection) -> list[Point]:
     """The unusual things of one staged version, the most dangerous first."""
     points = [
+        *_engine(inspection),
         *_names(staged_version, inspection),
         *_install_scripts(inspection),
         *_problems(inspection.summary),
     ]
     return sorted(points, key=lambda point: not point.is_bad)
+
+
+def _engine(inspection: Inspection) -> Iterator[Point]:
+    if inspection.engine_version != ENGINE:
+        yield Point(
+            "An earlier version of Countersign compared this, and searched for less: compare again."
+        )
 
 
 def _names(staged_version: StagedVersion, inspection: Inspection) -> Iterator[Point]:
@@ -54,21 +65,16 @@ def _install_scripts(inspection: Inspection) -> Iterator[Point]:
             words = "runs on installation, as it did before"
         changed = before.get(name) != after[name]
         yield Point(f"The script {name} {words}.", command, is_bad=changed)
-    gyp = FileChange.objects.filter(
-        inspection=inspection, path="binding.gyp", status=FileChange.Status.ADDED
-    )
-    if "install" not in after and "preinstall" not in after and gyp.exists():
-        yield Point(
-            "It is new that npm compiles native code on installation, without any script.",
-            "binding.gyp",
-            is_bad=True,
-        )
 
 
 def _problems(summary: dict[str, Any]) -> Iterator[Point]:
     problems = summary.get("problems") or []
     for problem in problems[:MOST_PROBLEMS]:
-        yield Point(str(problem.get("sentence", "")), str(problem.get("path", "")))
+        yield Point(
+            str(problem.get("sentence", "")),
+            str(problem.get("path", "")),
+            is_bad=problem.get("rule") in _BAD_RULES,
+        )
     left_out = int(summary.get("problems_left_out") or 0) + max(len(problems) - MOST_PROBLEMS, 0)
     if left_out:
         yield Point(f"{left_out} more problems like these.")

@@ -11,6 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
+from approvals.inspection.compare import ENGINE
 from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
 from approvals.people.models import RegistryAccount, Role, User
 from approvals.queue.models import Package, Registry, StagedVersion, State
@@ -145,7 +146,7 @@ def make_inspection(
         staged_sha512=staged_version.sha512,
         staged_sha1=staged_version.shasum,
         baseline_sha512="b" * 128 if baseline_version else "",
-        engine_version=1,
+        engine_version=ENGINE,
         summary=found | summary,
         files_changed=len(rows),
         lines_added=sum(row["added_lines"] or 0 for row in rows),

@@ -50,8 +50,24 @@ def test_one_that_was_there_before_is_no_alarm() -> None:
 
 
 def test_native_code_that_is_compiled_without_a_script() -> None:
-    (point,) = points({}, {}, files=[{"path": "binding.gyp", "status": "added"}])
-    assert "compiles native code" in point.sentence
+    build = {"rule": "native-build", "path": "binding.gyp", "sentence": "npm compiles it."}
+    (point,) = points({}, {}, problems=[build])
+    assert point == Point("npm compiles it.", "binding.gyp", is_bad=True)
+
+
+@pytest.mark.parametrize("rule", ["nested-install-script", "nul-in-code", "two-names"])
+def test_hidden_code_is_an_alarm(rule: str) -> None:
+    other = {"rule": "symlink", "path": "a", "sentence": "A link."}
+    found = points({}, {}, problems=[other, {"rule": rule, "path": "b", "sentence": "Bad."}])
+    assert [(point.about, point.is_bad) for point in found] == [("b", True), ("a", False)]
+
+
+def test_what_an_earlier_version_found_is_not_called_all_there_is() -> None:
+    points({}, {})
+    inspection = Inspection.objects.get()
+    inspection.engine_version = "1"
+    (point,) = unusual_of(StagedVersion.objects.get(), inspection)
+    assert "compare again" in point.sentence
 
 
 def test_a_package_json_that_names_another_package_comes_first() -> None:
