@@ -117,8 +117,8 @@ class Entry:
 
     `path` is where npm installs it, relative to the package; `raw_path` the name in the tarball,
     printable. `installed` says whether npm installs it at all. `mode` are the permission bits,
-    setuid and the like included. `problems` are what is wrong with this entry, within the limit for the whole
-    tarball.
+    setuid and the like included. `problems` are what is wrong with this entry, within
+    the limit for the whole tarball.
     """
 
     index: int
