@@ -87,7 +87,8 @@ class Program:
         self.demo = demo
         self.otp = otp
         self._prepare = prepare
-        self.port, self.sandbox_port = free_port(), free_port()
+        self.port = free_port()
+        self.sandbox_port = free_port(but=self.port)
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []

@@ -95,6 +95,13 @@ def test_a_busy_sandbox_port_is_said_before_anything_starts(
     assert not (tmp_path / "var" / "sandbox").exists()
 
 
+def test_one_port_for_two_servers_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    done = manage(tmp_path / "var", {}, "up", "--demo", f"--port={port}", f"--sandbox-port={port}")
+    assert done.returncode == 1
+    assert_one_clear_line(done.stderr, "--port", "--sandbox-port", "different")
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [

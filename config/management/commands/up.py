@@ -69,6 +69,8 @@ class Command(BaseCommand):
         self._check_port(host, port, "--port")
         if options["demo"]:
             self._check_port(LOOPBACK, options["sandbox_port"], "--sandbox-port")
+            if port == options["sandbox_port"]:
+                raise CommandError("--port and --sandbox-port must be different ports.")
         env = self._environment(host, port)
         self._check_broker()
 
