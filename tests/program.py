@@ -35,12 +35,12 @@ class ProgramEnded(Exception):
     """It ended before it was ready, or did not get ready in time; the text has its output."""
 
 
-def free_port() -> int:
-    """A port of the loopback address where nobody listens."""
+def free_port(*, but: int = 0) -> int:
+    """A port of the loopback address where nobody listens, and another one than `but`."""
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
+            if port != but and probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
 
 
