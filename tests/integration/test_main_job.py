@@ -287,7 +287,7 @@ def test_a_revoked_token_puts_it_back_and_asks_to_link_again(
     assert reviewer.token not in item.outcome
     account = RegistryAccount.objects.get(user=ada)
     assert account.refused_at is not None
-    assert any("Link your account again" in why for why in obstacles(ada, waiting, Action.APPROVE))
+    assert any("refused its token" in why for why in obstacles(ada, waiting, Action.APPROVE))
     assert registry.approvals_of(str(waiting.stage_id)) == []
     assert topics(waiting)[-1] == "staged_version.failed"
 
