@@ -126,14 +126,17 @@ def _enter(
         for tries_left in reversed(range(TRIES_AT_A_BATCH)):
             try:
                 with transaction.atomic():
-                    result.found += _enter_batch(registry, batch)
+                    found = _enter_batch(registry, batch)
                 break
             except IntegrityError:
                 if not tries_left:
                     raise
                 # Another process entered one of these since we looked; now we shall see it.
                 logger.info("registry=%s another poll was entering the same versions", registry)
-        _look_again_at_known(registry, batch, result)
+        result.found += found
+        just_found = {str(row.stage_id) for row in found}
+        known = [item for item in batch if item.id not in just_found]
+        _look_again_at_known(registry, known, result)
 
 
 def _enter_batch(registry: Registry, items: Sequence[StagedItem]) -> list[StagedVersion]:
