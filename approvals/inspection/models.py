@@ -128,6 +128,8 @@ class InspectionRequest(models.Model):
     baseline_version = models.CharField(max_length=256, blank=True)
     baseline_reason = models.CharField(max_length=400, blank=True)
     maintainers = models.JSONField(default=list, blank=True)
+    # How many of the unusual things are new and dangerous: the queue says so.
+    dangers = models.PositiveIntegerField(default=0)
     inspection = models.ForeignKey(
         Inspection, null=True, blank=True, on_delete=models.PROTECT, related_name="requests"
     )

@@ -22,6 +22,7 @@ from approvals.audit.record import record
 from approvals.inspection.compare import ENGINE, compare_tarballs
 from approvals.inspection.keep import compressed_diffs, keep
 from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
+from approvals.inspection.unusual import unusual_of
 from approvals.queue.differences import stage_id_difference
 from approvals.queue.models import AT_REGISTRY_STATES, AlarmKind, StagedVersion
 from approvals.queue.models import State as StagedState
@@ -312,6 +313,7 @@ def _done(
         baseline_version=baseline.version.version if baseline.version else "",
         baseline_reason=baseline.reason[:400],
         maintainers=maintainers,
+        dangers=sum(point.is_bad for point in unusual_of(row, inspection)),
     )
     if not held:
         raise LeaseLost

@@ -3,7 +3,7 @@
 import re
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from approvals.audit.record import Happening, record, record_all
@@ -25,7 +25,8 @@ class AccountNotLinked(Exception):
 def link_account(user: User, *, registry_url: str, token: str) -> RegistryAccount:
     """Asks the registry whose token this is, and keeps it sealed to that registry's address.
 
-    A token linked before is replaced. Raises AccountNotLinked.
+    A token linked before is replaced. Raises AccountNotLinked, also where the account is another
+    person's: what the registry records of a decision must name who made it.
     """
     token = token.strip()
     # Printable ASCII without spaces is what an Authorization header can carry.
@@ -34,6 +35,16 @@ def link_account(user: User, *, registry_url: str, token: str) -> RegistryAccoun
             "This is not a token: paste it whole, without spaces or line breaks."
         )
     username = _whose(registry_url, token)
+    try:
+        return _keep(user, registry_url, username, token)
+    except IntegrityError as error:
+        raise AccountNotLinked(
+            f"The account {username} is linked by somebody else already. Link your own: whatever "
+            "you decide is recorded there under its name."
+        ) from error
+
+
+def _keep(user: User, registry_url: str, username: str, token: str) -> RegistryAccount:
     with transaction.atomic():
         account, _ = RegistryAccount.objects.update_or_create(
             user=user,

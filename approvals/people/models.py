@@ -181,6 +181,9 @@ class RegistryAccount(models.Model):
             models.UniqueConstraint(
                 fields=["user", "registry_url"], name="one_account_per_person_and_registry"
             ),
+            models.UniqueConstraint(
+                fields=["registry_url", "username"], name="one_person_per_registry_account"
+            ),
         ]
 
     def __str__(self) -> str:

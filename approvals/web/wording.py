@@ -10,6 +10,13 @@ def gets_it(staged_version: StagedVersion) -> str:
     return "everyone who may read this package"
 
 
+def who_gets_it(staged_version: StagedVersion) -> str:
+    """Who will have it without asking for this very version: that is what a dist-tag decides."""
+    if staged_version.tag == "latest":
+        return gets_it(staged_version)
+    return f"{gets_it(staged_version)} who asks for {staged_version.tag}"
+
+
 def approve_words(staged_version: StagedVersion) -> str:
     return (
         f"Approve: make {staged_version.version} installable by {gets_it(staged_version)} "

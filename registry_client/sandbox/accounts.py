@@ -123,6 +123,10 @@ def account_of(store: Store, authorization: str) -> Account | None:
     return Account(row["user"], row["kind"])
 
 
+# No package is called this: who is its collaborator becomes one of each new package.
+EVERY_NEW_PACKAGE = "*"
+
+
 def grant(store: Store, package: str, user: str, permission: Permission) -> None:
     """Let a user see (read-only) or also publish and decide (read-write) a package's versions."""
     with store.write() as connection:
@@ -153,6 +157,11 @@ def must_be_able_to_publish(connection: sqlite3.Connection, package: str, user: 
         connection.execute(
             "INSERT INTO collaborators (package, user, permission) VALUES (?, ?, 'read-write')",
             (package, user),
+        )
+        connection.execute(
+            "INSERT INTO collaborators (package, user, permission)"
+            " SELECT ?, user, permission FROM collaborators WHERE package = ? AND user <> ?",
+            (package, EVERY_NEW_PACKAGE, user),
         )
         return
     permission = permission_of(connection, package, user)

@@ -111,6 +111,10 @@ def _make_accounts(registry: SandboxRegistry, organisation: DemoOrganisation) ->
             registry.grant(package.name, name, "read-write")
         registry.grant(package.name, READER, "read-only")
     registry.grant(LOGGER.name, OUTSIDER, "read-write")
+    # What somebody stages to try the demo out must be seen too, and be decided by either of them.
+    registry.grant(accounts.EVERY_NEW_PACKAGE, READER, "read-only")
+    for name in PEOPLE:
+        registry.grant(accounts.EVERY_NEW_PACKAGE, name, "read-write")
 
 
 def _make_account(

@@ -55,7 +55,7 @@ def test_a_new_person_joins_and_approves_a_version(
     page.get_by_role("link", name=f"{release.package} {NEW_VERSION}").click()
     read_a_diff(page)
     open_confirmation(page, release)
-    expect(page.get_by_text("1 version becomes installable by everyone")).to_be_visible()
+    expect(page.get_by_text("This version becomes installable by everyone")).to_be_visible()
     expect(page.get_by_text("what users of the dist-tag latest have today")).to_be_visible()
     assert_fits(page)
     confirm(page, APPROVE, codes.next(), dashboard.newcomer_totp.now())

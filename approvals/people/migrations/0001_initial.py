@@ -279,6 +279,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="registryaccount",
             constraint=models.UniqueConstraint(
+                fields=("registry_url", "username"), name="one_person_per_registry_account"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="registryaccount",
+            constraint=models.UniqueConstraint(
                 fields=("user", "registry_url"), name="one_account_per_person_and_registry"
             ),
         ),

@@ -31,7 +31,7 @@ class ApproveForm(forms.Form):
 class RejectForm(ApproveForm):
     reason = forms.CharField(
         label="Reason",
-        help_text="Whoever staged it reads this. It is kept in the audit log.",
+        help_text="Everyone who is told of the rejection reads this. It stays in the audit log.",
         max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 4}),
     )

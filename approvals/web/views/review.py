@@ -27,7 +27,7 @@ from approvals.web import diff as diffs
 from approvals.web import filetree, manifest
 from approvals.web.forms.files import FileFilter
 from approvals.web.views.guards import SignedInRequest
-from approvals.web.wording import approve_words, gets_it, reject_words
+from approvals.web.wording import approve_words, gets_it, reject_words, who_gets_it
 from registry_client.versions import version_step
 
 # Up to so many changed files stand on the review page at once; more are loaded folder by folder.
@@ -154,6 +154,7 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
         "approve_words": approve_words(staged_version),
         "reject_words": reject_words(staged_version),
         "gets_it": gets_it(staged_version),
+        "who_gets_it": who_gets_it(staged_version),
         "step": version_step(asked.baseline_version or None, staged_version.version)
         if asked and inspection
         else "",

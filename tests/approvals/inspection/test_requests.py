@@ -527,3 +527,12 @@ def replace(house: House, row: StagedVersion, content: bytes) -> None:
     StagedVersion.objects.filter(pk=row.pk).update(
         shasum=hashlib.sha1(content, usedforsecurity=False).hexdigest()
     )
+
+
+def test_the_queue_can_tell_how_many_dangers_were_found(house: House) -> None:
+    house.publish("left-pad", "1.0.0")
+    stage_id = house.stage("left-pad", "1.1.0", scripts={"postinstall": "node x.js"})
+    house.poll()
+    house.inspect()
+    request = InspectionRequest.objects.get(staged_version__stage_id=stage_id)
+    assert request.dangers == 1

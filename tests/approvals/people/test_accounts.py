@@ -135,3 +135,14 @@ def test_a_late_refusal_of_the_old_token_does_not_touch_the_new_one(ana: User) -
     link_account(ana, registry_url=URL, token=TOKEN)
     mark_refused(old)
     assert RegistryAccount.objects.get().refused_at is None
+
+
+@responses.activate
+def test_an_account_that_somebody_else_linked_is_not_linked_again(ana: User) -> None:
+    answer(username="ana-npm")
+    link_account(ana, registry_url=URL, token=TOKEN)
+    eve = make_user("eve")
+    with pytest.raises(AccountNotLinked, match="ana-npm is linked by somebody else"):
+        link_account(eve, registry_url=URL, token="npm_another-token-of-ana")
+    assert not RegistryAccount.objects.filter(user=eve).exists()
+    assert not AuditEvent.objects.filter(kind="account.linked", actor=eve).exists()

@@ -86,12 +86,12 @@ def test_the_page_names_exactly_what_will_happen(
     ):
         assert words in text
     if action == "approve":
-        assert "1 version becomes installable by everyone" in text
+        assert "This version becomes installable by everyone" in text
         assert "as dist-tag latest" in text
         assert "Approve: make 1.5.0 installable by everyone as latest" in text
         assert "Reason" not in text
     else:
-        assert "1 staged version is deleted" in text
+        assert "This staged version is deleted" in text
         assert "Reject: delete 1.5.0 from the registry for good" in text
         assert "Reason" in text
     html = response.content.decode()
