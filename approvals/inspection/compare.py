@@ -5,7 +5,6 @@ for the files that turned out to differ and only up to the last of them. Nothing
 nothing is written to a path that a package names.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,7 +119,6 @@ class _Run:
             unchanged_count=unchanged,
             old=None if old is None else old.totals,
             new=new.totals,
-            folder_counts=dict(Counter(path.rpartition("/")[0] for path in new.files)),
             manifest_old=manifest_old,
             manifest_new=manifest_new,
             manifest_problem=manifest_problem,

@@ -95,8 +95,7 @@ class Comparison:
 
     `files` has only what differs, sorted by path. `problems` are the staged tarball's,
     `old_problems` the baseline's; `problems_left_out` counts those beyond the limit.
-    `folder_counts` is the number of files of the staged tarball directly in each folder ("" is
-    the top). If the baseline could not be read, `old` is None, everything counts as added, and
+    If the baseline could not be read, `old` is None, everything counts as added, and
     `old_problems` says why.
     """
 
@@ -104,7 +103,6 @@ class Comparison:
     unchanged_count: int
     old: Totals | None
     new: Totals
-    folder_counts: dict[str, int]
     manifest_old: dict[str, Any] | None
     manifest_new: dict[str, Any] | None
     manifest_problem: str

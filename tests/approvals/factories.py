@@ -115,7 +115,6 @@ def make_inspection(
         "unchanged_count": 3,
         "old": {"files": 4, "packed_size": 2048, "unpacked_size": 8192, "lines": 210},
         "new": {"files": 5, "packed_size": 2300, "unpacked_size": 9100, "lines": 240},
-        "folder_counts": {"": 5},
         "manifest_old": MANIFEST_OLD,
         "manifest_new": MANIFEST_NEW,
         "manifest_problem": "",

@@ -45,7 +45,6 @@ def test_equal_packages_do_not_differ(tmp_path: Path) -> None:
     assert result.old is not None
     assert result.new.files == result.old.files == 3
     assert result.new.lines == 40 + 1 + 4
-    assert result.folder_counts == {"": 2, "b": 1}
 
 
 def test_a_modified_file_has_counts_and_a_diff(tmp_path: Path) -> None:
