@@ -68,7 +68,10 @@ def _install_scripts(inspection: Inspection) -> Iterator[Point]:
 
 
 def _problems(summary: dict[str, Any]) -> Iterator[Point]:
-    problems = summary.get("problems") or []
+    # Sorted before it is cut: many harmless problems must not push a dangerous one out of sight.
+    problems = sorted(
+        summary.get("problems") or [], key=lambda problem: problem.get("rule") not in _BAD_RULES
+    )
     for problem in problems[:MOST_PROBLEMS]:
         yield Point(
             str(problem.get("sentence", "")),

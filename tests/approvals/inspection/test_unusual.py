@@ -3,6 +3,7 @@
 import pytest
 
 from approvals.inspection.models import Inspection
+from approvals.inspection.unseen import NUL_IN_CODE
 from approvals.inspection.unusual import Point, unusual_of
 from approvals.queue.models import StagedVersion
 from tests.approvals.factories import make_inspection, make_staged_version
@@ -78,3 +79,11 @@ def test_a_package_json_that_names_another_package_comes_first() -> None:
     )
     assert "says evil@1.5.0, but it is staged as left-pad@1.5.0" in found[0].sentence
     assert found[-1].sentence == "A link."
+
+
+def test_many_harmless_problems_do_not_push_a_dangerous_one_out_of_sight() -> None:
+    harmless = [{"rule": "link", "path": f"{n}", "sentence": "A link."} for n in range(60)]
+    dangerous = {"rule": NUL_IN_CODE, "path": "index.js", "sentence": "It holds NUL."}
+    found = points({}, {}, problems=[*harmless, dangerous])
+    assert (found[0].sentence, found[0].is_bad) == ("It holds NUL.", True)
+    assert found[-1].sentence == "11 more problems like these."
