@@ -1,10 +1,11 @@
 """Keeping what a comparison found, so that the same pair is never compared again."""
 
+import json
 import zlib
 from dataclasses import asdict
 
 from approvals.inspection.compare import ENGINE
-from approvals.inspection.models import FileChange, FileDiff, Inspection
+from approvals.inspection.models import FileChange, FileDiff, Inspection, UnchangedFiles
 from approvals.inspection.results import Comparison
 from registry_client.client import Download
 
@@ -14,6 +15,12 @@ FILES_PER_INSERT = 500
 def compressed_diffs(comparison: Comparison) -> list[bytes | None]:
     """Each file's diff as it is stored. It takes a moment: not to be done in a transaction."""
     return [zlib.compress(file.diff.encode()) if file.diff else None for file in comparison.files]
+
+
+def compressed_unchanged(comparison: Comparison) -> bytes:
+    """The list of files that are the same on both sides, as it is stored."""
+    files = [[file.path, file.size, file.kind] for file in comparison.unchanged]
+    return zlib.compress(json.dumps(files).encode())
 
 
 def keep(
@@ -27,7 +34,7 @@ def keep(
     Where another worker has compared the same pair meanwhile, that inspection is the one.
     """
     summary = comparison.as_json()
-    del summary["files"]
+    del summary["files"], summary["unchanged"]
     inspection, created = Inspection.objects.get_or_create(
         staged_sha512=staged.sha512,
         baseline_sha512=baseline.sha512 if baseline else "",
@@ -61,6 +68,14 @@ def keep(
                 is_binary=file.is_binary,
                 problems=[asdict(problem) for problem in file.problems],
                 diff_note=file.diff_note,
+                kind=file.kind,
+                is_minified=file.is_minified,
+                is_vendored=file.is_vendored,
+                encoding=file.encoding,
+                file_type=file.file_type,
+                old_sha256=file.old_sha256,
+                new_sha256=file.new_sha256,
+                rank=file.rank,
             )
             for offset, file in enumerate(files)
         )
@@ -69,4 +84,7 @@ def keep(
             for change, diff in zip(changes, diffs[start:], strict=False)
             if diff is not None
         )
+    UnchangedFiles.objects.create(
+        inspection=inspection, compressed=compressed_unchanged(comparison)
+    )
     return inspection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -57,6 +58,14 @@ class FileChange(models.Model):
         RENAMED = "renamed"
         MODE_CHANGED = "mode_changed", "mode changed"
 
+    class Kind(models.TextChoices):
+        SOURCE = "source"
+        TYPES = "types"
+        DOCS = "docs"
+        DATA = "data"
+        GENERATED = "generated"
+        BINARY = "binary"
+
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="files")
     position = models.PositiveIntegerField()
     path = models.TextField()
@@ -72,6 +81,18 @@ class FileChange(models.Model):
     added_lines = models.PositiveIntegerField(null=True)
     removed_lines = models.PositiveIntegerField(null=True)
     is_binary = models.BooleanField(default=False)
+    # What kinds.py makes of it; empty in comparisons of earlier engines.
+    kind = models.CharField(max_length=10, choices=Kind, blank=True)
+    is_minified = models.BooleanField(default=False)
+    is_vendored = models.BooleanField(default=False)
+    encoding = models.CharField(max_length=40, blank=True)
+    # In words, "PNG image": of binary files only.
+    file_type = models.CharField(max_length=60, blank=True)
+    # Of the content, in hex; empty on the side where the file is not.
+    old_sha256 = models.CharField(max_length=64, blank=True)
+    new_sha256 = models.CharField(max_length=64, blank=True)
+    # The lower, the earlier a reviewer should see it: as risk.py orders.
+    rank = models.PositiveSmallIntegerField(default=5)
     problems = models.JSONField(default=list, blank=True)
     # Why there is no diff, or not all of it: binary, too large.
     diff_note = models.CharField(max_length=300, blank=True)
@@ -85,6 +106,7 @@ class FileChange(models.Model):
                 name="file_status_known",
             ),
         ]
+        indexes = [models.Index(fields=["inspection", "rank", "position"])]
 
     def __str__(self) -> str:
         return self.path
@@ -102,8 +124,97 @@ class FileDiff(models.Model):
         return f"diff of {self.change_id}"
 
 
-class InspectionRequest(models.Model):
-    """The work of inspecting one staged version: asked for, under way, done or failed."""
+class DiffVariant(models.Model):
+    """A file's diff made otherwise, on request, and kept: the same for every reader."""
+
+    class Kind(models.TextChoices):
+        IGNORE_WHITESPACE = "whitespace", "without whitespace"
+        PRETTY = "pretty", "pretty-printed"
+
+    change = models.ForeignKey(FileChange, on_delete=models.CASCADE, related_name="variants")
+    kind = models.CharField(max_length=10, choices=Kind)
+    added_lines = models.PositiveIntegerField()
+    removed_lines = models.PositiveIntegerField()
+    note = models.CharField(max_length=300, blank=True)
+    compressed = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["change", "kind"], name="diff_variant_made_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} diff of {self.change_id}"
+
+
+class UnchangedFiles(models.Model):
+    """What is the same on both sides, for who asks: a row a file would be mostly of these."""
+
+    inspection = models.OneToOneField(
+        Inspection, on_delete=models.CASCADE, primary_key=True, related_name="unchanged"
+    )
+    # A list of [path, size, kind], sorted by path, as JSON, compressed.
+    compressed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"unchanged files of {self.inspection_id}"
+
+
+class ViewedFile(models.Model):
+    """A person has read this change."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="viewed_files"
+    )
+    change = models.ForeignKey(FileChange, on_delete=models.CASCADE, related_name="viewed_by")
+    viewed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "change"], name="viewed_once_a_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} viewed {self.change_id}"
+
+
+class KeptTarball(models.Model):
+    """A tarball in the storage "tarballs", by its digest."""
+
+    sha512 = models.CharField(max_length=128, unique=True)
+    sha1 = models.CharField(max_length=40)
+    size = models.PositiveBigIntegerField()
+    # Where it is in the storage.
+    name = models.CharField(max_length=200)
+    kept_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.sha512[:12]
+
+
+class PairClaim(models.Model):
+    """A worker is comparing this pair: whoever wants the same waits for its result."""
+
+    staged_sha512 = models.CharField(max_length=128)
+    baseline_sha512 = models.CharField(max_length=128, blank=True)
+    engine_version = models.CharField(max_length=20)
+    holder = models.CharField(max_length=64)
+    lease_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staged_sha512", "baseline_sha512", "engine_version"],
+                name="pair_claimed_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"claim on {self.staged_sha512[:12]}"
+
+
+class InspectionWork(models.Model):
+    """The work of comparing one staged version: asked for, under way, done or failed."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -111,9 +222,6 @@ class InspectionRequest(models.Model):
         DONE = "done"
         FAILED = "failed"
 
-    staged_version = models.OneToOneField(
-        StagedVersion, on_delete=models.CASCADE, related_name="inspection_request"
-    )
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     requested_at = models.DateTimeField(default=timezone.now)
     # Waiting work is due at this moment; pauses grow with each failure that may pass by itself.
@@ -126,13 +234,29 @@ class InspectionRequest(models.Model):
     progress_total = models.PositiveBigIntegerField(default=0)
     failure = models.CharField(max_length=600, blank=True)
     baseline_version = models.CharField(max_length=256, blank=True)
-    baseline_reason = models.CharField(max_length=400, blank=True)
-    maintainers = models.JSONField(default=list, blank=True)
-    # How many of the unusual things are new and dangerous: the queue says so.
-    dangers = models.PositiveIntegerField(default=0)
+    inspection = models.ForeignKey(
+        Inspection, null=True, blank=True, on_delete=models.PROTECT, related_name="%(class)ss"
+    )
+
+    class Meta:
+        abstract = True
+
+
+class InspectionRequest(InspectionWork):
+    """The comparison with the baseline, which decisions stand on."""
+
+    staged_version = models.OneToOneField(
+        StagedVersion, on_delete=models.CASCADE, related_name="inspection_request"
+    )
     inspection = models.ForeignKey(
         Inspection, null=True, blank=True, on_delete=models.PROTECT, related_name="requests"
     )
+    baseline_reason = models.CharField(max_length=400, blank=True)
+    maintainers = models.JSONField(default=list, blank=True)
+    # What else it can be compared with: the published versions, newest first, at most 500.
+    published_versions = models.JSONField(default=list, blank=True)
+    # How many of the unusual things are new and dangerous: the queue says so.
+    dangers = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -145,3 +269,29 @@ class InspectionRequest(models.Model):
 
     def __str__(self) -> str:
         return f"inspection of {self.staged_version_id}: {self.state}"
+
+
+class OtherBaselineRequest(InspectionWork):
+    """A comparison with a published version that a reader chose. No decision stands on it."""
+
+    staged_version = models.ForeignKey(
+        StagedVersion, on_delete=models.CASCADE, related_name="other_baselines"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staged_version", "baseline_version"], name="other_baseline_asked_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="done") | Q(inspection__isnull=False),
+                name="other_done_means_inspected",
+            ),
+            models.CheckConstraint(
+                condition=~Q(baseline_version=""), name="other_baseline_is_named"
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "due_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.staged_version_id} against {self.baseline_version}: {self.state}"

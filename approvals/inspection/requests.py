@@ -21,7 +21,13 @@ from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.inspection.compare import ENGINE, compare_tarballs
 from approvals.inspection.keep import compressed_diffs, keep
-from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
+from approvals.inspection.models import (
+    FileChange,
+    FileDiff,
+    Inspection,
+    InspectionRequest,
+    InspectionWork,
+)
 from approvals.inspection.unusual import unusual_of
 from approvals.queue.differences import stage_id_difference
 from approvals.queue.models import AT_REGISTRY_STATES, AlarmKind, StagedVersion
@@ -53,7 +59,7 @@ LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(days=1)
 PROGRESS_EVERY_SECONDS = 0.5
 LEFTOVER_AFTER_SECONDS = 24 * 3600
-State = InspectionRequest.State
+State = InspectionWork.State
 
 
 class LeaseLost(Exception):

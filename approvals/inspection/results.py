@@ -7,6 +7,7 @@ from registry_client.tar_paths import Problem
 from registry_client.tarball import MIB, Limits
 
 Status = Literal["added", "removed", "modified", "renamed", "mode_changed"]
+Kind = Literal["source", "types", "docs", "data", "generated", "binary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class FileChange:
 
     A side that does not exist has size and mode None. Line counts are None where they were not
     counted (binary, or too large). `diff` is hunks of a unified diff, or None; `diff_note` says
-    in a plain sentence why it is not there or not whole, and is empty otherwise.
+    in a plain sentence why it is not there or not whole, and is empty otherwise. `encoding` is of
+    the newest side ("UTF-8", "UTF-8 with BOM", …) and `file_type` in words ("PNG image"): the
+    one for text, the other for binary files. `rank` is risk.py's: the lower, the riskier.
     """
 
     path: str
@@ -62,6 +65,23 @@ class FileChange:
     diff: str | None
     diff_note: str
     problems: tuple[Problem, ...] = ()
+    kind: Kind = "source"
+    is_minified: bool = False
+    is_vendored: bool = False
+    encoding: str = ""
+    file_type: str = ""
+    old_sha256: str = ""
+    new_sha256: str = ""
+    rank: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedFile:
+    """A file that is the same on both sides. `size` is in bytes."""
+
+    path: str
+    size: int
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +113,10 @@ class ManifestChange:
 class Comparison:
     """What is in the staged tarball, against the baseline.
 
-    `files` has only what differs, sorted by path. `problems` are the staged tarball's,
-    `old_problems` the baseline's; `problems_left_out` counts those beyond the limit.
+    `files` has only what differs, sorted by path; `unchanged` the rest, sorted too. `changelog` is
+    the part of the tarball's changelog that is new, in the release's own words. `problems` are the
+    staged tarball's, `old_problems` the baseline's; `problems_left_out` counts those beyond the
+    limit.
     If the baseline could not be read, `old` is None, everything counts as added, and
     `old_problems` says why.
     """
@@ -112,6 +134,10 @@ class Comparison:
     problems: tuple[Problem, ...]
     old_problems: tuple[Problem, ...]
     problems_left_out: int
+    unchanged: tuple[UnchangedFile, ...] = ()
+    changelog: str = ""
+    changelog_path: str = ""
+    changelog_note: str = ""
 
     @property
     def added_lines(self) -> int:
