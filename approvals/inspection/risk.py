@@ -12,14 +12,14 @@ INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
 MANIFEST = "package.json"
 NATIVE_BUILD = "binding.gyp"
 
-_CODE = frozenset(
+CODE_ENDINGS = frozenset(
     {
         *(".js", ".cjs", ".mjs", ".jsx", ".ts", ".cts", ".mts", ".tsx", ".vue", ".svelte"),
         *(".sh", ".bash", ".zsh", ".bat", ".cmd", ".ps1", ".py", ".rb", ".pl", ".php", ".lua"),
         *(".gyp", ".gypi", ".c", ".cc", ".cpp", ".h", ".hpp", ".mk"),
     }
 )
-_TEXT = _CODE | {
+_TEXT = CODE_ENDINGS | {
     *(".json", ".json5", ".jsonc", ".yml", ".yaml", ".toml", ".ini", ".xml", ".svg", ".html"),
     *(".htm", ".css", ".scss", ".less", ".md", ".markdown", ".txt", ".map", ".flow", ".graphql"),
 }
@@ -49,7 +49,7 @@ class Risk:
             path in self._scripts or name == NATIVE_BUILD,
             path in self._entries,
             name == MANIFEST,
-            _ending(path) in _CODE or info.shebang,
+            _ending(path) in CODE_ENDINGS or info.shebang,
         )
         return checks.index(True) if True in checks else len(checks)
 
