@@ -5,13 +5,13 @@ is followed. Memory stays small whatever the tarball says: one piece of unpacked
 extended header, and the names seen so far, each within its limit.
 """
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
+from registry_client.gunzip import Gunzip
 from registry_client.tar_headers import (
     BLOCK,
     ZERO_BLOCK,
@@ -25,19 +25,36 @@ from registry_client.tar_headers import (
     may_be_named_otherwise,
     parse_header,
 )
+from registry_client.tar_limits import (
+    MIB,
+    AmbiguousTarball,
+    DamagedTarball,
+    Limits,
+    NotATarball,
+    TarballError,
+    TarballLimit,
+)
+from registry_client.tar_names import Names
 from registry_client.tar_paths import (
     Problem,
-    collision_key,
     decode_name,
     installed_path,
     name_problems,
     printable,
 )
 
-MIB = 1024 * 1024
-_FEED = 64 * 1024
-_PIECE = 256 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
+__all__ = [
+    "MIB",
+    "AmbiguousTarball",
+    "DamagedTarball",
+    "Entry",
+    "Limits",
+    "NotATarball",
+    "TarballError",
+    "TarballLimit",
+    "TarballReader",
+    "read_tarball",
+]
 
 Kind = Literal["file", "directory", "symlink", "hardlink", "device", "fifo"]
 _KINDS: dict[str, Kind] = {
@@ -56,59 +73,6 @@ _KIND_SENTENCES: dict[Kind, str] = {
     "device": "It is a device; npm leaves it out.",
     "fifo": "It is a named pipe; npm leaves it out.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a tarball may ask of us. The defaults allow npm's largest real packages.
-
-    Sizes are bytes. `ratio` (unpacked to packed) counts only past `ratio_free` unpacked bytes,
-    since small repetitive packages compress well. `path_length` is in bytes, before the first
-    segment is dropped.
-    """
-
-    unpacked_size: int = 2048 * MIB
-    entry_size: int = 1024 * MIB
-    entries: int = 100_000
-    ratio: int = 200
-    ratio_free: int = 32 * MIB
-    path_length: int = 1024
-    path_depth: int = 100
-    all_paths: int = 16 * MIB
-    folders: int = 50_000
-    extended_header: int = 64 * 1024
-    gzip_members: int = 100
-    problems: int = 1000
-
-
-class TarballError(Exception):
-    """The tarball cannot be read safely. `rule` is a stable id; the text is a plain sentence."""
-
-    def __init__(self, rule: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.rule = rule
-        self.sentence = sentence
-
-
-class NotATarball(TarballError):
-    """Not gzip, or not a tarball inside."""
-
-
-class DamagedTarball(TarballError):
-    """Truncated, or its compressed data is broken."""
-
-
-class AmbiguousTarball(TarballError):
-    """A header that programs read differently: npm may install what no reviewer saw."""
-
-
-class TarballLimit(TarballError):
-    """A limit was hit. `limit` is the field of Limits, `allowed` its value."""
-
-    def __init__(self, limit: str, allowed: int, sentence: str) -> None:
-        super().__init__(f"limit-{limit.replace('_', '-')}", sentence)
-        self.limit = limit
-        self.allowed = allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +108,16 @@ class Entry:
 class TarballReader(Iterator[Entry]):
     """The entries of one tarball. After the last one, `problems` has the whole tarball's."""
 
-    def __init__(self, source: Path | BinaryIO, limits: Limits | None = None) -> None:
+    def __init__(
+        self, source: Path | BinaryIO, limits: Limits | None = None, *, is_threaded: bool = False
+    ) -> None:
         self.limits = limits or Limits()
         self._owned = source.open("rb") if isinstance(source, Path) else None
         file = self._owned or source
         assert not isinstance(file, Path)  # noqa: S101 - tells mypy what the line above settled
-        self._stream = _Gunzip(file, self.limits)
+        self._stream = Gunzip(file, self.limits, is_threaded=is_threaded)
         self._entries = self._walk()
-        self._names = _Names(self.limits)
+        self._names = Names(self.limits)
         self._index = -1
         self._left = 0
         self._padding = 0
@@ -164,7 +130,8 @@ class TarballReader(Iterator[Entry]):
         return self._stream.packed
 
     def close(self) -> None:
-        """Close the file if this reader opened it."""
+        """End the reader's thread if it has one, and close the file if this reader opened it."""
+        self._stream.close()
         if self._owned is not None:
             self._owned.close()
 
@@ -241,7 +208,7 @@ class TarballReader(Iterator[Entry]):
             self._stream.skip(self._left + self._padding)
             self._left = self._padding = 0
         self._index += 1
-        return self._stream.block()
+        return self._stream.up_to(BLOCK)
 
     def _take_extended(self, header: Header, pending: Pending) -> None:
         if header.size > self.limits.extended_header:
@@ -336,199 +303,19 @@ class TarballReader(Iterator[Entry]):
         return tuple(problems[:room])
 
 
-def read_tarball(source: Path | BinaryIO, limits: Limits | None = None) -> TarballReader:
+def read_tarball(
+    source: Path | BinaryIO, limits: Limits | None = None, *, is_threaded: bool = False
+) -> TarballReader:
     """Read a tarball from a path or an open binary file, which the caller closes.
+
+    With `is_threaded` a thread of its own unpacks some pieces ahead, which is faster where there is
+    work to do between the entries; use the reader in a `with` statement then, so that it ends.
 
     Iterate over the result; raises TarballError (NotATarball, DamagedTarball, AmbiguousTarball or
     TarballLimit) where reading on would be wrong.
     """
-    return TarballReader(source, limits)
-
-
-class _Names:
-    """The paths seen so far, to notice two entries that land on one file.
-
-    A folder is known by its parent's number and its own name, so that deep paths cost no more than
-    what is new in them.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._files: dict[tuple[int, str], str] = {}
-        self._folders: dict[tuple[int, str], int] = {}
-        self._bytes = 0
-
-    def collisions(self, path: str, shown: str, *, is_folder: bool) -> list[Problem]:
-        self._bytes += len(path)
-        if self._bytes > self._limits.all_paths:
-            raise TarballLimit(
-                "all_paths",
-                self._limits.all_paths,
-                f"The tarball's paths have more than {self._limits.all_paths:,} characters.",
-            )
-        *folders, name = collision_key(path).split("/")
-        if is_folder:
-            folders.append(name)
-        number, in_file = self._folder(folders)
-        found = []
-        if in_file and is_folder:
-            sentence = "It is both a file and a folder; npm may take the file away."
-            found.append(Problem("file-and-folder", shown, sentence))
-        elif in_file:
-            sentence = "It stands in a folder that is also a file."
-            found.append(Problem("file-and-folder", shown, sentence))
-        if not is_folder:
-            found.extend(self._file((number, name), path, shown))
-        return found
-
-    def _folder(self, names: list[str]) -> tuple[int, bool]:
-        """The folder's number, and whether a file has its name or that of a folder above it."""
-        number, in_file = 0, False
-        for name in names:
-            place = (number, name)
-            known = self._folders.get(place)
-            if known is None:
-                known = len(self._folders) + 1
-                if known > self._limits.folders:
-                    raise TarballLimit(
-                        "folders",
-                        self._limits.folders,
-                        f"The tarball has more than {self._limits.folders:,} folders.",
-                    )
-                self._folders[place] = known
-            in_file = in_file or place in self._files
-            number = known
-        return number, in_file
-
-    def _file(self, place: tuple[int, str], path: str, shown: str) -> Iterator[Problem]:
-        earlier = self._files.get(place)
-        if earlier == path:
-            sentence = "It is in the tarball more than once; npm installs the last one."
-            yield Problem("duplicate", shown, sentence)
-        elif earlier is not None:
-            sentence = f"On Windows and macOS it is the same file as '{printable(earlier)}'."
-            yield Problem("name-collision", shown, sentence)
-        if place in self._folders:
-            yield Problem("file-and-folder", shown, "It is both a file and a folder.")
-        self._files[place] = path
-
-
-class _Gunzip:
-    """Bounded unpacking: never more than one piece ahead, counting what went in and came out."""
-
-    def __init__(self, file: BinaryIO, limits: Limits) -> None:
-        self._file = file
-        self._limits = limits
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._input = b""
-        self._piece = b""
-        self._position = 0
-        self._done = False
-        self.packed = 0
-        self.unpacked = 0
-        self.members = 1
-        self.trailing = False
-
-    def some(self, most: int) -> bytes:
-        """Between 1 and `most` bytes. Raises DamagedTarball at the end."""
-        if self._position >= len(self._piece) and not self._refill():
-            raise _cut_off()
-        piece = self._piece[self._position : self._position + most]
-        self._position += len(piece)
-        return piece
-
-    def exactly(self, count: int) -> bytes:
-        """`count` bytes. Raises DamagedTarball if there are fewer."""
-        end = self._position + count
-        if end <= len(self._piece):
-            piece = self._piece[self._position : end]
-            self._position = end
-            return piece
-        pieces = []
-        while count:
-            pieces.append(self.some(count))
-            count -= len(pieces[-1])
-        return b"".join(pieces)
-
-    def skip(self, count: int) -> None:
-        """Go past `count` bytes. Raises DamagedTarball if there are fewer."""
-        while count:
-            if self._position >= len(self._piece) and not self._refill():
-                raise _cut_off()
-            step = min(count, len(self._piece) - self._position)
-            self._position += step
-            count -= step
-
-    def block(self) -> bytes:
-        """The next block of 512 bytes, or nothing at the very end."""
-        if self._position >= len(self._piece) and not self._refill():
-            return b""
-        return self.exactly(BLOCK)
-
-    def _refill(self) -> bool:
-        while not self._done:
-            if not self._input:
-                self._input = self._file.read(_FEED)
-                if not self.packed and self._input[:2] != _GZIP_MAGIC:
-                    raise NotATarball("not-gzip", "The file is not a gzip-compressed tarball.")
-                self.packed += len(self._input)
-                if not self._input:
-                    raise _cut_off()
-            try:
-                self._piece = self._inflate.decompress(self._input, _PIECE)
-            except zlib.error as error:
-                raise DamagedTarball(
-                    "damaged", "The tarball's compressed data is damaged."
-                ) from error
-            self._position = 0
-            self._input = self._inflate.unconsumed_tail
-            self._count(len(self._piece))
-            if self._inflate.eof:
-                self._next_member()
-            if self._piece:
-                return True
-        return False
-
-    def _next_member(self) -> None:
-        rest = self._inflate.unused_data
-        if len(rest) < len(_GZIP_MAGIC):
-            more = self._file.read(_FEED)
-            self.packed += len(more)
-            rest += more
-        if not rest.startswith(_GZIP_MAGIC):
-            self._done = True
-            self.trailing = bool(rest)
-            return
-        self.members += 1
-        if self.members > self._limits.gzip_members:
-            raise TarballLimit(
-                "gzip_members",
-                self._limits.gzip_members,
-                f"The tarball is more than {self._limits.gzip_members} joined streams.",
-            )
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._input = rest
-
-    def _count(self, more: int) -> None:
-        self.unpacked += more
-        limits = self._limits
-        if self.unpacked > limits.unpacked_size:
-            raise TarballLimit(
-                "unpacked_size",
-                limits.unpacked_size,
-                f"The tarball unpacks to more than {limits.unpacked_size:,} bytes.",
-            )
-        if self.unpacked > limits.ratio_free and self.unpacked > limits.ratio * self.packed:
-            raise TarballLimit(
-                "ratio",
-                limits.ratio,
-                f"The tarball unpacks to more than {limits.ratio} times its size, as a bomb does.",
-            )
+    return TarballReader(source, limits, is_threaded=is_threaded)
 
 
 def _looks_like_tar(block: bytes) -> bool:
     return block[257:262] == b"ustar"
-
-
-def _cut_off() -> DamagedTarball:
-    return DamagedTarball("truncated", "The tarball ends in the middle: it was cut off.")

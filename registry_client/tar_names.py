@@ -1,0 +1,74 @@
+"""Which names in a tarball land on one file, for npm or for a disk that knows no capitals."""
+
+from collections.abc import Iterator
+
+from registry_client.tar_limits import Limits, TarballLimit
+from registry_client.tar_paths import Problem, collision_key, printable
+
+
+class Names:
+    """The paths seen so far, to notice two entries that land on one file.
+
+    A folder is known by its parent's number and its own name, so that deep paths cost no more than
+    what is new in them.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._files: dict[tuple[int, str], str] = {}
+        self._folders: dict[tuple[int, str], int] = {}
+        self._bytes = 0
+
+    def collisions(self, path: str, shown: str, *, is_folder: bool) -> list[Problem]:
+        self._bytes += len(path)
+        if self._bytes > self._limits.all_paths:
+            raise TarballLimit(
+                "all_paths",
+                self._limits.all_paths,
+                f"The tarball's paths have more than {self._limits.all_paths:,} characters.",
+            )
+        *folders, name = collision_key(path).split("/")
+        if is_folder:
+            folders.append(name)
+        number, in_file = self._folder(folders)
+        found = []
+        if in_file and is_folder:
+            sentence = "It is both a file and a folder; npm may take the file away."
+            found.append(Problem("file-and-folder", shown, sentence))
+        elif in_file:
+            sentence = "It stands in a folder that is also a file."
+            found.append(Problem("file-and-folder", shown, sentence))
+        if not is_folder:
+            found.extend(self._file((number, name), path, shown))
+        return found
+
+    def _folder(self, names: list[str]) -> tuple[int, bool]:
+        """The folder's number, and whether a file has its name or that of a folder above it."""
+        number, in_file = 0, False
+        for name in names:
+            place = (number, name)
+            known = self._folders.get(place)
+            if known is None:
+                known = len(self._folders) + 1
+                if known > self._limits.folders:
+                    raise TarballLimit(
+                        "folders",
+                        self._limits.folders,
+                        f"The tarball has more than {self._limits.folders:,} folders.",
+                    )
+                self._folders[place] = known
+            in_file = in_file or place in self._files
+            number = known
+        return number, in_file
+
+    def _file(self, place: tuple[int, str], path: str, shown: str) -> Iterator[Problem]:
+        earlier = self._files.get(place)
+        if earlier == path:
+            sentence = "It is in the tarball more than once; npm installs the last one."
+            yield Problem("duplicate", shown, sentence)
+        elif earlier is not None:
+            sentence = f"On Windows and macOS it is the same file as '{printable(earlier)}'."
+            yield Problem("name-collision", shown, sentence)
+        if place in self._folders:
+            yield Problem("file-and-folder", shown, "It is both a file and a folder.")
+        self._files[place] = path
