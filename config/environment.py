@@ -5,8 +5,11 @@ takes. A variable that is empty counts as one that is not set. Addresses and key
 repeated: passwords stand in them.
 """
 
+import json
 import math
 import os
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
@@ -16,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LOCAL_STORAGE = "django.core.files.storage.FileSystemStorage"
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
@@ -49,6 +53,11 @@ def whole(name: str, default: int, *, least: int, most: int) -> int:
             f"{name} must be a whole number from {least} to {most}, not {value[:50]!r}."
         )
     return number
+
+
+def megabytes(name: str, default: int) -> int:
+    """A whole number of MB (1,048,576 bytes each), in bytes."""
+    return whole(name, default, least=1, most=1_000_000) * 1024 * 1024
 
 
 def seconds(name: str, default: float, *, least: float, most: float) -> float:
@@ -162,6 +171,29 @@ def email(name: str, default: str) -> dict[str, Any]:
         )
     config: dict[str, Any] = environ.Env.email_url_config(url)
     return config
+
+
+def storage(name: str, *, folder: Path) -> dict[str, Any]:
+    """The entry for Django's STORAGES: `folder`, or what the variable and NAME_OPTIONS say."""
+    backend = text(name, _LOCAL_STORAGE)
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", backend):
+        raise ImproperlyConfigured(
+            f"{name} must be the dotted path of a storage class like "
+            f"storages.backends.s3.S3Storage, not {backend[:50]!r}."
+        )
+    try:
+        options = json.loads(text(f"{name}_OPTIONS", "{}"))
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        # Not repeated: keys may stand in it.
+        raise ImproperlyConfigured(
+            f'{name}_OPTIONS must be a JSON object like {{"bucket_name": "tarballs"}}.'
+        )
+    if backend == _LOCAL_STORAGE:
+        private = {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+        options = {"location": str(folder), **private, **options}
+    return {"BACKEND": backend, "OPTIONS": options}
 
 
 def time_zone(name: str, default: str) -> str:

@@ -233,6 +233,9 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# In KiB, the most that a process ever used: what a large comparison freed, Python and the C library
+# keep for themselves. One that needed more than usual gives it back by making room for a new one.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300 * 1024
 CELERY_TASK_DEFAULT_QUEUE = "countersign"
 # Opening large tarballs must not keep a decision waiting: inspections have workers of their own.
 # Neither must a registry that hangs, or a webhook.
@@ -262,6 +265,7 @@ CELERY_BEAT_SCHEDULE |= {
     for name, task in {
         "forget stale confirmations": "approvals.decisions.tasks.forget_stale_confirmations",
         "forget expired sessions": "approvals.people.tasks.forget_expired_sessions",
+        "forget expired tarballs": "approvals.inspection.tasks.forget_expired_tarballs",
     }.items()
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
@@ -300,9 +304,22 @@ OTP_TOTP_THROTTLE_FACTOR = 1
 
 REGISTRY_POLL_SECONDS = env.whole("COUNTERSIGN_POLL_SECONDS", 30, least=1, most=86_400)
 ALLOW_HTTP_REGISTRIES = env.flag("COUNTERSIGN_ALLOW_HTTP_REGISTRIES")
-DOWNLOAD_LIMIT_BYTES = (
-    env.whole("COUNTERSIGN_DOWNLOAD_LIMIT_MB", 256, least=1, most=1_000_000) * 1024 * 1024
-)
+DOWNLOAD_LIMIT_BYTES = env.megabytes("COUNTERSIGN_DOWNLOAD_LIMIT_MB", 256)
+# The fields of registry_client.tarball.Limits and approvals.inspection.results.CompareLimits. The
+# defaults allow npm's largest real packages.
+TARBALL_LIMITS = {
+    "unpacked_size": env.megabytes("COUNTERSIGN_TARBALL_UNPACKED_MB", 2048),
+    "entry_size": env.megabytes("COUNTERSIGN_TARBALL_FILE_MB", 1024),
+    "entries": env.whole("COUNTERSIGN_TARBALL_ENTRIES", 100_000, least=1, most=10_000_000),
+    "ratio": env.whole("COUNTERSIGN_TARBALL_RATIO", 200, least=1, most=2_000),
+    "path_length": env.whole("COUNTERSIGN_TARBALL_PATH_LENGTH", 1024, least=1, most=65_536),
+    "path_depth": env.whole("COUNTERSIGN_TARBALL_PATH_DEPTH", 100, least=1, most=10_000),
+}
+DIFF_LIMITS = {
+    "file_size": env.megabytes("COUNTERSIGN_TARBALL_DIFF_FILE_MB", 16),
+    "all_diffs": env.megabytes("COUNTERSIGN_TARBALL_DIFFS_MB", 32),
+}
+TARBALL_DAYS = env.whole("COUNTERSIGN_TARBALL_DAYS", 30, least=1, most=36_500)
 STEP_UP_SECONDS = 120
 CONFIRMATION_SECONDS = 600
 REGISTRY_PROOF_SECONDS = 300
@@ -329,6 +346,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "tarballs": env.storage("COUNTERSIGN_TARBALL_STORAGE", folder=VAR_DIR / "tarballs"),
 }
 
 LOG_LEVEL = env.log_level("COUNTERSIGN_LOG_LEVEL", "INFO")

@@ -23,12 +23,19 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(autouse=True)
-def _settings_of_tests(settings: Settings) -> None:
+def _settings_of_tests(settings: Settings, tmp_path: Path) -> None:
     settings.SECURE_SSL_REDIRECT = False
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+        "tarballs": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {
+                **settings.STORAGES["tarballs"]["OPTIONS"],
+                "location": str(tmp_path / "tarballs"),
+            },
+        },
     }
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

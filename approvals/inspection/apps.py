@@ -6,7 +6,9 @@ class InspectionConfig(AppConfig):
 
     def ready(self) -> None:
         from approvals.audit import outbox
+        from approvals.inspection.tarballs import check_storage
         from approvals.inspection.tasks import inspect_waiting
 
+        check_storage()
         for topic in ("staged_version.found", "inspection.requested"):
             outbox.doorbell(topic, inspect_waiting.delay)

@@ -4,7 +4,7 @@ import time
 
 from celery import shared_task
 
-from approvals.inspection import requests
+from approvals.inspection import requests, retention
 
 INSPECT_FOR_SECONDS = 60
 
@@ -21,3 +21,8 @@ def inspect_waiting() -> None:
             return
         requests.inspect(request)
     inspect_waiting.delay()
+
+
+@shared_task
+def forget_expired_tarballs() -> None:
+    retention.forget_expired()

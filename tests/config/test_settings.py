@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from approvals.inspection.results import CompareLimits
+from registry_client.tarball import Limits
+
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = "k" * 50
 
@@ -63,6 +66,21 @@ WRONG = [
     ("COUNTERSIGN_POLL_SECONDS", "0"),
     ("COUNTERSIGN_POLL_SECONDS", "1.5"),
     ("COUNTERSIGN_DOWNLOAD_LIMIT_MB", "-1"),
+    ("COUNTERSIGN_TARBALL_STORAGE", "S3"),
+    ("COUNTERSIGN_TARBALL_STORAGE", "storages/s3.py"),
+    ("COUNTERSIGN_TARBALL_STORAGE", "storages.backends.s3."),
+    ("COUNTERSIGN_TARBALL_STORAGE_OPTIONS", "hunter2"),
+    ("COUNTERSIGN_TARBALL_STORAGE_OPTIONS", '["hunter2"]'),
+    ("COUNTERSIGN_TARBALL_STORAGE_OPTIONS", '{"access_key": "hunter2"'),
+    ("COUNTERSIGN_TARBALL_DAYS", "0"),
+    ("COUNTERSIGN_TARBALL_UNPACKED_MB", "0"),
+    ("COUNTERSIGN_TARBALL_FILE_MB", "1.5"),
+    ("COUNTERSIGN_TARBALL_ENTRIES", "many"),
+    ("COUNTERSIGN_TARBALL_RATIO", "0"),
+    ("COUNTERSIGN_TARBALL_PATH_LENGTH", "-1"),
+    ("COUNTERSIGN_TARBALL_PATH_DEPTH", "0"),
+    ("COUNTERSIGN_TARBALL_DIFF_FILE_MB", "0"),
+    ("COUNTERSIGN_TARBALL_DIFFS_MB", "x"),
     ("COUNTERSIGN_QUESTION_SECONDS", "soon"),
     ("COUNTERSIGN_CALL_LEASE_SECONDS", "0"),
     ("COUNTERSIGN_LIVE_WATCH_SECONDS", "0"),
@@ -115,6 +133,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, na
         ("COUNTERSIGN_HSTS_SECONDS", "0", "SECURE_HSTS_SECONDS", 0),
         ("COUNTERSIGN_SWEEP_SECONDS", "0.5", "SWEEP_SECONDS", 0.5),
         ("COUNTERSIGN_DOWNLOAD_LIMIT_MB", "1", "DOWNLOAD_LIMIT_BYTES", 1024 * 1024),
+        ("COUNTERSIGN_TARBALL_DAYS", "90", "TARBALL_DAYS", 90),
         (
             "REDIS_URL",
             "rediss://:p@redis.example.org/1",
@@ -138,6 +157,42 @@ def test_a_right_value_is_taken(
     assert settings_now()[setting] == meant
 
 
+def test_tarballs_are_kept_under_var_for_the_owner_alone(tmp_path: Path) -> None:
+    assert settings_now()["STORAGES"]["tarballs"] == {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": str(tmp_path / "tarballs"),
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    }
+
+
+@pytest.mark.parametrize("backend", ["", "django.core.files.storage.FileSystemStorage"])
+def test_another_folder_is_for_the_owner_alone_too(
+    monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_TARBALL_STORAGE", backend)
+    monkeypatch.setenv("COUNTERSIGN_TARBALL_STORAGE_OPTIONS", '{"location": "/srv/tarballs"}')
+    options = settings_now()["STORAGES"]["tarballs"]["OPTIONS"]
+    assert (options["location"], options["file_permissions_mode"]) == ("/srv/tarballs", 0o600)
+
+
+def test_any_storage_takes_its_own_options_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERSIGN_TARBALL_STORAGE", "storages.backends.s3.S3Storage")
+    monkeypatch.setenv("COUNTERSIGN_TARBALL_STORAGE_OPTIONS", '{"bucket_name": "tarballs"}')
+    assert settings_now()["STORAGES"]["tarballs"] == {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": "tarballs"},
+    }
+
+
+def test_the_limits_that_are_not_set_are_those_of_the_reader() -> None:
+    found = settings_now()
+    assert Limits(**found["TARBALL_LIMITS"]) == Limits()
+    assert CompareLimits(**found["DIFF_LIMITS"]) == CompareLimits()
+
+
 def test_postgresql_is_found_under_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://mia:p%2F@db.example.org:5433/name")
     database = settings_now()["DATABASES"]["default"]
@@ -147,6 +202,24 @@ def test_postgresql_is_found_under_its_address(monkeypatch: pytest.MonkeyPatch) 
         "name",
     )
     assert (database["USER"], database["PASSWORD"]) == ("mia", "p/")
+
+
+def test_a_storage_that_is_not_installed_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_TARBALL_STORAGE", "nowhere.S3Storage")
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    words = "CommandError: COUNTERSIGN_TARBALL_STORAGE: Could not find backend 'nowhere.S3Storage'"
+    (line,) = ended.stderr.strip().splitlines()
+    assert line.startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from approvals.audit import chain
@@ -37,6 +36,7 @@ from approvals.queue import live, sync
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.client import RegistryClient, StagedItem
 from registry_client.sandbox.server import SandboxRegistry
+from tests.approvals.at_once import PATIENCE_SECONDS, at_once
 from tests.approvals.conftest import House
 from tests.approvals.decisions.conftest import Desk
 from tests.approvals.events import topics
@@ -46,7 +46,6 @@ from tests.packages import tarball
 # Each thread has a connection of its own, and sees what others have committed.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE_SECONDS = 60
 SAME = tarball({"package.json": "{}", "index.js": "exports.a = 1;\n"})
 SAME_SHA1 = hashlib.sha1(SAME, usedforsecurity=False).hexdigest()
 
@@ -56,35 +55,6 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxRegistry]:
     """A registry that asks nobody for a code: only Countersign stands in the way."""
     with SandboxRegistry(tmp_path / "sandbox", otp="none") as registry:
         yield registry
-
-
-def at_once(*doings: Callable[[], object]) -> list[object]:
-    """Does all of it at the same time, each on a connection of its own.
-
-    Returns what each returned or raised, in the order of `doings`.
-    """
-    start = threading.Barrier(len(doings))
-    results: list[object] = [None] * len(doings)
-
-    def run(number: int, doing: Callable[[], object]) -> None:
-        try:
-            start.wait(PATIENCE_SECONDS)
-            results[number] = doing()
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            results[number] = error
-        finally:
-            connections.close_all()
-
-    threads = [
-        threading.Thread(target=run, args=(number, doing), daemon=True)
-        for number, doing in enumerate(doings)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-        assert not thread.is_alive()
-    return results
 
 
 @pytest.fixture

@@ -1,0 +1,292 @@
+"""Tarballs kept in Django's storage "tarballs", by their digest, and the files inside them.
+
+The file is written first, under a name of its own, and the row after it: a row never names half a
+file, and no two workers ever write or delete the same one. A file that a dead worker left without
+a row is removed by `retention.py`.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files import File
+from django.core.files.storage import InvalidStorageError, Storage, storages
+from django.utils import timezone
+
+from approvals.inspection.folders import temporary_folder
+from approvals.inspection.limits import tarball_limits
+from approvals.inspection.models import FileChange, Inspection, KeptTarball
+from registry_client.client import Download
+from registry_client.tarball import MIB, read_tarball
+
+logger = logging.getLogger(__name__)
+
+STORAGE = "tarballs"
+LONGEST_NAME = 200
+_PIECE = MIB
+
+
+class TarballGone(Exception):
+    """The tarball, or the file in it, cannot be had here; the text says why."""
+
+
+class StorageAway(TarballGone):
+    """The storage did not answer, or not well: it may later."""
+
+
+class NoSuchFile(TarballGone):
+    """The tarball installs no file under that path."""
+
+
+class FileTooLarge(Exception):
+    """The file has more bytes than were asked for."""
+
+
+def storage() -> Storage:
+    """The storage that tarballs are kept in."""
+    return storages[STORAGE]
+
+
+def check_storage() -> None:
+    """Raises ImproperlyConfigured where the storage that was set cannot be used at all.
+
+    What was set is not repeated: the options may hold keys.
+    """
+    name = "COUNTERSIGN_TARBALL_STORAGE"
+    try:
+        found: object = storage()
+        getattr(found, "location", None)
+    except InvalidStorageError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - storages raise what their libraries raise
+        words = str(error) if "unexpected keyword argument" in str(error) else ""
+        raise ImproperlyConfigured(
+            f"{name} cannot be made with these {name}_OPTIONS: {words or type(error).__name__}."
+        ) from None
+    if not isinstance(found, Storage):
+        raise ImproperlyConfigured(
+            f"{name} must name a class of Django storages, which {type(found).__name__} is not."
+        )
+
+
+def keep_tarball(download: Download) -> KeptTarball:
+    """Keeps a downloaded tarball; what is kept already and whole stays as it is.
+
+    Not to be called in a transaction: it writes a large file. Raises whatever the storage raises.
+    """
+    digest = download.sha512
+    broken = ""
+    if wanted_again(digest):
+        try:
+            with opened(digest):
+                return KeptTarball.objects.get(sha512=digest)
+        except (TarballGone, KeptTarball.DoesNotExist):
+            broken = _name_of(digest)
+    name = _save(download)
+    if broken:
+        # Somebody may want to look at the other one: the sweep removes it, hours from now.
+        KeptTarball.objects.filter(sha512=digest, name=broken).update(
+            name=name, size=download.size, kept_at=timezone.now()
+        )
+    kept, _ = KeptTarball.objects.get_or_create(
+        sha512=digest, defaults={"sha1": download.sha1, "size": download.size, "name": name}
+    )
+    # Had the database failed, the row might be there all the same: then the file must stay.
+    if kept.name != name:
+        _delete(name)
+    return kept
+
+
+def wanted_again(sha512: str) -> bool:
+    """Whether the tarball is kept; from now on it is kept for some days more."""
+    return bool(KeptTarball.objects.filter(sha512=sha512).update(kept_at=timezone.now()))
+
+
+@contextmanager
+def opened(sha512: str) -> Iterator[Path]:
+    """A local file with exactly these bytes, to be read before the context ends.
+
+    Where the storage is this machine's disk, it is the kept file itself. Raises TarballGone.
+    """
+    kept = KeptTarball.objects.filter(sha512=sha512).first()
+    if kept is None:
+        raise TarballGone("The tarball is not kept here any more.")
+    with ExitStack() as stack:
+        try:
+            path = _verified(kept, stack)
+        except TarballGone:
+            raise
+        except FileNotFoundError as error:
+            logger.error("The kept tarball %s is missing in the storage", sha512)
+            raise TarballGone("The kept tarball is missing in the storage.") from error
+        except Exception as error:
+            # Storages raise what their libraries raise.
+            logger.exception("The kept tarball %s could not be read", sha512)
+            raise StorageAway(
+                "The storage of tarballs does not answer. Try again later."
+            ) from error
+        yield path
+
+
+def content_of(sha512: str, path: str, *, most: int) -> bytes:
+    """The file that npm would install under that path: the last one in the tarball.
+
+    `most` is in bytes. Raises TarballGone (NoSuchFile among it), FileTooLarge and TarballError.
+    """
+    if not KeptTarball.objects.filter(sha512=sha512).exists():
+        raise TarballGone("The tarball is not kept here any more.")
+    content = _recent.get((sha512, path))
+    if content is None:
+        content = _read(sha512, path, most)
+        _recent.put((sha512, path), content)
+    if len(content) > most:
+        raise FileTooLarge(_too_large(len(content), most))
+    return content
+
+
+def contents_of_change(change: FileChange, *, most: int) -> tuple[bytes | None, bytes | None]:
+    """A changed file before and after, None on the side where it is not.
+
+    Raises what `content_of` raises; TarballGone also where the content is not what was compared.
+    """
+    pair = Inspection.objects.values_list("baseline_sha512", "staged_sha512")
+    baseline, staged = pair.get(pk=change.inspection_id)
+    status = FileChange.Status
+    old = new = None
+    if change.status != status.ADDED:
+        old = content_of(baseline, change.old_path or change.path, most=most)
+        _check_content(old, change.old_sha256, baseline)
+    if change.status != status.REMOVED:
+        new = content_of(staged, change.path, most=most)
+        _check_content(new, change.new_sha256, staged)
+    return old, new
+
+
+def forget_recent() -> None:
+    """Empties this process's memory of contents."""
+    _recent.clear()
+
+
+def _name_of(sha512: str) -> str:
+    return KeptTarball.objects.filter(sha512=sha512).values_list("name", flat=True).first() or ""
+
+
+def _save(download: Download) -> str:
+    wanted = f"{download.sha512[:2]}/{download.sha512}-{secrets.token_hex(8)}.tgz"
+    try:
+        with download.path.open("rb") as file:
+            return storage().save(wanted, File(file), max_length=LONGEST_NAME)
+    except BaseException:
+        # A full disk must not stay full of halves.
+        _delete(wanted)
+        raise
+
+
+def _delete(name: str) -> None:
+    # What cannot be deleted now has no row: the sweep tries again.
+    with suppress(Exception):
+        storage().delete(name)
+
+
+def _verified(kept: KeptTarball, stack: ExitStack) -> Path:
+    try:
+        path = Path(storage().path(kept.name))
+    except NotImplementedError:
+        path = stack.enter_context(temporary_folder()) / "kept.tgz"
+        with storage().open(kept.name, "rb") as source, path.open("wb") as copy:
+            right = _digest(source, kept.size, copy) == kept.sha512
+    else:
+        with path.open("rb") as source:
+            right = _digest(source, kept.size) == kept.sha512
+    if not right:
+        logger.error("The kept tarball %s was changed in the storage", kept.sha512)
+        raise TarballGone("The kept tarball is not the one that was compared: it was changed.")
+    return path
+
+
+def _digest(source: "BinaryIO | File[bytes]", size: int, copy: BinaryIO | None = None) -> str:
+    """The SHA-512 in hex, "" for anything longer than `size`."""
+    found = hashlib.sha512()
+    left = size
+    while piece := source.read(_PIECE):
+        left -= len(piece)
+        if left < 0:
+            return ""
+        found.update(piece)
+        if copy is not None:
+            copy.write(piece)
+    return found.hexdigest()
+
+
+def _read(sha512: str, path: str, most: int) -> bytes:
+    content: bytes | None = None
+    size = -1
+    with opened(sha512) as file:
+        try:
+            reader = read_tarball(file, tarball_limits())
+        except FileNotFoundError as error:
+            # Removed by the retention since it was verified.
+            raise TarballGone("The tarball is not kept here any more.") from error
+        with reader:
+            for entry in reader:
+                if entry.installed and entry.path == path:
+                    size = entry.size
+                    content = entry.read() if size <= most else None
+    if size < 0:
+        raise NoSuchFile("The tarball has no such file.")
+    if content is None:
+        raise FileTooLarge(_too_large(size, most))
+    return content
+
+
+def _too_large(size: int, most: int) -> str:
+    return f"The file is too large to show: {size:,} bytes; {most:,} are allowed."
+
+
+def _check_content(content: bytes, sha256: str, tarball: str) -> None:
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        logger.error("A file in the kept tarball %s is not the one that was compared", tarball)
+        raise TarballGone("The file in the kept tarball is not the one that was compared.")
+
+
+class _Recent:
+    """What was read lately, the least recently used going first. For several threads."""
+
+    def __init__(self, *, most: int, most_each: int) -> None:
+        self._most = most
+        self._most_each = most_each
+        self._size = 0
+        self._contents: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: tuple[str, str]) -> bytes | None:
+        with self._lock:
+            content = self._contents.get(key)
+            if content is not None:
+                self._contents.move_to_end(key)
+            return content
+
+    def put(self, key: tuple[str, str], content: bytes) -> None:
+        if len(content) > self._most_each:
+            return
+        with self._lock:
+            self._size += len(content) - len(self._contents.pop(key, b""))
+            self._contents[key] = content
+            while self._size > self._most:
+                _, oldest = self._contents.popitem(last=False)
+                self._size -= len(oldest)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._contents.clear()
+            self._size = 0
+
+
+_recent = _Recent(most=16 * MIB, most_each=MIB)
