@@ -1,29 +1,44 @@
 """A stored unified diff as rows of a page, a bounded piece at a time."""
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from approvals.web.visible import visible
+from approvals.web.highlight import Highlighter
+from approvals.web.marks import Budget, aligned, marks_of
+from approvals.web.visible import line_html
 
 Kind = Literal["hunk", "same", "added", "removed", "note"]
 
-_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+_HUNK = re.compile(r"@@ -(\d{1,12})(?:,(\d{1,12}))? \+(\d{1,12})(?:,(\d{1,12}))? @@")
 _KINDS: dict[str, Kind] = {"+": "added", "-": "removed", " ": "same"}
 
-# A piece ends after so many rows or characters, whichever comes first.
+# A piece ends after so many rows, characters of text or characters of HTML, whichever comes first.
 ROWS_PER_PIECE = 400
 CHARACTERS_PER_PIECE = 120_000
-# Lines in which the changed part is marked are compared only up to this length.
-LONGEST_MARKED = 2_000
+HTML_PER_PIECE = 1_500_000
+# Lines are cut after so many characters. filediff.py has cut them before, around the change.
+LONGEST_LINE = 10_000
+
+EMPTY = SafeString("")
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Unchanged lines that the diff leaves out: `count` of them, from these line numbers on."""
+
+    old_start: int
+    new_start: int
+    count: int
 
 
 @dataclass(slots=True)
 class Row:
-    """One line; numbers are None where the side has no such line."""
+    """One line; numbers are None where the side has no such line. Only hunks have a fold."""
 
     kind: Kind
     old: int | None
@@ -31,105 +46,230 @@ class Row:
     text: str
     # Windows' line end: no surprise, but where it came or went it is the change.
     ends_in_cr: bool = False
-    html: SafeString | None = None
+    html: SafeString = EMPTY
+    fold: Fold | None = None
+
+    @property
+    def anchor(self) -> str:
+        """What an address within the page calls it: "n12", "o12" of a removed line, or ""."""
+        if self.new is not None:
+            return f"n{self.new}"
+        return f"o{self.old}" if self.old is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A line of the page with both sides beside one another, or a row across both."""
+
+    left: Row | None
+    right: Row | None
+    across: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows `start` to `end` (from 0, end exclusive) of `total`."""
+    """Rows `start` to `end` (from 0, end exclusive) of `total`.
+
+    `next_old` and `next_new` are the numbers of the lines that follow the last of all rows.
+    """
 
     rows: list[Row]
     start: int
     end: int
     total: int
+    next_old: int = 1
+    next_new: int = 1
+    tail: Fold | None = None
 
     @property
     def left(self) -> int:
         return self.total - self.end
 
 
-def piece_of(diff: str, start: int = 0) -> Piece:
-    """The rows from `start` on, as many as a page should hold."""
-    rows = _rows(diff)
-    start = min(max(start, 0), len(rows))
-    end, characters = start, 0
-    while end < len(rows) and end - start < ROWS_PER_PIECE and characters < CHARACTERS_PER_PIECE:
-        characters += len(rows[end].text)
-        end += 1
-    chosen = rows[start:end]
-    _mark_changes(chosen)
-    for row in chosen:
-        if row.html is None:
-            row.html = visible(row.text)
-    return Piece(chosen, start, end, len(rows))
+def piece_of(diff: str, path: str = "", start: int = 0) -> Piece:
+    """The rows from `start` on, as many as a page should hold. `path` says which language it is."""
+    lines = _lines(diff)
+    start = min(max(start, 0), len(lines))
+    end = start + len(bounded(lines[start : start + ROWS_PER_PIECE]))
+    rows, next_old, next_new = _rows(lines, start, end)
+    shown = _render(rows, path)
+    return Piece(rows[:shown], start, start + shown, len(lines), next_old, next_new)
 
 
-def _rows(diff: str) -> list[Row]:
-    rows: list[Row] = []
-    old = new = 0
-    # Not splitlines(): it would also split at characters that are part of a line.
-    for line in diff.removesuffix("\n").split("\n") if diff else []:
-        sign, text = line[:1], line[1:]
-        hunk = _HUNK.match(line)
-        if hunk:
-            old, new = int(hunk[1]), int(hunk[2])
-            rows.append(Row("hunk", None, None, line))
-        elif sign in _KINDS:
-            kind = _KINDS[sign]
-            rows.append(
-                Row(
-                    kind,
-                    old if kind != "added" else None,
-                    new if kind != "removed" else None,
-                    text.removesuffix("\r"),
-                    ends_in_cr=text.endswith("\r") and kind != "same",
-                )
-            )
-            old += kind != "added"
-            new += kind != "removed"
-        else:
-            rows.append(Row("note", None, None, line.removeprefix("\\ ")))
+def row_of(diff: str, anchor: str) -> int:
+    """Where `piece_of` has the line "n12" or "o12": its row, or that of the hunk that hides it.
+
+    0 where there is no such line; the last row where it may be after the last hunk.
+    """
+    side, digits = anchor[:1], anchor[1:]
+    if side not in ("n", "o") or not re.fullmatch(r"[0-9]{1,12}", digits):
+        return 0
+    wanted, other_side = int(digits), "added" if side == "o" else "removed"
+    index = number = 0
+    for index, (_, kind, old, new) in enumerate(_numbered(_lines(diff))):
+        number = old if side == "o" else new
+        if kind == "hunk" and number > wanted:
+            return index
+        if kind not in ("hunk", "note", other_side) and number == wanted:
+            return index
+    return index if wanted > number else 0
+
+
+def bounded(lines: list[str]) -> list[str]:
+    """As many of the lines as a page should hold: at least one, if there is one."""
+    characters = 0
+    for index, line in enumerate(lines[:ROWS_PER_PIECE]):
+        if characters >= CHARACTERS_PER_PIECE:
+            return lines[:index]
+        characters += min(len(line), LONGEST_LINE)
+    return lines[:ROWS_PER_PIECE]
+
+
+def context_rows(lines: list[str], old_start: int, new_start: int, path: str) -> list[Row]:
+    """Unchanged lines, without their line feeds, from these line numbers on: a row for each.
+
+    There should be no more than `bounded` lets through. Where they are longer than a page should
+    hold, each is cut, and says so.
+    """
+    longest = LONGEST_LINE
+    if lines and sum(min(len(line), LONGEST_LINE) for line in lines) > 2 * CHARACTERS_PER_PIECE:
+        longest = max(CHARACTERS_PER_PIECE // len(lines), 80)
+    rows = [
+        Row("same", old_start + at, new_start + at, _cut(line.removesuffix("\r"), longest))
+        for at, line in enumerate(lines)
+    ]
+    for row in rows[_render(rows, path) :]:
+        row.html = line_html(row.text, most_titles=0)
     return rows
 
 
-def _mark_changes(rows: list[Row]) -> None:
-    """Where as many lines came as went, marks in each pair what differs."""
-    index = 0
-    while index < len(rows):
-        removed = _run(rows, index, "removed")
-        added = _run(rows, index + len(removed), "added")
-        if removed and len(removed) == len(added):
-            for before, after in zip(removed, added, strict=True):
-                _mark_pair(before, after)
-        index += max(len(removed) + len(added), 1)
+def sides_of(rows: list[Row]) -> list[Pair]:
+    """Rows for both sides beside one another: similar removed and added lines are paired."""
+    pairs: list[Pair] = []
+    budget = Budget()
+    for removed, added, other in _changes(rows):
+        pairs += [
+            Pair(
+                removed[left] if left is not None else None,
+                added[right] if right is not None else None,
+            )
+            for left, right in aligned(_texts(removed), _texts(added), budget)
+        ]
+        if other is not None:
+            same = other if other.kind == "same" else None
+            pairs.append(Pair(same, same, None if same else other))
+    return pairs
 
 
-def _run(rows: list[Row], start: int, kind: Kind) -> list[Row]:
-    end = start
-    while end < len(rows) and rows[end].kind == kind:
-        end += 1
-    return rows[start:end]
+def _lines(diff: str) -> list[str]:
+    # Not splitlines(): it would also split at characters that are part of a line.
+    return diff.removesuffix("\n").split("\n") if diff else []
 
 
-def _mark_pair(before: Row, after: Row) -> None:
-    old, new = before.text, after.text
-    shorter = min(len(old), len(new))
-    if not shorter or max(len(old), len(new)) > LONGEST_MARKED:
-        return
-    head = 0
-    while head < shorter and old[head] == new[head]:
-        head += 1
-    tail = 0
-    while tail < shorter - head and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    # With little in common, marks would only be noise.
-    if (head + tail) * 3 < shorter:
-        return
-    for row in (before, after):
-        end = len(row.text) - tail
-        row.html = format_html(
-            "{}<mark>{}</mark>{}" if end > head else "{}{}{}",
-            visible(row.text[:head]),
-            visible(row.text[head:end]),
-            visible(row.text[end:]),
-        )
+def _numbered(lines: list[str]) -> Iterator[tuple[str, Kind, int, int]]:
+    """Each line with its kind and numbers: of a hunk, those of the lines that follow it."""
+    old = new = 1
+    for line in lines:
+        kind = _KINDS.get(line[:1])
+        if kind is not None:
+            yield line, kind, old, new
+            old += kind != "added"
+            new += kind != "removed"
+        elif hunk := _HUNK.match(line):
+            # With no lines on one side, its number is that of the line before.
+            old, new = int(hunk[1]) + (hunk[2] == "0"), int(hunk[3]) + (hunk[4] == "0")
+            yield line, "hunk", old, new
+        else:
+            yield line, "note", old, new
+
+
+def _rows(lines: list[str], start: int, end: int) -> tuple[list[Row], int, int]:
+    """The rows of lines `start` to `end`, and the line numbers after all lines."""
+    rows: list[Row] = []
+    next_old = next_new = 1
+    for index, (line, kind, old, new) in enumerate(_numbered(lines)):
+        if start <= index < end:
+            rows.append(_row(line, kind, old, new))
+            if kind == "hunk":
+                hidden = max(min(old - next_old, new - next_new), 0)
+                rows[-1].fold = Fold(old - hidden, new - hidden, hidden)
+        next_old = old + (kind in ("same", "removed"))
+        next_new = new + (kind in ("same", "added"))
+    return rows, next_old, next_new
+
+
+def _row(line: str, kind: Kind, old: int, new: int) -> Row:
+    if kind == "hunk":
+        return Row(kind, None, None, line)
+    if kind == "note":
+        return Row(kind, None, None, _cut(line.removeprefix("\\ ")))
+    return Row(
+        kind,
+        old if kind != "added" else None,
+        new if kind != "removed" else None,
+        _cut(line[1:].removesuffix("\r")),
+        ends_in_cr=line.endswith("\r") and kind != "same",
+    )
+
+
+def _cut(text: str, longest: int = LONGEST_LINE) -> str:
+    left = len(text) - longest
+    return f"{text[:longest]} [{left} characters left out]" if left > 0 else text
+
+
+def _changes(rows: list[Row]) -> Iterator[tuple[list[Row], list[Row], Row | None]]:
+    """What was removed and added in one place, and the row after it."""
+    removed: list[Row] = []
+    added: list[Row] = []
+    for row in rows:
+        if row.kind == "added":
+            added.append(row)
+        elif row.kind == "removed" and not added:
+            removed.append(row)
+        elif row.kind == "removed":
+            yield removed, added, None
+            removed, added = [row], []
+        else:
+            yield removed, added, row
+            removed, added = [], []
+    yield removed, added, None
+
+
+def _texts(rows: list[Row]) -> list[str]:
+    return [row.text for row in rows]
+
+
+def _render(rows: list[Row], path: str) -> int:
+    """Set the HTML of as many rows as there is room for, and return their number."""
+    tokens = _tokens(rows, path)
+    marks: dict[int, list[tuple[int, int]]] = {}
+    budget = Budget()
+    for removed, added, _ in _changes(rows):
+        for left, right in aligned(_texts(removed), _texts(added), budget):
+            if left is not None and right is not None:
+                before, after = removed[left], added[right]
+                marks[id(before)], marks[id(after)] = marks_of(before.text, after.text, budget)
+    characters = 0
+    for index, row in enumerate(rows):
+        if characters > HTML_PER_PIECE:
+            return index
+        row.html = line_html(row.text, tokens.get(id(row), ()), marks.get(id(row), ()))
+        characters += len(row.html)
+    return len(rows)
+
+
+def _tokens(rows: list[Row], path: str) -> dict[int, list[tuple[int, int, str]]]:
+    """Highlighting by id of row: each hunk is read twice, as it was and as it is."""
+    highlighter = Highlighter(path)
+    tokens: dict[int, list[tuple[int, int, str]]] = {}
+    for is_code, group in itertools.groupby(rows, lambda row: row.kind in _KINDS.values()):
+        if not is_code:
+            continue
+        hunk = list(group)
+        for gone in ("added", "removed"):
+            side = [row for row in hunk if row.kind != gone]
+            # Without a line of its own the old side has nothing to add.
+            if gone == "removed" or any(row.kind == "removed" for row in side):
+                spans = highlighter.lines(_texts(side))
+                tokens.update({id(row): found for row, found in zip(side, spans, strict=True)})
+    return tokens

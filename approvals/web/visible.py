@@ -1,28 +1,38 @@
-"""Making characters visible that would otherwise hide, or turn round, what a reviewer reads.
+"""Making characters visible that would otherwise hide, or turn round, what a reviewer reads, and
+letters that only look like the ones of a keyboard.
 
 Package content is hostile: bidirectional controls reorder what is shown (the "Trojan Source"
-attack, CVE-2021-42574), and zero-width characters, variation selectors and tag characters carry
-text that no eye sees.
+attack, CVE-2021-42574), zero-width characters, variation selectors and tag characters carry
+text that no eye sees, and look-alikes make two names read the same (CVE-2021-42694).
 """
 
+import html
+import itertools
 import re
 import unicodedata
+from collections.abc import Iterable
+from typing import Any
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+
+from approvals.web.look_alikes import look_alikes, looks_like
 
 # Letters of no width and no ink, which Unicode does not count as format characters.
 BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5"
 _VARIATION_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef\u180b-\u180f"
 # How many of a run of hidden characters are spelt out before the rest is counted.
 SPELT_OUT = 4
+# So many boxes of one text have a title; a text made of boxes must not become many times as long.
+MOST_TITLES = 200
 
-_SUSPECT = re.compile(
-    # Everything but printable ASCII, tab, line feed and what lies in the usual letter blocks is
-    # looked at one by one below.
-    r"[^\t\n\x20-\x7e]"
-)
+# Everything but printable ASCII, tab and line feed is looked at one by one.
+_SUSPECT = re.compile(r"[^\t\n\x20-\x7e]+")
 _HIDDEN_SELECTOR = re.compile(f"[{_VARIATION_SELECTORS}]")
+
+# Keyword, string, comment, number, type or tag, function or name being defined, attribute.
+TOKEN_CLASSES = frozenset("kscntfa")
+
+Token = tuple[int, int, str]
 
 
 def is_hidden(character: str) -> bool:
@@ -43,40 +53,121 @@ def name_of(character: str) -> str:
 
 
 def visible(text: str) -> SafeString:
-    """`text` as HTML: escaped, with each hidden character spelt out in a marked box.
+    """`text` as HTML: escaped, with hidden characters spelt out and look-alikes marked.
 
-    A long run of hidden characters is spelt out only in its beginning, and then counted.
+    A long run of either is spelt out only in its beginning, and then counted.
     """
-    if text.isascii() and text.isprintable():
-        return mark_safe(escape(text))  # noqa: S308 - escaped here
+    return line_html(text.replace("\r\n", "\n"))
+
+
+def line_html(
+    text: str,
+    tokens: Iterable[Token] = (),
+    marks: Iterable[tuple[int, int]] = (),
+    *,
+    most_titles: int = MOST_TITLES,
+) -> SafeString:
+    """`text` as HTML, with its tokens (start, end, class letter) and its changed parts marked.
+
+    Both are in order and do not overlap among themselves. A mark is around the tokens in it.
+    This is the only place where text becomes HTML: every character of it is escaped.
+    """
+    boxes = _Boxes(text, most_titles) if _SUSPECT.search(text) else None
+    tokens, marks = list(tokens), list(marks)
+    if boxes is None and not tokens and not marks:
+        return mark_safe(html.escape(text))  # noqa: S308 - escaped here
+    cuts = {0, len(text)}
+    for start, end, *_ in itertools.chain[tuple[Any, ...]](tokens, marks):
+        cuts |= {start, end}
+    edges = sorted(cut for cut in cuts if 0 <= cut <= len(text))
     parts: list[str] = []
-    plain: list[str] = []
-    hidden: list[str] = []
-
-    def flush_plain() -> None:
-        if plain:
-            parts.append(str(escape("".join(plain))))
-            plain.clear()
-
-    def flush_hidden() -> None:
-        if not hidden:
-            return
-        words = " ".join(name_of(character) for character in hidden[:SPELT_OUT])
-        if len(hidden) > SPELT_OUT:
-            words += f" … {len(hidden)} hidden characters"
-        title = ", ".join(
-            unicodedata.name(character, "a control character") for character in hidden[:SPELT_OUT]
-        )
-        parts.append(f'<span class="hidden-char" title="{escape(title)}">{words}</span>')
-        hidden.clear()
-
-    for character in text.replace("\r\n", "\n"):
-        if _SUSPECT.match(character) and is_hidden(character):
-            flush_plain()
-            hidden.append(character)
-        else:
-            flush_hidden()
-            plain.append(character)
-    flush_plain()
-    flush_hidden()
+    in_mark = False
+    token = mark = 0
+    for start, end in itertools.pairwise(edges):
+        while token < len(tokens) and tokens[token][1] <= start:
+            token += 1
+        while mark < len(marks) and marks[mark][1] <= start:
+            mark += 1
+        is_marked = mark < len(marks) and marks[mark][0] <= start
+        if in_mark and (not is_marked or start == marks[mark][0]):
+            parts.append("</mark>")
+            in_mark = False
+        if is_marked and not in_mark:
+            parts.append("<mark>")
+            in_mark = True
+        inked = boxes.inked(start, end) if boxes else html.escape(text[start:end])
+        if token < len(tokens) and tokens[token][0] <= start and tokens[token][2] in TOKEN_CLASSES:
+            inked = f'<span class="hl-{tokens[token][2]}">{inked}</span>'
+        parts.append(inked)
+    if in_mark:
+        parts.append("</mark>")
     return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
+
+
+class _Boxes:
+    """The runs of characters of a text that stand in boxes, handed out from left to right."""
+
+    def __init__(self, text: str, most_titles: int) -> None:
+        self._text = text
+        self._titles_left = most_titles
+        self._runs = _runs(text)
+        self._next = 0
+
+    def inked(self, start: int, end: int) -> str:
+        """The HTML of text[start:end]; the next call goes on from `end` or later."""
+        parts: list[str] = []
+        while self._next < len(self._runs) and start < end:
+            first, last, hidden = self._runs[self._next]
+            if last <= start:
+                self._next += 1
+                continue
+            if first >= end:
+                break
+            parts.append(html.escape(self._text[start : max(first, start)]))
+            start, first = min(last, end), max(first, start)
+            parts.append(self._box(self._text[first:start], hidden))
+        parts.append(html.escape(self._text[start:end]))
+        return "".join(parts)
+
+    def _box(self, run: str, hidden: bool) -> str:
+        title = ""
+        if self._titles_left > 0:
+            self._titles_left -= 1
+            title = f' title="{html.escape(_title(run, hidden))}"'
+        if not hidden:
+            return f'<span class="look-alike"{title}>{html.escape(run)}</span>'
+        words = " ".join(name_of(character) for character in run[:SPELT_OUT])
+        if len(run) > SPELT_OUT:
+            words += f" … {len(run)} hidden characters"
+        return f'<span class="hidden-char"{title}>{words}</span>'
+
+
+def _title(run: str, hidden: bool) -> str:
+    if hidden:
+        return ", ".join(
+            unicodedata.name(character, "a control character") for character in run[:SPELT_OUT]
+        )
+    titles = [
+        f"{unicodedata.name(character, 'unnamed')}, {name_of(character)}, "
+        f"looks like {looks_like(character)}"
+        for character in run[:SPELT_OUT]
+    ]
+    if len(run) > SPELT_OUT:
+        titles.append(f"… {len(run)} look-alikes")
+    return "; ".join(titles)
+
+
+def _runs(text: str) -> list[tuple[int, int, bool]]:
+    """Where hidden characters (True) and look-alikes (False) are, neighbours of a kind as one."""
+    alike = look_alikes(text)
+    runs: list[tuple[int, int, bool]] = []
+    for match in _SUSPECT.finditer(text):
+        for index in range(match.start(), match.end()):
+            hidden = is_hidden(text[index])
+            if not hidden and index not in alike:
+                continue
+            if runs and runs[-1][1] == index and runs[-1][2] == hidden:
+                runs[-1] = (runs[-1][0], index + 1, hidden)
+            else:
+                runs.append((index, index + 1, hidden))
+    return runs
