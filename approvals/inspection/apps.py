@@ -10,5 +10,9 @@ class InspectionConfig(AppConfig):
         from approvals.inspection.tasks import inspect_waiting
 
         check_storage()
-        for topic in ("staged_version.found", "inspection.requested"):
+        for topic in (
+            "staged_version.found",
+            "inspection.requested",
+            "inspection.requested_against",
+        ):
             outbox.doorbell(topic, inspect_waiting.delay)

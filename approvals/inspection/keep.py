@@ -33,15 +33,13 @@ def keep(
 
     Where another worker has compared the same pair meanwhile, that inspection is the one.
     """
-    summary = comparison.as_json()
-    del summary["files"], summary["unchanged"]
     inspection, created = Inspection.objects.get_or_create(
         staged_sha512=staged.sha512,
         baseline_sha512=baseline.sha512 if baseline else "",
         engine_version=ENGINE,
         defaults={
             "staged_sha1": staged.sha1,
-            "summary": summary,
+            "summary": comparison.summary(),
             "files_changed": len(comparison.files),
             "lines_added": comparison.added_lines,
             "lines_removed": comparison.removed_lines,

@@ -1,73 +1,40 @@
-"""Getting staged versions inspected: who asked, whose turn it is, how far it has come."""
+"""Getting staged versions inspected: who asked, for what, and whose turn it is."""
 
-import contextlib
-import logging
-import shutil
-import tempfile
-import time
 import uuid
 import zlib
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import record
-from approvals.inspection.compare import ENGINE, compare_tarballs
-from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.compare import ENGINE
+from approvals.inspection.leases import LEASE, Work
 from approvals.inspection.models import (
     FileChange,
     FileDiff,
-    Inspection,
     InspectionRequest,
     InspectionWork,
+    OtherBaselineRequest,
 )
-from approvals.inspection.unusual import unusual_of
-from approvals.queue.differences import stage_id_difference
-from approvals.queue.models import AT_REGISTRY_STATES, AlarmKind, StagedVersion
+from approvals.inspection.tarballs import wanted_again
+from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
 from approvals.queue.models import State as StagedState
-from approvals.queue.registries import client_for
-from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
-from approvals.queue.transitions import answer_alarm, news_of, raise_alarm
-from approvals.sealing import SealBroken
-from registry_client.client import Download, RegistryClient, StagedItem
-from registry_client.errors import (
-    DigestMismatch,
-    NotFound,
-    RateLimited,
-    RegistryError,
-    RegistryUnavailable,
-)
-from registry_client.tarball import TarballError
-from registry_client.versions import Baseline, baseline_for
+from registry_client.versions import PLACEHOLDER_VERSION, parse_version
 
-logger = logging.getLogger(__name__)
-
-# Longer than one call of the registry client can take, retries and all: only a worker that died
-# stays silent for so long.
-LEASE = timedelta(minutes=4)
-# How many workers in a row may take the work and never report back.
-MOST_TRIES = 5
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(minutes=5)
-GIVE_UP_AFTER = timedelta(days=1)
-PROGRESS_EVERY_SECONDS = 0.5
-LEFTOVER_AFTER_SECONDS = 24 * 3600
+MOST_OTHER_BASELINES = 20
+"""For each staged version: every one of them is work and rows."""
+MOST_PUBLISHED_VERSIONS = 500
+"""That are written down for each staged version, the newest."""
 State = InspectionWork.State
 
 
-class LeaseLost(Exception):
-    """Somebody else has this work now; whatever was found is theirs to find."""
-
-
-class InspectionFailed(Exception):
-    """The inspection cannot be made; the text says why and what to do."""
+class BaselineRefused(Exception):
+    """The staged version cannot be compared with that version; the text says why."""
 
 
 def request_missing() -> int:
@@ -149,18 +116,93 @@ def ask_again(staged_version: StagedVersion, *, actor: AbstractBaseUser | None =
     return bool(asked)
 
 
-def claim_due() -> InspectionRequest | None:
-    """Takes the oldest due request for this process, or one whose worker died."""
+def compare_with(
+    staged_version: StagedVersion, version: str, *, actor: AbstractBaseUser | None = None
+) -> OtherBaselineRequest:
+    """Asks for a comparison with another published version, on which no decision stands.
+
+    What was asked for already is not asked for twice, unless it failed or is of an earlier
+    engine. Raises BaselineRefused.
+    """
+    if parse_version(version) is None:
+        raise BaselineRefused(f"“{version[:60]}” is not a version like 1.4.2.")
+    if version == PLACEHOLDER_VERSION:
+        raise BaselineRefused(f"{version} is npm's placeholder: there is nothing in it.")
+    with transaction.atomic():
+        # Whoever else asks for the same staged version waits here.
+        row = StagedVersion.objects.select_for_update().get(pk=staged_version.pk)
+        asked = OtherBaselineRequest.objects.filter(staged_version=row, baseline_version=version)
+        request = asked.select_related("inspection").first()
+        if request is not None and not _worth_asking_again(request):
+            return request
+        _check_published(staged_version, version)
+        _check_tarball(row, staged_version)
+        if request is None:
+            if row.other_baselines.count() >= MOST_OTHER_BASELINES:
+                raise BaselineRefused(
+                    f"It was compared with {MOST_OTHER_BASELINES} other versions already, which "
+                    "is as many as are kept."
+                )
+            OtherBaselineRequest.objects.create(staged_version=row, baseline_version=version)
+        else:
+            asked.filter(state=request.state).update(**_anew(timezone.now()))
+        outbox.publish("inspection.requested_against", stage_id=row.stage_id, baseline=version)
+        record(
+            "inspection.requested_against",
+            actor=actor,
+            subject=staged_version,
+            stage_id=row.stage_id,
+            baseline=version,
+        )
+        return asked.get()
+
+
+def _worth_asking_again(request: OtherBaselineRequest) -> bool:
+    inspection = request.inspection
+    outdated = inspection is not None and inspection.engine_version != ENGINE
+    return request.state == State.FAILED or (request.state == State.DONE and outdated)
+
+
+def _check_published(staged_version: StagedVersion, version: str) -> None:
+    compared = InspectionRequest.objects.filter(
+        staged_version=staged_version, inspection__isnull=False
+    ).first()
+    # Not compared yet, or more versions than are written down: the worker will see.
+    if compared is None or len(compared.published_versions) >= MOST_PUBLISHED_VERSIONS:
+        return
+    if version not in compared.published_versions:
+        raise BaselineRefused(
+            f"{version} was not published when this version was compared last: choose another."
+        )
+
+
+def _check_tarball(row: StagedVersion, named: StagedVersion) -> None:
+    # Asked for even where the registry has it: it must not be forgotten before the work is done.
+    if not wanted_again(row.sha512) and row.state not in AT_REGISTRY_STATES:
+        raise BaselineRefused(
+            f"The tarball of {named} is kept neither at the registry nor here any more, so that "
+            "it cannot be compared again."
+        )
+
+
+def claim_due() -> Work | None:
+    """Takes the oldest due work for this process, or one whose worker died.
+
+    What decisions stand on comes first.
+    """
+    return _claim_due(InspectionRequest) or _claim_due(OtherBaselineRequest)
+
+
+def _claim_due(kind: "type[InspectionRequest] | type[OtherBaselineRequest]") -> Work | None:
     now = timezone.now()
     due = Q(state=State.WAITING, due_at__lte=now) | Q(state=State.RUNNING, lease_until__lt=now)
+    rows = kind._default_manager
     while True:
-        candidate = (
-            InspectionRequest.objects.filter(due).order_by("due_at", "pk").values("pk", "tries")
-        ).first()
+        candidate = rows.filter(due).order_by("due_at", "pk").values("pk", "tries").first()
         if candidate is None:
             return None
         holder = uuid.uuid4().hex
-        claimed = InspectionRequest.objects.filter(due, **candidate).update(
+        claimed = rows.filter(due, **candidate).update(
             state=State.RUNNING,
             lease_holder=holder,
             lease_until=now + LEASE,
@@ -170,248 +212,12 @@ def claim_due() -> InspectionRequest | None:
             progress_total=0,
         )
         if claimed:
-            return InspectionRequest.objects.select_related(
-                "staged_version__package", "staged_version__registry"
-            ).get(pk=candidate["pk"])
-
-
-def inspect(request: InspectionRequest) -> None:
-    """Makes the inspection that `claim_due` handed out, and records how it ended."""
-    staged_version = request.staged_version
-    try:
-        if request.tries > MOST_TRIES:
-            raise InspectionFailed(
-                f"The worker died {MOST_TRIES} times in a row while inspecting this tarball. It "
-                "may be made to exhaust memory or time: look at it by hand, in a sandbox."
+            return rows.select_related("staged_version__package", "staged_version__registry").get(
+                pk=candidate["pk"]
             )
-        _inspect(request)
-    except LeaseLost:
-        logger.warning("stage=%s inspection taken over by another worker", staged_version.stage_id)
-    except DigestMismatch as error:
-        raise_alarm(
-            staged_version,
-            AlarmKind.DOWNLOAD_DIFFERS,
-            f"The tarball at the registry is not the one that was announced: {error}",
-        )
-        _failed(request, str(error))
-    except RateLimited as error:
-        _try_later(request, str(error), asked_for=error.retry_after)
-    except RegistryUnavailable as error:
-        _try_later(request, str(error))
-    except NotFound as error:
-        _failed(request, f"It is no longer at the registry: {error}")
-    except (RegistryError, TarballError, SealBroken, InspectionFailed) as error:
-        _failed(request, str(error))
-    except OperationalError as error:
-        _try_later(request, f"The database did not answer: {error}")
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            # The disk is full or the like: that is the machine's fault, not the tarball's.
-            _try_later(request, f"The worker's machine could not do it: {error.strerror}.")
-            return
-        # A tarball that breaks the engine must be seen by a person, not retried for ever.
-        logger.exception("stage=%s inspection broke", staged_version.stage_id)
-        _failed(
-            request,
-            f"Countersign failed on this tarball ({type(error).__name__}). It was not compared: "
-            "look at it by hand, and report this.",
-        )
 
 
 def diff_text(change: FileChange) -> str:
     """The stored unified diff of one file, "" where there is none."""
     diff = FileDiff.objects.filter(change=change).first()
     return zlib.decompress(diff.compressed).decode() if diff else ""
-
-
-def _inspect(request: InspectionRequest) -> None:
-    row = request.staged_version
-    folder_for_tarballs = settings.VAR_DIR / "inspecting"
-    folder_for_tarballs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _remove_leftovers(folder_for_tarballs)
-    with (
-        tempfile.TemporaryDirectory(dir=folder_for_tarballs) as folder,
-        client_for(row.registry) as client,
-    ):
-        packument = packument_or_none(client, row.package.name)
-        baseline = baseline_for(packument, row.version, row.tag)
-        progress = _Progress(request)
-        item = client.staged_version(str(row.stage_id))
-        _check_unchanged(row, item)
-        staged = client.download_staged(
-            item,
-            Path(folder) / "staged.tgz",
-            on_progress=progress.downloading("Downloading the staged tarball"),
-        )
-        baseline_tarball = _download_baseline(client, baseline, Path(folder), progress)
-        inspection = Inspection.objects.filter(
-            staged_sha512=staged.sha512,
-            baseline_sha512=baseline_tarball.sha512 if baseline_tarball else "",
-            engine_version=ENGINE,
-        ).first()
-        comparison, diffs = None, []
-        if inspection is None:
-            comparison = compare_tarballs(
-                staged.path,
-                baseline_tarball.path if baseline_tarball else None,
-                on_progress=progress,
-            )
-            diffs = compressed_diffs(comparison)
-    with transaction.atomic():
-        if comparison is not None:
-            inspection = keep(comparison, diffs, staged, baseline_tarball)
-        assert inspection is not None  # noqa: S101 - found above, or kept just now
-        _done(
-            request,
-            inspection,
-            baseline=baseline,
-            maintainers=list(packument.maintainers) if packument else [],
-        )
-
-
-def _check_unchanged(row: StagedVersion, item: StagedItem) -> None:
-    if difference := stage_id_difference(row, item):
-        raise_alarm(row, AlarmKind.STAGE_CHANGED, difference)
-        raise InspectionFailed(difference)
-
-
-def _download_baseline(
-    client: RegistryClient, baseline: Baseline, folder: Path, progress: "_Progress"
-) -> Download | None:
-    if baseline.version is None:
-        return None
-    try:
-        return client.download_published(
-            baseline.version,
-            folder / "baseline.tgz",
-            on_progress=progress.downloading(f"Downloading {baseline.version.version}"),
-        )
-    except NotFound as error:
-        raise InspectionFailed(
-            f"The published tarball of {baseline.version.version}, which this version would be "
-            f"compared with, cannot be had: {error}"
-        ) from error
-    except DigestMismatch as error:
-        # Not the staged tarball's fault, so it raises no alarm on it; but nothing to compare with.
-        raise InspectionFailed(
-            f"The published tarball of {baseline.version.version} is not the one the registry "
-            f"announces: {error}"
-        ) from error
-
-
-def _done(
-    request: InspectionRequest,
-    inspection: Inspection,
-    *,
-    baseline: Baseline,
-    maintainers: list[str],
-) -> None:
-    row = request.staged_version
-    held = InspectionRequest.objects.filter(
-        pk=request.pk, lease_holder=request.lease_holder, state=State.RUNNING
-    ).update(
-        state=State.DONE,
-        inspection=inspection,
-        lease_holder="",
-        lease_until=None,
-        step="",
-        failure="",
-        baseline_version=baseline.version.version if baseline.version else "",
-        baseline_reason=baseline.reason[:400],
-        maintainers=maintainers,
-        dangers=sum(point.is_bad for point in unusual_of(row, inspection)),
-    )
-    if not held:
-        raise LeaseLost
-    StagedVersion.objects.filter(pk=row.pk).update(sha512=inspection.staged_sha512)
-    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
-    record(
-        "inspection.done",
-        subject=row,
-        stage_id=row.stage_id,
-        sha512=inspection.staged_sha512,
-        baseline=baseline.version.version if baseline.version else None,
-        files_changed=inspection.files_changed,
-    )
-
-
-def _failed(request: InspectionRequest, reason: str) -> None:
-    """For good: a person has to look at it, or to ask for it again."""
-    row = request.staged_version
-    with transaction.atomic():
-        if _give_back(request, State.FAILED, reason):
-            outbox.publish(
-                "inspection.failed", stage_id=row.stage_id, **news_of(row), reason=reason[:600]
-            )
-            record(
-                "inspection.failed",
-                subject=row,
-                stage_id=row.stage_id,
-                reason=reason[:600],
-            )
-    logger.warning("stage=%s inspection failed: %s", row.stage_id, reason)
-
-
-def _try_later(request: InspectionRequest, reason: str, *, asked_for: float = 0.0) -> None:
-    """What failed may pass by itself; the pauses grow with the time that it takes."""
-    waited = timezone.now() - request.requested_at
-    if waited > GIVE_UP_AFTER:
-        _failed(request, reason)
-        return
-    pause = min(max(waited / 2, FIRST_PAUSE), LONGEST_PAUSE)
-    pause = max(pause, min(timedelta(seconds=asked_for), LONGEST_WAIT_ASKED_FOR))
-    # It did report back: whatever went before, this worker did not die.
-    _give_back(request, State.WAITING, reason, due_at=timezone.now() + pause, tries=0)
-    logger.warning("stage=%s inspection put off: %s", request.staged_version.stage_id, reason)
-
-
-def _give_back(request: InspectionRequest, state: State, reason: str, **fields: Any) -> bool:
-    return bool(
-        InspectionRequest.objects.filter(
-            pk=request.pk, lease_holder=request.lease_holder, state=State.RUNNING
-        ).update(
-            state=state,
-            lease_holder="",
-            lease_until=None,
-            step="",
-            failure=reason[:600],
-            **fields,
-        )
-    )
-
-
-class _Progress:
-    """Writes how far the work has come, at most twice a second, and keeps the lease."""
-
-    def __init__(self, request: InspectionRequest) -> None:
-        self.request = request
-        self.written_at = 0.0
-        self.step = ""
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if step == self.step and now - self.written_at < PROGRESS_EVERY_SECONDS:
-            return
-        self.step, self.written_at = step, now
-        held = InspectionRequest.objects.filter(
-            pk=self.request.pk, lease_holder=self.request.lease_holder
-        ).update(
-            step=step[:200],
-            progress_done=done,
-            progress_total=total,
-            lease_until=timezone.now() + LEASE,
-        )
-        if not held:
-            raise LeaseLost
-
-    def downloading(self, step: str) -> Any:
-        return lambda done, total: self(step, done, total or 0)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    # Of processes that were killed; nothing is inspected for anywhere near this long.
-    for leftover in folder.iterdir():
-        # Another worker may be done with its own folder at this very moment.
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_AFTER_SECONDS:
-                shutil.rmtree(leftover, ignore_errors=True)

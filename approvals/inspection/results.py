@@ -1,6 +1,6 @@
 """What a comparison finds: plain immutable data that can go to JSON."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal
 
 from registry_client.tar_paths import Problem
@@ -149,6 +149,24 @@ class Comparison:
         """Removed lines of all files where they were counted."""
         return sum(change.removed_lines or 0 for change in self.files)
 
+    def summary(self) -> dict[str, Any]:
+        """All but the files, as dicts, lists, strings and numbers."""
+        # Copied one by one: with thousands of files, asdict would take longer than comparing.
+        return {
+            name: _plain(getattr(self, name))
+            for name in self.__dataclass_fields__
+            if name not in ("files", "unchanged")
+        }
+
     def as_json(self) -> dict[str, Any]:
         """The same as dicts, lists, strings and numbers."""
-        return asdict(self)
+        unchanged = [
+            {"path": file.path, "size": file.size, "kind": file.kind} for file in self.unchanged
+        ]
+        return self.summary() | {"files": _plain(self.files), "unchanged": unchanged}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from approvals.inspection import claims
 from approvals.inspection.models import Inspection, KeptTarball
 from approvals.inspection.tarballs import storage
 from approvals.queue.models import OPEN_STATES, StagedVersion
@@ -40,6 +41,7 @@ def forget_expired() -> int:
             forgotten += 1
             _delete(name)
     _remove_nameless(not_since)
+    claims.forget_dead(until=not_since)
     if forgotten:
         logger.info("Removed %d kept tarballs that nobody needs any more", forgotten)
     return forgotten

@@ -5,6 +5,7 @@ import time
 from celery import shared_task
 
 from approvals.inspection import requests, retention
+from approvals.inspection.inspecting import inspect
 
 INSPECT_FOR_SECONDS = 60
 
@@ -16,10 +17,10 @@ def inspect_waiting() -> None:
     requests.request_missing()
     until = time.monotonic() + INSPECT_FOR_SECONDS
     while time.monotonic() < until:
-        request = requests.claim_due()
-        if request is None:
+        work = requests.claim_due()
+        if work is None:
             return
-        requests.inspect(request)
+        inspect(work)
     inspect_waiting.delay()
 
 

@@ -14,6 +14,7 @@ from approvals.decisions.decide import decide
 from approvals.decisions.models import Action, Decision, DecisionItem
 from approvals.decisions.stepup import open_step_up
 from approvals.inspection import requests as inspection_requests
+from approvals.inspection.inspecting import inspect
 from approvals.people.models import SealedTOTPDevice, User
 from approvals.queue import live
 from approvals.queue.models import Registry, StagedVersion
@@ -59,7 +60,7 @@ class House:
     def inspect(self) -> None:
         inspection_requests.request_missing()
         while request := inspection_requests.claim_due():
-            inspection_requests.inspect(request)
+            inspect(request)
 
     def ready(self, name: str = "left-pad", version: str = "1.5.0") -> StagedVersion:
         """A staged version that was found and inspected."""

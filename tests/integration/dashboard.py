@@ -10,6 +10,7 @@ from approvals.decisions.decide import decide
 from approvals.decisions.models import Action, DecisionItem
 from approvals.decisions.stepup import open_step_up
 from approvals.inspection import requests as inspections
+from approvals.inspection.inspecting import inspect
 from approvals.inspection.models import InspectionRequest
 from approvals.people.accounts import link_account
 from approvals.people.models import SealedTOTPDevice, User
@@ -51,7 +52,7 @@ class Dashboard:
         waiting = InspectionRequest.objects.filter(state=InspectionRequest.State.WAITING)
         waiting.exclude(staged_version__stage_id=stage_id).delete()
         while request := inspections.claim_due():
-            inspections.inspect(request)
+            inspect(request)
         return StagedVersion.objects.with_package().get(stage_id=stage_id)
 
     def decide(

@@ -29,8 +29,9 @@ from approvals.decisions.models import (
     StepUp,
 )
 from approvals.decisions.stepup import open_step_up
+from approvals.inspection import inspecting
 from approvals.inspection import requests as inspection_requests
-from approvals.inspection.models import Inspection, InspectionRequest
+from approvals.inspection.models import Inspection, InspectionRequest, PairClaim
 from approvals.people.models import User
 from approvals.queue import live, sync
 from approvals.queue.models import Registry, StagedVersion, State
@@ -340,7 +341,7 @@ def test_of_workers_that_claim_an_inspection_at_once_one_has_it(house: House) ->
     assert InspectionRequest.objects.get().tries == 1
 
 
-def test_the_same_pair_compared_at_once_is_kept_once(
+def test_the_same_pair_given_to_two_workers_is_compared_once(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.stage("left-pad", "1.5.0")
@@ -350,25 +351,35 @@ def test_the_same_pair_compared_at_once_is_kept_once(
         house.sandbox.replace_tarball(str(row.stage_id), SAME, announce=True)
     StagedVersion.objects.update(shasum=SAME_SHA1)
     inspection_requests.request_missing()
-    both = threading.Barrier(2)
-    compare = inspection_requests.compare_tarballs
+    the_other_gave_up = threading.Event()
+    compare, compared = inspecting.compare_tarballs, []
 
-    def together(*args: object, **named: object) -> object:
-        found = compare(*args, **named)  # type: ignore[arg-type]  # passed on as it came
-        both.wait(PATIENCE_SECONDS)
-        return found
+    def slow(*args: object, **named: object) -> object:
+        compared.append(args)
+        assert the_other_gave_up.wait(PATIENCE_SECONDS)
+        return compare(*args, **named)  # type: ignore[arg-type]  # passed on as it came
 
-    monkeypatch.setattr(inspection_requests, "compare_tarballs", together)
+    monkeypatch.setattr(inspecting, "compare_tarballs", slow)
 
     def work() -> None:
         request = inspection_requests.claim_due()
         assert request
-        inspection_requests.inspect(request)
+        inspecting.inspect(request)
+        the_other_gave_up.set()
 
     assert at_once(work, work) == [None, None]
+    assert len(compared) == 1
+    waits = InspectionRequest.objects.get(state="waiting")
+    assert waits.step == "Another worker is comparing the same tarballs"
+    assert (waits.failure, waits.tries) == ("", 0)
+    assert waits.due_at > timezone.now()
+    InspectionRequest.objects.filter(pk=waits.pk).update(due_at=timezone.now())
+    work()
+    assert len(compared) == 1
     assert set(InspectionRequest.objects.values_list("state", flat=True)) == {"done"}
     inspection = Inspection.objects.get()
     assert inspection.files.count() == inspection.files_changed > 0
+    assert not PairClaim.objects.exists()
 
 
 def test_it_goes_live_once_however_many_look(house: House) -> None:

@@ -14,9 +14,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
-from approvals.inspection import requests, tasks
+from approvals.inspection import inspecting, leases, tasks
+from approvals.inspection.inspecting import inspect
 from approvals.inspection.models import Inspection, InspectionRequest
-from approvals.inspection.requests import ask_again, claim_due, inspect, request_missing
+from approvals.inspection.requests import ask_again, claim_due, request_missing
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.client import RegistryClient
@@ -104,7 +105,7 @@ class TestInspecting:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = work(found(house))
-        monkeypatch.setattr(requests, "compare_tarballs", must_not_happen)
+        monkeypatch.setattr(inspecting, "compare_tarballs", must_not_happen)
         assert ask_again(first.staged_version)
         again = work(first)
         assert again.state == Work.DONE
@@ -134,11 +135,11 @@ class TestInspecting:
     ) -> None:
         house.publish("left-pad", "1.4.2")
         request = found(house)
-        monkeypatch.setattr(requests, "PROGRESS_EVERY_SECONDS", 0)
+        monkeypatch.setattr(leases, "PROGRESS_EVERY_SECONDS", 0)
         steps = []
-        write = requests._Progress.__call__
+        write = leases.Progress.__call__
 
-        def noted(progress: requests._Progress, step: str, done: int, total: int) -> None:
+        def noted(progress: leases.Progress, step: str, done: int, total: int) -> None:
             write(progress, step, done, total)
             row = InspectionRequest.objects.get()
             assert (row.state, row.step) == (Work.RUNNING, step)
@@ -147,7 +148,7 @@ class TestInspecting:
             assert row.lease_until > timezone.now()
             steps.append(step)
 
-        monkeypatch.setattr(requests._Progress, "__call__", noted)
+        monkeypatch.setattr(leases.Progress, "__call__", noted)
         work(request)
         order = list(dict.fromkeys(steps))
         assert order[:2] == ["Downloading the staged tarball", "Downloading 1.4.2"]
@@ -264,8 +265,8 @@ class TestClaiming:
         assert work(request).state == Work.DONE
         before = list(AuditEvent.objects.values_list("kind", flat=True))
         inspect(dead)
-        requests._failed(dead, "too late")
-        requests._try_later(dead, "too late")
+        inspecting._failed(dead, "too late")
+        inspecting._try_later(dead, "too late")
         request.refresh_from_db()
         assert (request.state, request.failure) == (Work.DONE, "")
         assert list(AuditEvent.objects.values_list("kind", flat=True)) == before
@@ -277,7 +278,7 @@ class TestClaiming:
         slow = take()
         worker_dies(request)
         second = take()
-        monkeypatch.setattr(requests, "compare_tarballs", must_not_happen)
+        monkeypatch.setattr(inspecting, "compare_tarballs", must_not_happen)
         inspect(slow)
         request.refresh_from_db()
         assert (request.state, request.lease_holder) == (Work.RUNNING, second.lease_holder)
@@ -286,14 +287,14 @@ class TestClaiming:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         request = found(house)
-        compare = requests.compare_tarballs
+        compare = inspecting.compare_tarballs
 
         def taken_over(staged: Path, baseline: Path | None, **named: object) -> object:
             comparison = compare(staged, baseline)
             InspectionRequest.objects.update(lease_holder="another")
             return comparison
 
-        monkeypatch.setattr(requests, "compare_tarballs", taken_over)
+        monkeypatch.setattr(inspecting, "compare_tarballs", taken_over)
         inspect(take())
         request.refresh_from_db()
         assert (request.state, request.lease_holder) == (Work.RUNNING, "another")
@@ -305,10 +306,10 @@ class TestClaiming:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         request = found(house)
-        for _ in range(requests.MOST_TRIES):
+        for _ in range(inspecting.MOST_TRIES):
             take()
             worker_dies(request)
-        monkeypatch.setattr(requests, "_inspect", must_not_happen)
+        monkeypatch.setattr(inspecting, "_inspect", must_not_happen)
         assert work(request).state == Work.FAILED
         assert "died 5 times" in request.failure
         assert "exhaust memory" in request.failure
@@ -319,7 +320,7 @@ class TestClaiming:
 
     def test_an_outage_in_between_is_not_taken_for_a_death(self, house: House) -> None:
         request = found(house)
-        for _ in range(requests.MOST_TRIES + 2):
+        for _ in range(inspecting.MOST_TRIES + 2):
             house.sandbox.control.refuse(503, count=4)
             work(request)
             due_now(request)
@@ -349,7 +350,7 @@ class TestFailing:
             assert "503" in request.failure
             pauses.append(request.due_at - now)
         assert pauses[0] < pauses[1] < pauses[2] < pauses[3]
-        assert pauses[3] < 2 * requests.LONGEST_PAUSE
+        assert pauses[3] < 2 * inspecting.LONGEST_PAUSE
         assert not AuditEvent.objects.filter(kind="inspection.failed").exists()
         (obstacle,) = standing_in_the_way(StagedVersion.objects.get(), "approve")
         assert "not been compared" in obstacle
@@ -461,7 +462,7 @@ class TestFailing:
         self, house: House, error: type[Exception], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         request = found(house)
-        monkeypatch.setattr(requests, "compare_tarballs", raising(error("a secret")))
+        monkeypatch.setattr(inspecting, "compare_tarballs", raising(error("a secret")))
         assert work(request).state == Work.FAILED
         assert error.__name__ in request.failure
         assert "secret" not in request.failure
@@ -480,7 +481,7 @@ class TestFailing:
     ) -> None:
         request = found(house)
         with monkeypatch.context() as broken:
-            broken.setattr(requests, "compare_tarballs", raising(error))
+            broken.setattr(inspecting, "compare_tarballs", raising(error))
             assert work(request).state == Work.WAITING
         assert words in request.failure
         due_now(request)

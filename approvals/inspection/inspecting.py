@@ -1,0 +1,242 @@
+"""Making one inspection: from two tarballs to the rows that say what differs."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+from django.db import OperationalError, transaction
+from django.utils import timezone
+
+from approvals.audit import outbox
+from approvals.audit.record import record
+from approvals.inspection.claims import Pair, PairTaken
+from approvals.inspection.compare import compare_tarballs
+from approvals.inspection.folders import temporary_folder
+from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.leases import LeaseLost, Progress, Work, give_back
+from approvals.inspection.limits import compare_limits
+from approvals.inspection.models import (
+    Inspection,
+    InspectionRequest,
+    InspectionWork,
+    OtherBaselineRequest,
+)
+from approvals.inspection.requests import MOST_PUBLISHED_VERSIONS
+from approvals.inspection.sources import InspectionFailed, Sources
+from approvals.inspection.unusual import unusual_of
+from approvals.queue.models import AlarmKind, StagedVersion
+from approvals.queue.registries import client_for
+from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
+from approvals.queue.transitions import answer_alarm, news_of, raise_alarm
+from approvals.sealing import SealBroken
+from registry_client.client import Download
+from registry_client.errors import (
+    DigestMismatch,
+    NotFound,
+    RateLimited,
+    RegistryError,
+    RegistryUnavailable,
+)
+from registry_client.tarball import TarballError
+from registry_client.versions import (
+    PLACEHOLDER_VERSION,
+    Baseline,
+    Packument,
+    baseline_for,
+    parse_version,
+    sort_key,
+)
+
+logger = logging.getLogger(__name__)
+
+# How many workers in a row may take the work and never report back.
+MOST_TRIES = 5
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(days=1)
+State = InspectionWork.State
+
+
+def inspect(work: Work) -> None:
+    """Makes the inspection that `claim_due` handed out, and records how it ended."""
+    staged_version = work.staged_version
+    try:
+        if work.tries > MOST_TRIES:
+            raise InspectionFailed(
+                f"The worker died {MOST_TRIES} times in a row while inspecting this tarball. It "
+                "may be made to exhaust memory or time: look at it by hand, in a sandbox."
+            )
+        _inspect(work)
+    except LeaseLost:
+        logger.warning("stage=%s inspection taken over by another worker", staged_version.stage_id)
+    except PairTaken:
+        # Not a try: nothing failed, and whoever died meanwhile is still counted.
+        give_back(
+            work,
+            State.WAITING,
+            step="Another worker is comparing the same tarballs",
+            due_at=timezone.now() + FIRST_PAUSE,
+            tries=work.tries - 1,
+        )
+    except DigestMismatch as error:
+        raise_alarm(
+            staged_version,
+            AlarmKind.DOWNLOAD_DIFFERS,
+            f"The tarball at the registry is not the one that was announced: {error}",
+        )
+        _failed(work, str(error))
+    except RateLimited as error:
+        _try_later(work, str(error), asked_for=error.retry_after)
+    except RegistryUnavailable as error:
+        _try_later(work, str(error))
+    except NotFound as error:
+        _failed(work, f"It is no longer at the registry: {error}")
+    except (RegistryError, TarballError, SealBroken, InspectionFailed) as error:
+        _failed(work, str(error))
+    except OperationalError as error:
+        _try_later(work, f"The database did not answer: {error}")
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            # The disk is full or the like: that is the machine's fault, not the tarball's.
+            _try_later(work, f"The worker's machine could not do it: {error.strerror}.")
+            return
+        # A tarball that breaks the engine must be seen by a person, not retried for ever.
+        logger.exception("stage=%s inspection broke", staged_version.stage_id)
+        _failed(
+            work,
+            f"Countersign failed on this tarball ({type(error).__name__}). It was not compared: "
+            "look at it by hand, and report this.",
+        )
+
+
+def _inspect(work: Work) -> None:
+    row = work.staged_version
+    with (
+        temporary_folder() as folder,
+        client_for(row.registry) as client,
+        ExitStack() as open_files,
+    ):
+        packument = packument_or_none(client, row.package.name)
+        progress = Progress(work)
+        sources = Sources(row, client, folder, open_files, progress)
+        if isinstance(work, OtherBaselineRequest):
+            baseline = _chosen(work, packument)
+            staged = sources.staged_or_kept()
+        else:
+            baseline = baseline_for(packument, row.version, row.tag)
+            # Even where it is kept: a decision stands on what the registry has now.
+            staged = sources.staged()
+        old = sources.published(baseline.version) if baseline.version else None
+        with _inspection(staged, old, progress) as inspection:
+            _done(work, inspection, baseline, packument)
+
+
+@contextmanager
+def _inspection(
+    staged: Download, baseline: Download | None, progress: Progress
+) -> Iterator[Inspection]:
+    """The comparison of these two, made by this worker only if nobody has made it or is at it.
+
+    The caller finishes its work in the transaction that keeps the comparison. Raises PairTaken.
+    """
+    pair = Pair(staged.sha512, baseline.sha512 if baseline else "")
+    with progress.claiming(pair) if pair.inspection() is None else nullcontext():
+        # Looked for again: it may have been finished between the look and the claim.
+        inspection = pair.inspection()
+        comparison, diffs = None, []
+        if inspection is None:
+            comparison = compare_tarballs(
+                staged.path,
+                baseline.path if baseline else None,
+                limits=compare_limits(),
+                on_progress=progress,
+            )
+            diffs = compressed_diffs(comparison)
+        with transaction.atomic():
+            if comparison is not None:
+                inspection = keep(comparison, diffs, staged, baseline)
+            assert inspection is not None  # noqa: S101 - found above, or kept just now
+            yield inspection
+
+
+def _chosen(work: OtherBaselineRequest, packument: Packument | None) -> Baseline:
+    version = work.baseline_version
+    published = packument.versions.get(version) if packument else None
+    if published is None:
+        raise InspectionFailed(f"{version} is not published, or not any more.")
+    return Baseline(published, "")
+
+
+def published_versions(packument: Packument | None) -> list[str]:
+    """What else there is to compare with: the newest first, at most so many as are kept."""
+    versions = packument.versions if packument else {}
+    known = [
+        version
+        for version in versions
+        if version != PLACEHOLDER_VERSION and parse_version(version) is not None
+    ]
+    return sorted(known, key=sort_key, reverse=True)[:MOST_PUBLISHED_VERSIONS]
+
+
+def _done(
+    work: Work, inspection: Inspection, baseline: Baseline, packument: Packument | None
+) -> None:
+    fields: dict[str, Any] = {"inspection": inspection}
+    if isinstance(work, OtherBaselineRequest):
+        if not give_back(work, State.DONE, **fields):
+            raise LeaseLost
+        return
+    row = work.staged_version
+    version = baseline.version.version if baseline.version else ""
+    fields |= {
+        "baseline_version": version,
+        "baseline_reason": baseline.reason[:400],
+        "maintainers": list(packument.maintainers) if packument else [],
+        "published_versions": published_versions(packument),
+        "dangers": sum(point.is_bad for point in unusual_of(row, inspection)),
+    }
+    if not give_back(work, State.DONE, **fields):
+        raise LeaseLost
+    StagedVersion.objects.filter(pk=row.pk).update(sha512=inspection.staged_sha512)
+    answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
+    record(
+        "inspection.done",
+        subject=row,
+        stage_id=row.stage_id,
+        sha512=inspection.staged_sha512,
+        baseline=version or None,
+        files_changed=inspection.files_changed,
+    )
+
+
+def _failed(work: Work, reason: str) -> None:
+    """For good: a person has to look at it, or to ask for it again."""
+    row = work.staged_version
+    with transaction.atomic():
+        # Nothing stands on a comparison that a reader chose: only its page says that it failed.
+        if give_back(work, State.FAILED, reason) and isinstance(work, InspectionRequest):
+            outbox.publish(
+                "inspection.failed", stage_id=row.stage_id, **news_of(row), reason=reason[:600]
+            )
+            record(
+                "inspection.failed",
+                subject=row,
+                stage_id=row.stage_id,
+                reason=reason[:600],
+            )
+    logger.warning("stage=%s inspection failed: %s", row.stage_id, reason)
+
+
+def _try_later(work: Work, reason: str, *, asked_for: float = 0.0) -> None:
+    """What failed may pass by itself; the pauses grow with the time that it takes."""
+    waited = timezone.now() - work.requested_at
+    if waited > GIVE_UP_AFTER:
+        _failed(work, reason)
+        return
+    pause = min(max(waited / 2, FIRST_PAUSE), LONGEST_PAUSE)
+    pause = max(pause, min(timedelta(seconds=asked_for), LONGEST_WAIT_ASKED_FOR))
+    # It did report back: whatever went before, this worker did not die.
+    give_back(work, State.WAITING, reason, due_at=timezone.now() + pause, tries=0)
+    logger.warning("stage=%s inspection put off: %s", work.staged_version.stage_id, reason)
