@@ -2,20 +2,35 @@
 
 import hashlib
 import itertools
+import json
+import tempfile
 import uuid
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
 
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
-from approvals.inspection.compare import ENGINE
-from approvals.inspection.models import FileChange, FileDiff, Inspection, InspectionRequest
+from approvals.inspection.compare import ENGINE, compare_tarballs
+from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.models import (
+    FileChange,
+    FileDiff,
+    Inspection,
+    InspectionRequest,
+    OtherBaselineRequest,
+    UnchangedFiles,
+)
+from approvals.inspection.tarballs import keep_tarball
 from approvals.people.models import RegistryAccount, Role, User
 from approvals.queue.models import Package, Registry, StagedVersion, State
 from approvals.sealing import seal
+from registry_client.client import Download
+from registry_client.tarball import read_tarball
 
 _numbers = itertools.count(1)
 
@@ -35,6 +50,7 @@ MANIFEST_NEW: dict[str, Any] = {
     "scripts": {"test": "node --test", "postinstall": "node setup.js"},
     "dependencies": {"ms": "^2.1.3", "tiny-http": "0.1.0"},
 }
+UNCHANGED = (("LICENSE", 1064, "docs"), ("lib/pad.js", 480, "source"), ("test.js", 300, "source"))
 DIFF = """@@ -1,3 +1,4 @@
  'use strict'
 -const pad = ' '
@@ -103,16 +119,98 @@ def make_inspection(
     files: Sequence[dict[str, Any]] | None = None,
     *,
     baseline_version: str = "1.4.2",
+    tarballs: tuple[bytes | None, bytes] | None = None,
+    unchanged: Sequence[tuple[str, int, str]] = UNCHANGED,
+    published_versions: Sequence[str] | None = None,
     **summary: Any,
 ) -> InspectionRequest:
     """A finished inspection. Each of `files` has a path, and what else differs from the default.
 
-    `diff` in a file is its text; `summary` overrides parts of what was found.
+    `diff` in a file is its text; `summary` overrides parts of what was found; each of `unchanged`
+    is a path, a size and a kind. `tarballs`, the baseline's and the staged one, are kept, and the
+    files' sizes and digests follow from them; without `files`, they are really compared.
     """
+    inspection = _make_comparison(
+        staged_version,
+        files,
+        baseline_sha512="b" * 128 if baseline_version else "",
+        tarballs=tarballs,
+        unchanged=unchanged,
+        **summary,
+    )
+    if published_versions is None:
+        others = ("1.4.1", "1.4.0", "1.0.0")
+        published_versions = [baseline_version, *others] if baseline_version else []
+    return make_inspection_request(
+        staged_version,
+        InspectionRequest.State.DONE,
+        inspection=inspection,
+        baseline_version=baseline_version,
+        baseline_reason=(
+            f"{baseline_version} is what users of the dist-tag latest have today."
+            if baseline_version
+            else "No version of this package is published yet."
+        ),
+        maintainers=["ada", "grace"],
+        published_versions=list(dict.fromkeys(published_versions)),
+    )
+
+
+def make_other_baseline(
+    staged_version: StagedVersion,
+    version: str = "1.4.0",
+    files: Sequence[dict[str, Any]] | None = None,
+    *,
+    state: str = "done",
+    tarballs: tuple[bytes | None, bytes] | None = None,
+    **fields: Any,
+) -> OtherBaselineRequest:
+    """A comparison with another version; `fields` are the request's, the rest as above."""
+    inspection = None
+    if state == "done":
+        inspection = _make_comparison(
+            staged_version,
+            files,
+            baseline_sha512=hashlib.sha512(version.encode()).hexdigest(),
+            tarballs=tarballs,
+        )
+    return OtherBaselineRequest.objects.create(
+        staged_version=staged_version,
+        baseline_version=version,
+        state=state,
+        inspection=inspection,
+        **fields,
+    )
+
+
+def _make_comparison(
+    staged_version: StagedVersion,
+    files: Sequence[dict[str, Any]] | None,
+    *,
+    baseline_sha512: str,
+    tarballs: tuple[bytes | None, bytes] | None,
+    unchanged: Sequence[tuple[str, int, str]] = UNCHANGED,
+    **summary: Any,
+) -> Inspection:
+    contents: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
+    if tarballs is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            new = _download(Path(folder) / "new.tgz", tarballs[1])
+            old = _download(Path(folder) / "old.tgz", tarballs[0]) if tarballs[0] else None
+            for download in filter(None, (old, new)):
+                keep_tarball(download)
+            staged_version.sha512, staged_version.shasum = new.sha512, new.sha1
+            staged_version.save(update_fields=["sha512", "shasum"])
+            baseline_sha512 = old.sha512 if old else ""
+            if files is None:
+                comparison = compare_tarballs(new.path, old.path if old else None)
+                comparison = replace(comparison, **summary)
+                return keep(comparison, compressed_diffs(comparison), new, old)
+            contents = (_files_in(old.path) if old else {}, _files_in(new.path))
     if files is None:
         files = [{"path": "index.js", "diff": DIFF}, {"path": "setup.js", "status": "added"}]
     found: dict[str, Any] = {
-        "unchanged_count": 3,
+        "unchanged_count": len(unchanged),
         "old": {"files": 4, "packed_size": 2048, "unpacked_size": 8192, "lines": 210},
         "new": {"files": 5, "packed_size": 2300, "unpacked_size": 9100, "lines": 240},
         "manifest_old": MANIFEST_OLD,
@@ -130,21 +228,20 @@ def make_inspection(
         ],
         "readme": "# left-pad\n\nPads a string.\n",
         "readme_note": "",
+        "changelog": "",
+        "changelog_path": "",
+        "changelog_note": "",
         "problems": [],
         "old_problems": [],
         "problems_left_out": 0,
     }
-    if not baseline_version:
+    if not baseline_sha512:
         found |= {"old": None, "manifest_old": None, "manifest_changes": []}
-    rows = [
-        {"status": "modified", "old_mode": 0o644, "new_mode": 0o644, "added_lines": 2}
-        | {"removed_lines": 1, "old_size": 120, "new_size": 140, **file}
-        for file in files
-    ]
+    rows = [_file_row(file, contents) for file in files]
     inspection = Inspection.objects.create(
         staged_sha512=staged_version.sha512,
         staged_sha1=staged_version.shasum,
-        baseline_sha512="b" * 128 if baseline_version else "",
+        baseline_sha512=baseline_sha512,
         engine_version=ENGINE,
         summary=found | summary,
         files_changed=len(rows),
@@ -163,18 +260,38 @@ def make_inspection(
         for change, text in zip(changes, texts, strict=True)
         if text
     )
-    return make_inspection_request(
-        staged_version,
-        InspectionRequest.State.DONE,
-        inspection=inspection,
-        baseline_version=baseline_version,
-        baseline_reason=(
-            f"{baseline_version} is what users of the dist-tag latest have today."
-            if baseline_version
-            else "No version of this package is published yet."
-        ),
-        maintainers=["ada", "grace"],
+    UnchangedFiles.objects.create(
+        inspection=inspection, compressed=zlib.compress(json.dumps(sorted(unchanged)).encode())
     )
+    return inspection
+
+
+def _file_row(
+    file: dict[str, Any], contents: tuple[dict[str, bytes], dict[str, bytes]]
+) -> dict[str, Any]:
+    row = {"status": "modified", "kind": "source", "added_lines": 2, "removed_lines": 1} | file
+    paths = (file.get("old_path") or file["path"], file["path"])
+    sides = zip(("old", "new"), ("added", "removed"), contents, paths, (120, 140), strict=True)
+    for side, not_there, files, path, size in sides:
+        is_there = row["status"] != not_there
+        row.setdefault(f"{side}_mode", 0o644 if is_there else None)
+        content = files.get(path) if is_there else None
+        if content is not None:
+            row.setdefault(f"{side}_size", len(content))
+            row.setdefault(f"{side}_sha256", hashlib.sha256(content).hexdigest())
+        row.setdefault(f"{side}_size", size if is_there else None)
+    return row
+
+
+def _download(path: Path, content: bytes) -> Download:
+    path.write_bytes(content)
+    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    return Download(path, len(content), sha1, hashlib.sha512(content).hexdigest())
+
+
+def _files_in(tarball: Path) -> dict[str, bytes]:
+    with read_tarball(tarball) as reader:
+        return {entry.path: entry.read() for entry in reader if entry.installed}
 
 
 def make_inspection_request(
