@@ -11,8 +11,9 @@ checked here, also those that say nothing about the content.
 """
 
 import re
-import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
+from zlib import adler32
 
 from registry_client.tar_paths import decode_name, is_utf8, printable
 
@@ -74,21 +75,39 @@ def parse_header(block: bytes) -> Header:
     digits = _CHECKSUM.fullmatch(block, 148, 156)
     if digits is None:
         raise HeaderError("a header's checksum is not a number")
-    stored = int(digits[1], 8)
     # The checksum is a plain byte sum with its own field read as spaces. Adler-32 started at 0
     # keeps that sum in its low half, exact for up to 256 bytes at a time, and is far quicker than
     # sum().
-    total = (zlib.adler32(block[:148], 0) & 0xFFFF) + 256
-    total += zlib.adler32(block[156:412], 0) & 0xFFFF
-    total += zlib.adler32(block[412:], 0) & 0xFFFF
-    if stored != total:
+    total = (adler32(block[:148], 0) & 0xFFFF) + 256
+    total += adler32(block[156:412], 0) & 0xFFFF
+    total += adler32(block[412:], 0) & 0xFFFF
+    if int(digits[1], 8) != total:
         raise HeaderError("a header's checksum is wrong, so it is damaged or not a tarball")
-    kind = chr(block[156]) if block[156] else "0"
+    kind, prefix = _kind_and_prefix(block[156:157], block[257:512])
+    mode = _mode(block[100:124])
+    _check_time(block[136:148])
+    name = block[:100]
+    if prefix:
+        if not name[0]:
+            raise HeaderError("a header has a name prefix and no name")
+        name = prefix + b"/" + name
+    return Header(
+        raw_name=name.rstrip(b"\0"),
+        mode=mode,
+        size=_number(block, 124, 12, "size"),
+        type=kind,
+        raw_link=block[157:257].rstrip(b"\0"),
+    )
+
+
+# These parts of a header are the same in most of a tarball's entries.
+@lru_cache(maxsize=256)
+def _kind_and_prefix(flag: bytes, rest: bytes) -> tuple[str, bytes]:
+    """The type and the name prefix of a header; `rest` is what stands from byte 257 on."""
+    kind = chr(flag[0]) if flag[0] else "0"
     if kind not in _TYPES:
         raise HeaderError(f"an entry has the type {kind!r}, which programs read differently")
-    for start, length, what in _UNUSED_NUMBERS:
-        _number(block, start, length, what)
-    name = block[:100]
+    block = bytes(257) + rest
     # 345 to 500 is a name prefix; where 475 is zero, 476 onwards may be two times instead (xstar).
     prefix = block[345:500].partition(b"\0")[0]
     if any(block[345 + len(prefix) : 476]) and len(prefix) <= _XSTAR_PREFIX:
@@ -103,16 +122,20 @@ def parse_header(block: bytes) -> Header:
             raise HeaderError("a header has a name prefix in a format that has none")
         if len(prefix) > _XSTAR_PREFIX and any(block[345 + len(prefix) : 500]):
             raise HeaderError("a header has data hidden behind its name prefix")
-        if not name[0]:
-            raise HeaderError("a header has a name prefix and no name")
-        name = prefix + b"/" + name
-    return Header(
-        raw_name=name.rstrip(b"\0"),
-        mode=_number(block, 100, 8, "mode") & 0o7777,
-        size=_number(block, 124, 12, "size"),
-        type=kind,
-        raw_link=block[157:257].rstrip(b"\0"),
-    )
+    return kind, prefix
+
+
+@lru_cache(maxsize=256)
+def _mode(part: bytes) -> int:
+    """The permission bits; `part` is what stands from byte 100 on, owner and group included."""
+    for start, what in ((8, "owner"), (16, "group")):
+        _number(part, start, 8, what)
+    return _number(part, 0, 8, "mode") & 0o7777
+
+
+@lru_cache(maxsize=256)
+def _check_time(part: bytes) -> None:
+    _number(part, 0, 12, "time")
 
 
 def apply_pax(body: bytes, pending: Pending, *, is_global: bool) -> None:
@@ -222,8 +245,7 @@ def may_be_named_otherwise(header: Header, name: str, pending: Pending) -> bool:
     return decode_name(header.raw_name) != name
 
 
-# Start, length and name of numbers that npm parses in every header, though it needs few of them.
-_UNUSED_NUMBERS = ((108, 8, "owner"), (116, 8, "group"), (136, 12, "time"))
+# Start, length and name of numbers that npm parses in every header, though it needs none of them.
 _USTAR_NUMBERS = ((329, 8, "device number"), (337, 8, "device number"))
 _XSTAR_NUMBERS = ((476, 12, "time"), (488, 12, "time"))
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from registry_client.tar_limits import Limits, TarballLimit
 from registry_client.tar_paths import Problem, collision_key, printable
 
+_MOST_CLEAN = 64
+
 
 class Names:
     """The paths seen so far, to notice two entries that land on one file.
@@ -18,6 +20,9 @@ class Names:
         self._files: dict[tuple[int, str], str] = {}
         self._folders: dict[tuple[int, str], int] = {}
         self._bytes = 0
+        # Folders without any collision by their whole path, as most files stand in the folder of
+        # the file before; few at a time, so that deep paths cannot fill the memory.
+        self._clean: dict[str, int] = {}
 
     def collisions(self, path: str, shown: str, *, is_folder: bool) -> list[Problem]:
         self._bytes += len(path)
@@ -27,9 +32,11 @@ class Names:
                 self._limits.all_paths,
                 f"The tarball's paths have more than {self._limits.all_paths:,} characters.",
             )
-        *folders, name = collision_key(path).split("/")
-        if is_folder:
-            folders.append(name)
+        key = collision_key(path)
+        folder, _, name = key.rpartition("/")
+        if not is_folder and (number := self._clean.get(folder)) is not None:
+            return list(self._file((number, name), path, shown))
+        folders = (key if is_folder else folder).split("/") if is_folder or folder else []
         number, in_file = self._folder(folders)
         found = []
         if in_file and is_folder:
@@ -38,6 +45,10 @@ class Names:
         elif in_file:
             sentence = "It stands in a folder that is also a file."
             found.append(Problem("file-and-folder", shown, sentence))
+        elif not is_folder:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean[folder] = number
         if not is_folder:
             found.extend(self._file((number, name), path, shown))
         return found
@@ -71,4 +82,5 @@ class Names:
             yield Problem("name-collision", shown, sentence)
         if place in self._folders:
             yield Problem("file-and-folder", shown, "It is both a file and a folder.")
+            self._clean.clear()
         self._files[place] = path

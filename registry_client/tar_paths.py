@@ -15,6 +15,10 @@ _NUL_TAIL = re.compile("\0[^\n\r\u2028\u2029]*")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]*")
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w@+\-][\w@+\-.]*(/(?!\.{1,2}(/|$))[\w@+\-.]+)+", re.ASCII)
+# In a plain name.
+_WINDOWS_TROUBLE = re.compile(
+    r"\.(?:/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?:[./]|$)", re.IGNORECASE
+)
 # Cc controls, Cf formats (bidirectional marks, zero-width), Zl and Zp line ends, Cs and Co no one
 # can read.
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
@@ -51,6 +55,17 @@ def decode_name(raw: bytes) -> str:
     return _NUL_TAIL.sub("", raw.decode("utf-8", "replace"), count=1)
 
 
+def plain_path(name: str, raw: bytes) -> str | None:
+    """Where npm installs an entry if nothing at all is odd about its name, as with most entries.
+
+    None says only that `installed_path` and `name_problems` have to look; `raw` are the bytes that
+    the name was decoded from.
+    """
+    if not _PLAIN.fullmatch(name) or _WINDOWS_TROUBLE.search(name):
+        return None
+    return name.partition("/")[2] if name.encode() == raw.rstrip(b"\0") else None
+
+
 def installed_path(name: str) -> tuple[str, bool]:
     """Where npm installs an entry of that name, relative to the package, and whether it does."""
     _, slash, rest = name.partition("/")
@@ -64,11 +79,10 @@ def installed_path(name: str) -> tuple[str, bool]:
 
 def name_problems(name: str, raw: bytes) -> list[Problem]:
     """All that is wrong with the name itself; `raw` are the bytes it was decoded from."""
-    plain = _PLAIN.fullmatch(name) and name.encode() == raw.rstrip(b"\0")
+    if plain_path(name, raw) is not None:
+        return []
     parts = name.replace("\\", "/").split("/")
     on_windows = any(_bad_on_windows(part) for part in parts if part not in (".", ".."))
-    if plain and not on_windows:
-        return []
     rest = name.partition("/")[2]
     kinds = {unicodedata.category(char) for char in name}
     checks = (

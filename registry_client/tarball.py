@@ -40,6 +40,7 @@ from registry_client.tar_paths import (
     decode_name,
     installed_path,
     name_problems,
+    plain_path,
     printable,
 )
 
@@ -246,9 +247,14 @@ class TarballReader(Iterator[Entry]):
         kind = _KINDS[header.type]
         if kind == "file" and name.endswith("/"):
             kind = "directory"
-        path, installable = installed_path(name)
-        problems = name_problems(name, raw)
-        shown = printable(name)
+        plain = plain_path(name, raw)
+        if plain is not None:
+            path, installable, shown = plain, True, name
+            problems: list[Problem] = []
+        else:
+            path, installable = installed_path(name)
+            shown = printable(name)
+            problems = name_problems(name, raw)
         if kind in _KIND_SENTENCES:
             sentence = _KIND_SENTENCES[kind].format(link=printable(link))
             problems.append(Problem(kind, shown, sentence))

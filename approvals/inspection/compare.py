@@ -1,40 +1,38 @@
 """A staged tarball against its baseline: what differs, in bounded time and memory.
 
-Both tarballs are read once to know every file's digest; the baseline is read a second time, only
-for the files that turned out to differ and only up to the last of them. Nothing is executed, and
+Both tarballs are read once, side by side, and only what differs is kept. Nothing is executed, and
 nothing is written to a path that a package names.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from approvals.inspection.filediff import TextDiff, diff_one_side, diff_texts
-from approvals.inspection.filetree import (
-    ContentStore,
-    FileInfo,
-    FileTree,
-    Progress,
-    fetch_contents,
-    read_tree,
-)
+from approvals.inspection.changelog import is_changelog, new_part
+from approvals.inspection.changes import Changes, Sides, is_binary, runs, shown_side
+from approvals.inspection.filetree import ContentStore, FileInfo, FileTree, fetch_contents
 from approvals.inspection.installing import is_nested_manifest, problems_of_installing
+from approvals.inspection.kinds import classify
+from approvals.inspection.lockstep import BaselineError, read_side_by_side
 from approvals.inspection.manifest import (
     ManifestError,
     compare_manifests,
     parse_manifest,
 )
-from approvals.inspection.renames import Rename, candidates, identical_renames, similar_renames
-from approvals.inspection.results import CompareLimits, Comparison, FileChange, Status
+from approvals.inspection.renames import Rename, identical_renames, similar_renames
+from approvals.inspection.results import CompareLimits, Comparison, FileChange, UnchangedFile
 from approvals.inspection.risk import MANIFEST, Risk
-from approvals.inspection.text import display_text, is_utf8
-from approvals.inspection.unseen import Unseen
+from approvals.inspection.text import display_text
 from registry_client.tar_paths import Problem
-from registry_client.tarball import TarballError
 
-ENGINE = "2"
+ENGINE = "3"
 
 OnProgress = Callable[[str, int, int], None]
+
+READING = "Reading the tarballs"
+READING_AGAIN = "Reading a tarball again"
+COMPARING = "Comparing the files"
 
 
 def compare_tarballs(
@@ -46,13 +44,14 @@ def compare_tarballs(
 ) -> Comparison:
     """Compare a staged tarball with its baseline (None for a first release).
 
-    `on_progress` gets a stage ("baseline", "staged", "differences"), how much is done and how much
-    there is: bytes, bytes and files. Raises TarballError if the staged tarball cannot be read
+    `on_progress` gets a stage in words, how much is done and how much there is: bytes of both
+    tarballs while they are read, then files that differ. It is called in the caller's thread, and
+    what it raises ends the comparison. Raises TarballError if the staged tarball cannot be read
     safely and wholly; an unreadable baseline is a problem of the result instead, with everything
     counted as added.
     """
     with ContentStore() as old_store, ContentStore() as new_store:
-        run = _Run(limits or CompareLimits(), old_store, new_store, on_progress or _silent)
+        run = _Run(limits or CompareLimits(), (old_store, new_store), on_progress or _silent)
         return run.compare(staged, baseline)
 
 
@@ -62,49 +61,33 @@ class _Run:
     def __init__(
         self,
         limits: CompareLimits,
-        old_store: ContentStore,
-        new_store: ContentStore,
+        stores: tuple[ContentStore, ContentStore],
         on_progress: OnProgress,
     ) -> None:
         self.limits = limits
-        self.old_store = old_store
-        self.new_store = new_store
+        self.old_store, self.new_store = stores
         self.on_progress = on_progress
-        self.room_for_text = limits.all_diffs
-        self.room_for_work = limits.all_sizes
-        self.room_for_lines = limits.all_lines
-        self.risk = Risk(None)
-        self.unseen = Unseen(self.risk)
 
     def compare(self, staged: Path, baseline: Path | None) -> Comparison:
-        old, old_problems = self._read_baseline(baseline)
-        new = self._read_staged(staged, old)
+        old, new, old_problems = self._read(staged, baseline)
         manifest_new, manifest_problem = self._manifest(new, self.new_store)
-        self.risk = Risk(manifest_new)
-        self.unseen = Unseen(self.risk)
-        changed, removed, added = _pair(old, new)
-        renames = identical_renames(removed, added)
-        gone = {pair.old.path for pair in renames}
-        come = {pair.new.path for pair in renames}
-        removed = [info for info in removed if info.path not in gone]
-        added = [info for info in added if info.path not in come]
-        if baseline is not None and old is not None:
-            self._fetch_old(baseline, old, self._wanted(changed, removed))
-        old_candidates, old_left_out = candidates(removed, self.limits)
-        new_candidates, new_left_out = candidates(added, self.limits)
-        problems: tuple[Problem, ...] = ()
-        if removed and added and (old_left_out or new_left_out):
-            problems += (_RENAMES_LIMITED,)
-        similar = similar_renames(
-            old_candidates,
-            new_candidates,
-            lambda info: self.old_store.get(info.index),
-            lambda info: self.new_store.get(info.index),
-        )
-        files = self._changes(changed, removed, added, [*renames, *similar])
         manifest_old, old_manifest_problem = self._manifest(old, self.old_store)
         if old_manifest_problem:
             old_problems += (Problem("manifest", MANIFEST, old_manifest_problem),)
+        changes = Changes(Risk(manifest_new), (self.old_store, self.new_store), self.limits)
+        pairs, renames, unchanged = _pair(old, new)
+        if baseline is not None and old is not None:
+            self._fetch_missing((baseline, staged), pairs)
+        similar, is_whole = similar_renames(
+            [old for old, new in pairs if old and not new],
+            [new for old, new in pairs if new and not old],
+            (
+                lambda info: self.old_store.get(info.index),
+                lambda info: self.new_store.get(info.index),
+            ),
+            self.limits,
+        )
+        files = self._files(changes, pairs, [*renames, *similar])
         installing = problems_of_installing(
             old,
             new,
@@ -113,10 +96,10 @@ class _Run:
             self.limits,
         )
         readme, readme_note = self._readme(new)
-        unchanged = len(new.files) - len(changed) - len(added) - len(renames)
+        changelog, changelog_path, changelog_note = self._changelog(old, new, manifest_new)
         return Comparison(
             files=tuple(files),
-            unchanged_count=unchanged,
+            unchanged_count=len(unchanged),
             old=None if old is None else old.totals,
             new=new.totals,
             manifest_old=manifest_old,
@@ -127,97 +110,78 @@ class _Run:
             else compare_manifests(manifest_old or {}, manifest_new),
             readme=readme,
             readme_note=readme_note,
-            problems=(*installing, *self.unseen.problems(), *problems, *new.problems),
+            problems=(
+                *installing,
+                *changes.unseen.problems(),
+                *(() if is_whole else (_RENAMES_LIMITED,)),
+                *new.problems,
+            ),
             old_problems=old_problems,
             problems_left_out=new.problems_left_out,
+            unchanged=tuple(_unchanged(info, changes.risk) for info in unchanged),
+            changelog=changelog,
+            changelog_path=changelog_path,
+            changelog_note=changelog_note,
         )
 
-    def _read_baseline(self, baseline: Path | None) -> tuple[FileTree | None, tuple[Problem, ...]]:
-        if baseline is None:
-            return None, ()
-        try:
-            tree = read_tree(
-                baseline,
-                self.limits.tarball,
-                keep=lambda info: info.path == MANIFEST,
-                keep_size=self.limits.file_size,
-                store=self.old_store,
-                progress=self._reading("baseline", baseline),
-            )
-        except TarballError as error:
-            return None, (
-                Problem(
-                    "baseline-unreadable",
-                    "",
-                    f"The baseline could not be read, so every file counts as added: {error}",
-                ),
-            )
-        return tree, tree.problems
+    def _read(
+        self, staged: Path, baseline: Path | None
+    ) -> tuple[FileTree | None, FileTree, tuple[Problem, ...]]:
+        new = (staged, self.new_store)
+        problems: tuple[Problem, ...] = ()
+        if baseline is not None:
+            try:
+                old_tree, new_tree = self._read_both((baseline, self.old_store), new)
+            except BaselineError as error:
+                sentence = f"The baseline could not be read, so every file counts as added: {error}"
+                problems = (Problem("baseline-unreadable", "", sentence),)
+            else:
+                return old_tree, new_tree, old_tree.problems if old_tree else ()
+        _, new_tree = self._read_both(None, new)
+        return None, new_tree, problems
 
-    def _read_staged(self, staged: Path, old: FileTree | None) -> FileTree:
-        old_files = {} if old is None else old.files
-
-        def keep(info: FileInfo) -> bool:
-            before = old_files.get(info.path)
-            return (
-                before is None
-                or before.digest != info.digest
-                or info.path == MANIFEST
-                or _is_readme(info.path)
-                or is_nested_manifest(info.path)
-            )
-
-        return read_tree(
-            staged,
-            self.limits.tarball,
-            keep=keep,
-            keep_size=self.limits.file_size,
-            store=self.new_store,
-            progress=self._reading("staged", staged),
+    def _read_both(
+        self, old: tuple[Path, ContentStore] | None, new: tuple[Path, ContentStore]
+    ) -> tuple[FileTree | None, FileTree]:
+        return read_side_by_side(
+            old,
+            new,
+            self.limits,
+            keep=_is_needed,
+            on_bytes=lambda done, total: self.on_progress(READING, done, total),
         )
 
-    def _fetch_old(self, baseline: Path, old: FileTree, infos: list[FileInfo]) -> None:
-        wanted = {
-            info.index: info
-            for info in infos
-            if info.size <= self.limits.file_size and info.index not in self.old_store
-        }
-        fetch_contents(
-            baseline,
-            self.limits.tarball,
-            wanted,
-            self.old_store,
-            self._reading("baseline", baseline),
-        )
+    def _fetch_missing(self, sources: tuple[Path, Path], pairs: list[Sides]) -> None:
+        """Read again what was taken for unchanged, until its tarball had it a second time."""
+        for side, (source, store) in enumerate(
+            zip(sources, (self.old_store, self.new_store), strict=True)
+        ):
+            infos = [pair[side] for pair in pairs]
+            wanted = {
+                info.index: info
+                for info in infos
+                if info and info.size <= self.limits.file_size and info.index not in store
+            }
+            total = source.stat().st_size
+            progress = partial(self._reading_again, total)
+            fetch_contents(source, self.limits.tarball, wanted, store, progress)
 
-    def _wanted(
-        self, changed: list[tuple[FileInfo, FileInfo]], removed: list[FileInfo]
-    ) -> list[FileInfo]:
-        pairs = [old for old, new in changed if not self._is_binary(old, new)]
-        return pairs + [old for old in removed if not self._is_binary(old)]
+    def _reading_again(self, total: int, done: int) -> None:
+        self.on_progress(READING_AGAIN, min(done, total), total)
 
-    def _is_binary(self, *sides: FileInfo | None) -> bool:
-        """Whether a diff would say nothing: no side is text, or ought to be."""
-        there = [info for info in sides if info is not None]
-        return all(info.binary and not self.risk.is_text(info) for info in there)
-
-    def _reading(self, stage: str, path: Path) -> Progress:
-        total = path.stat().st_size
-        return lambda done: self.on_progress(stage, min(done, total), total)
-
-    def _changes(
-        self,
-        changed: list[tuple[FileInfo, FileInfo]],
-        removed: list[FileInfo],
-        added: list[FileInfo],
-        renames: list[Rename],
+    def _files(
+        self, changes: Changes, pairs: list[Sides], renames: list[Rename]
     ) -> list[FileChange]:
-        gone = {pair.old.path for pair in renames}
-        come = {pair.new.path for pair in renames}
+        gone = {pair.old.index for pair in renames}
+        come = {pair.new.index for pair in renames}
         work: list[tuple[FileInfo | None, FileInfo | None, int | None]] = [
-            *((old, new, None) for old, new in changed),
-            *((info, None, None) for info in removed if info.path not in gone),
-            *((None, info, None) for info in added if info.path not in come),
+            *(
+                (old, new, None)
+                for old, new in pairs
+                if (old and new)
+                or (old and old.index not in gone)
+                or (new and new.index not in come)
+            ),
             *((pair.old, pair.new, pair.similarity) for pair in renames),
         ]
         # The riskiest first, so that no heap of other files can use up their share of the bounds;
@@ -225,93 +189,18 @@ class _Run:
         work.sort(
             key=lambda item: (
                 item[1] is None,
-                self.risk.rank(item[1] or item[0] or _NOTHING),
-                (item[1] or item[0] or _NOTHING).size,
-                (item[1] or item[0] or _NOTHING).path,
+                changes.risk.rank(shown_side(item[:2])),
+                shown_side(item[:2]).size,
+                shown_side(item[:2]).path,
             )
         )
         files = []
         for number, (old, new, similarity) in enumerate(work):
-            self.on_progress("differences", number, len(work))
-            files.append(self._change(old, new, similarity))
-        self.on_progress("differences", len(work), len(work))
+            self.on_progress(COMPARING, number, len(work))
+            files.append(changes.change(old, new, similarity))
+        self.on_progress(COMPARING, len(work), len(work))
         files.sort(key=lambda change: change.path)
         return files
-
-    def _change(
-        self, old: FileInfo | None, new: FileInfo | None, similarity: int | None
-    ) -> FileChange:
-        shown = new or old or _NOTHING
-        binary = self._is_binary(old, new)
-        diff, note = None, ""
-        problems = new.problems if new else ()
-        if old and new and old.digest == new.digest:
-            diff = TextDiff(0, 0, "", "")
-        else:
-            limited = "" if binary else self._why_no_diff(old, new)
-            if not binary and not limited:
-                diff = self._diff(old, new)
-                limited = diff.note
-            if new:
-                problems += self.unseen.look_at(old, new, limited)
-            odd = self._odd(old, new) if diff else ""
-            note = "It is a binary file." if binary else f"{limited} {odd}".strip()
-        return FileChange(
-            path=shown.path,
-            old_path=old.path if old and new and old.path != new.path else "",
-            status=_status(old, new),
-            similarity=similarity,
-            old_size=None if old is None else old.size,
-            new_size=None if new is None else new.size,
-            old_mode=None if old is None else old.mode,
-            new_mode=None if new is None else new.mode,
-            added_lines=_count(diff.added_lines if diff else None, old, new, binary=binary),
-            removed_lines=_count(diff.removed_lines if diff else None, new, old, binary=binary),
-            is_binary=binary,
-            diff=diff.text if diff else None,
-            diff_note=note,
-            problems=problems,
-        )
-
-    def _why_no_diff(self, old: FileInfo | None, new: FileInfo | None) -> str:
-        sides = [info for info in (old, new) if info is not None]
-        largest = max(info.size for info in sides)
-        if largest > self.limits.file_size:
-            return f"It is too large for a diff: {largest:,} bytes."
-        longest = max(info.lines for info in sides)
-        if len(sides) > 1 and longest > self.limits.file_lines:
-            return f"It has too many lines for a diff: {longest:,}."
-        size = sum(info.size for info in sides)
-        lines = sum(info.lines for info in sides) if len(sides) > 1 else 0
-        short = self.room_for_text < self.limits.line
-        if short or size > self.room_for_work or lines > self.room_for_lines:
-            return "The other files' diffs have used up the room for diffs."
-        self.room_for_work -= size
-        self.room_for_lines -= lines
-        return ""
-
-    def _diff(self, old: FileInfo | None, new: FileInfo | None) -> TextDiff:
-        before = self.old_store.get(old.index) if old else b""
-        after = self.new_store.get(new.index) if new else b""
-        if old is None:
-            diff = diff_one_side(after, "+", self.limits, self.room_for_text)
-        elif new is None:
-            diff = diff_one_side(before, "-", self.limits, self.room_for_text)
-        else:
-            diff = diff_texts(before, after, self.limits, self.room_for_text)
-        self.room_for_text -= len(diff.text)
-        return diff
-
-    def _odd(self, old: FileInfo | None, new: FileInfo | None) -> str:
-        """What is odd about the text as it is shown."""
-        notes = []
-        before = self.old_store.get_or_none(old) if old else None
-        after = self.new_store.get_or_none(new) if new else None
-        if not is_utf8(before or b"") or not is_utf8(after or b""):
-            notes.append("It is not valid UTF-8; broken bytes are shown as \ufffd.")
-        if (old and old.nul) or (new and new.nul):
-            notes.append("It has NUL characters, shown as \u2400.")
-        return " ".join(notes)
 
     def _manifest(
         self, tree: FileTree | None, store: ContentStore
@@ -346,53 +235,90 @@ class _Run:
             note = f"Only the first {limit:,} bytes of {info.path} are shown."
         return display_text(self.new_store.get(info.index)[:limit]), note
 
+    def _changelog(
+        self, old: FileTree | None, new: FileTree, manifest: dict[str, Any] | None
+    ) -> tuple[str, str, str]:
+        """What is new in the changelog, its path, and a note if that is not all."""
+        names = sorted(filter(is_changelog, new.files))
+        if not names:
+            return "", "", ""
+        # More than one is rare; the one that changed is the one that tells of this release.
+        names.sort(key=lambda path: old is not None and _is_same(old.files.get(path), new, path))
+        info = new.files[names[0]]
+        path = info.path
+        limit = self.limits.changelog_size
+        if info.binary:
+            return "", path, f"{path} is not text."
+        if info.size > limit or info.index not in self.new_store:
+            return "", path, f"{path} is too large to read: {info.size:,} bytes."
+        text = display_text(self.new_store.get(info.index))
+        before = old.files.get(path) if old else None
+        earlier = None
+        if before and not before.binary and before.size <= limit:
+            if before.digest == info.digest:
+                return "", path, ""
+            earlier = self.old_store.get_or_none(before)
+        version = str((manifest or {}).get("version", ""))
+        part = new_part(None if earlier is None else display_text(earlier), text, version)
+        note = "Only the beginning of what is new is shown." if part.endswith(_CUT) else ""
+        return part, path, note
 
+
+# The end of a text that new_part has cut.
+_CUT = "characters left out]"
 _RENAMES_LIMITED = Problem(
     "limit-renames",
     "",
     "So many files were added and removed that not all were searched for renames.",
 )
-_NOTHING = FileInfo("", -1, 0, 0, b"", False, 0, ())
 
 
-def _pair(
-    old: FileTree | None, new: FileTree
-) -> tuple[list[tuple[FileInfo, FileInfo]], list[FileInfo], list[FileInfo]]:
-    """Files on both sides that differ, files only in the old tree, files only in the new one."""
+def _pair(old: FileTree | None, new: FileTree) -> tuple[list[Sides], list[Rename], list[FileInfo]]:
+    """Files that differ or stand on one side only, files that only moved, and unchanged ones.
+
+    The last are sorted by path.
+    """
     before = {} if old is None else old.files
-    changed = [
-        (before[path], info)
-        for path, info in new.files.items()
-        if path in before
-        and (
-            before[path].digest != info.digest
-            or before[path].mode_that_counts != info.mode_that_counts
-        )
-    ]
+    pairs: list[Sides] = []
+    unchanged: list[FileInfo] = []
+    added: list[FileInfo] = []
+    for path, info in new.files.items():
+        earlier = before.get(path)
+        if earlier is None:
+            added.append(info)
+        elif earlier.digest != info.digest or earlier.mode_that_counts != info.mode_that_counts:
+            pairs.append((earlier, info))
+        else:
+            unchanged.append(info)
     removed = [info for path, info in before.items() if path not in new.files]
-    added = [info for path, info in new.files.items() if path not in before]
-    return changed, removed, added
+    renames = identical_renames(removed, added)
+    gone = {pair.old.index for pair in renames}
+    come = {pair.new.index for pair in renames}
+    pairs += [(info, None) for info in removed if info.index not in gone]
+    pairs += [(None, info) for info in added if info.index not in come]
+    unchanged.sort(key=lambda info: info.path)
+    return pairs, renames, unchanged
 
 
-def _status(old: FileInfo | None, new: FileInfo | None) -> Status:
-    if old is None:
-        return "added"
-    if new is None:
-        return "removed"
-    if old.path != new.path:
-        return "renamed"
-    return "mode_changed" if old.digest == new.digest else "modified"
+def _unchanged(info: FileInfo, risk: Risk) -> UnchangedFile:
+    traits = classify(
+        info.path,
+        binary=is_binary(risk, (info, info)),
+        size=info.size,
+        lines=info.lines,
+        head=b"",
+        runs=runs(risk.rank(info)),
+    )
+    return UnchangedFile(info.path, info.size, traits.kind)
 
 
-def _count(
-    counted: int | None, other: FileInfo | None, this: FileInfo | None, *, binary: bool
-) -> int | None:
-    """Lines of one side; known without a diff if the other side does not exist."""
-    if binary or counted is not None:
-        return None if binary else counted
-    if this is None:
-        return 0
-    return this.lines if other is None else None
+def _is_same(before: FileInfo | None, new: FileTree, path: str) -> bool:
+    return before is not None and before.digest == new.files[path].digest
+
+
+def _is_needed(path: str) -> bool:
+    """Whether a file's content is needed even if it did not change."""
+    return path == MANIFEST or _is_readme(path) or is_changelog(path) or is_nested_manifest(path)
 
 
 def _is_readme(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The files of a tarball by path and digest, so that only those that differ need be kept."""
+"""The files of a tarball by path and digest, and the contents of those that have to be kept."""
 
 import hashlib
 import tempfile
@@ -6,25 +6,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from approvals.inspection.results import Totals
-from approvals.inspection.text import count_lines, is_binary
 from registry_client.tar_paths import Problem
 from registry_client.tarball import MIB, DamagedTarball, Entry, Limits, read_tarball
 
 Progress = Callable[[int], None]
-_IN_MEMORY = 8 * MIB
-_PROGRESS_EVERY = 256
+HEAD = 2048
+PROGRESS_EVERY = 256
+# Each of the two stores may take this much memory before it writes to the disk.
+_IN_MEMORY = 32 * MIB
 _SHEBANG = b"#!"
+_BINARY_HEAD = 8000
+
+
+class Facts(NamedTuple):
+    """What a file's bytes say; `lines` are counted in binary files, too.
+
+    `binary` is Git's rule (a NUL in the first 8000 bytes), `nul` whether there is one anywhere.
+    `head` is the first 2048 bytes, empty where the whole content is kept.
+    """
+
+    digest: bytes
+    binary: bool
+    lines: int
+    nul: bool
+    shebang: bool
+    head: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One file npm would install. `lines` are counted in binary files, too.
-
-    `binary` is Git's rule, `nul` whether there is a NUL anywhere.
-    """
+    """One file npm would install; `digest` is SHA-256, the rest of its content's facts as above."""
 
     path: str
     index: int
@@ -36,6 +50,7 @@ class FileInfo:
     problems: tuple[Problem, ...]
     nul: bool = False
     shebang: bool = False
+    head: bytes = b""
 
     @property
     def mode_that_counts(self) -> int:
@@ -66,12 +81,14 @@ class FileTree:
 
 
 class ContentStore:
-    """File contents by entry index: in memory while small, then in one nameless temporary file."""
+    """File contents by entry index: in memory while few, then in one nameless temporary file."""
 
-    def __init__(self) -> None:
-        # Closed in __exit__.
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - see above
+    def __init__(self, in_memory: int = _IN_MEMORY) -> None:
+        # Closed in __exit__; it has no name and takes no disk before something is written to it.
+        self._file = tempfile.SpooledTemporaryFile(max_size=1)  # noqa: SIM115 - see above
+        self._contents: dict[int, bytes] = {}
         self._places: dict[int, tuple[int, int]] = {}
+        self._room = in_memory
         self._end = 0
 
     def __enter__(self) -> Self:
@@ -86,10 +103,16 @@ class ContentStore:
         self._file.close()
 
     def __contains__(self, index: int) -> bool:
-        return index in self._places
+        return index in self._contents or index in self._places
 
     def put(self, index: int, content: bytes) -> None:
-        """Keep one content."""
+        """Keep one content, if it is not kept yet."""
+        if index in self:
+            return
+        if len(content) <= self._room:
+            self._room -= len(content)
+            self._contents[index] = content
+            return
         self._file.seek(self._end)
         self._file.write(content)
         self._places[index] = (self._end, len(content))
@@ -97,6 +120,9 @@ class ContentStore:
 
     def get(self, index: int) -> bytes:
         """The content kept under that index. Raises KeyError."""
+        content = self._contents.get(index)
+        if content is not None:
+            return content
         start, size = self._places[index]
         self._file.seek(start)
         return self._file.read(size)
@@ -106,36 +132,56 @@ class ContentStore:
         return self.get(info.index) if info.index in self else None
 
 
-def read_tree(
-    source: Path,
-    limits: Limits,
-    *,
-    keep: Callable[[FileInfo], bool],
-    keep_size: int,
-    store: ContentStore,
-    progress: Progress,
-) -> FileTree:
-    """Read a tarball once. Contents of at most `keep_size` bytes go to the store where `keep`
-    says so.
+def facts_of(content: bytes) -> Facts:
+    """The facts of a file that is in memory as a whole."""
+    # Not SHA-1: someone who can make two files with the same digest could hide one behind the
+    # other.
+    nul = content.find(b"\0")
+    return Facts(
+        digest=hashlib.sha256(content).digest(),
+        binary=0 <= nul < _BINARY_HEAD,
+        lines=content.count(b"\n") + (bool(content) and content[-1:] != b"\n"),
+        nul=nul >= 0,
+        shebang=content.startswith(_SHEBANG),
+    )
 
-    Raises TarballError.
-    """
-    tree = FileTree()
-    with read_tarball(source, limits) as reader:
-        for entry in reader:
-            if entry.index % _PROGRESS_EVERY == 0:
-                progress(reader.packed_size)
-            if not entry.installed:
-                continue
-            info, content = _read_file(entry, keep_size)
-            tree.manifests += info.path == "package.json"
-            tree.files[info.path] = info
-            if content is not None and keep(info):
-                store.put(info.index, content)
-        tree.packed_size = reader.packed_size
-        tree.problems = tuple(reader.problems)
-        tree.problems_left_out = reader.problems_left_out
-    return tree
+
+def facts_of_large(entry: Entry) -> Facts:
+    """The facts of a file that is read piece by piece. Raises TarballError."""
+    hasher = hashlib.sha256()
+    start, last, lines, nul = b"", b"", 0, False
+    for chunk in entry.chunks():
+        if len(start) < _BINARY_HEAD:
+            start += chunk[:_BINARY_HEAD]
+        hasher.update(chunk)
+        lines += chunk.count(b"\n")
+        nul = nul or b"\0" in chunk
+        last = chunk[-1:]
+    return Facts(
+        digest=hasher.digest(),
+        binary=b"\0" in start[:_BINARY_HEAD],
+        lines=lines + (last not in (b"", b"\n")),
+        nul=nul,
+        shebang=start.startswith(_SHEBANG),
+        head=start[:HEAD],
+    )
+
+
+def info_of(entry: Entry, facts: Facts) -> FileInfo:
+    """An entry together with what its bytes say."""
+    return FileInfo(
+        path=entry.path,
+        index=entry.index,
+        size=entry.size,
+        mode=entry.mode,
+        digest=facts.digest,
+        binary=facts.binary,
+        lines=facts.lines,
+        problems=entry.problems,
+        nul=facts.nul,
+        shebang=facts.shebang,
+        head=facts.head,
+    )
 
 
 def fetch_contents(
@@ -151,7 +197,7 @@ def fetch_contents(
         return
     with read_tarball(source, limits) as reader:
         for entry in reader:
-            if entry.index % _PROGRESS_EVERY == 0:
+            if entry.index % PROGRESS_EVERY == 0:
                 progress(reader.packed_size)
             info = wanted.get(entry.index)
             if info is None:
@@ -164,40 +210,3 @@ def fetch_contents(
             if not left:
                 return
     raise DamagedTarball("changed", "The tarball changed while it was being read.")
-
-
-def _read_file(entry: Entry, keep_size: int) -> tuple[FileInfo, bytes | None]:
-    # Not SHA-1: someone who can make two files with the same digest could hide one behind the
-    # other.
-    content: bytes | None
-    if entry.size <= keep_size:
-        content = entry.read()
-        digest = hashlib.sha256(content).digest()
-        binary, lines = is_binary(content), count_lines(content)
-        nul, shebang = b"\0" in content, content.startswith(_SHEBANG)
-    else:
-        content, binary, lines, last = None, False, 0, b"\n"
-        nul = shebang = False
-        hasher = hashlib.sha256()
-        for number, chunk in enumerate(entry.chunks()):
-            hasher.update(chunk)
-            lines += chunk.count(b"\n")
-            nul = nul or b"\0" in chunk
-            if number == 0:
-                binary, shebang = is_binary(chunk), chunk.startswith(_SHEBANG)
-            last = chunk[-1:]
-        lines += last != b"\n"
-        digest = hasher.digest()
-    info = FileInfo(
-        path=entry.path,
-        index=entry.index,
-        size=entry.size,
-        mode=entry.mode,
-        digest=digest,
-        binary=binary,
-        lines=lines,
-        problems=entry.problems,
-        nul=nul,
-        shebang=shebang,
-    )
-    return info, content

@@ -1,18 +1,27 @@
-"""Pairing removed with added files: by digest first, then by similarity."""
+"""Pairing removed with added files as Git does: by digest first, then by similarity.
 
-import hashlib
-from collections import defaultdict
+The order of steps is that of `git diff -M` (diffcore-rename.c): equal contents; then files whose
+name, folders aside, no other file on its side has, if they are at least 75 % alike; then the most
+similar pairs of all, down to 50 %.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import nlargest
 from posixpath import basename
-
-import pygit2
-from pygit2.enums import DeltaStatus, DiffFind, ObjectType
 
 from approvals.inspection.filetree import FileInfo
 from approvals.inspection.results import CompareLimits
+from approvals.inspection.similarity import WHOLE, Chunks, Index, chunks_of
 
-_THRESHOLD = 50
+_LEAST = WHOLE // 2
+_LEAST_BY_NAME = WHOLE * 3 // 4
+# As many as may still be free when a file's turn comes; Git keeps four.
+_BEST = 20
+
+Content = Callable[[FileInfo], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,109 +35,144 @@ class Rename:
 
 def identical_renames(removed: list[FileInfo], added: list[FileInfo]) -> list[Rename]:
     """Pairs with the same content, if possible with the same file name."""
-    by_digest: dict[bytes, list[FileInfo]] = defaultdict(list)
-    for info in removed:
+    by_digest: defaultdict[bytes, deque[FileInfo]] = defaultdict(deque)
+    by_name: defaultdict[tuple[bytes, str], deque[FileInfo]] = defaultdict(deque)
+    for info in _sorted(removed):
         by_digest[info.digest].append(info)
+        by_name[info.digest, basename(info.path)].append(info)
     pairs: list[Rename] = []
-    for same_name_only in (True, False):
-        taken = {pair.new.path for pair in pairs}
-        for new in added:
-            olds = by_digest.get(new.digest)
-            if not olds or new.path in taken:
-                continue
-            name = basename(new.path)
-            old = next((old for old in olds if basename(old.path) == name), None)
-            if old is None:
-                if same_name_only:
-                    continue
-                old = olds[0]
-            olds.remove(old)
-            pairs.append(Rename(old, new, 100))
+    taken: set[int] = set()
+    for new in _sorted(added):
+        for olds in (by_name.get((new.digest, basename(new.path))), by_digest.get(new.digest)):
+            while olds and olds[0].index in taken:
+                olds.popleft()
+            if olds:
+                old = olds.popleft()
+                taken.add(old.index)
+                pairs.append(Rename(old, new, 100))
+                break
     return pairs
 
 
 def similar_renames(
     removed: list[FileInfo],
     added: list[FileInfo],
-    old_content: Callable[[FileInfo], bytes],
-    new_content: Callable[[FileInfo], bytes],
-) -> list[Rename]:
-    """Pairs that libgit2 finds similar. Callers choose candidates with `candidates`.
+    contents: tuple[Content, Content],
+    limits: CompareLimits,
+) -> tuple[list[Rename], bool]:
+    """Pairs of similar files, and whether a limit kept some files out of the search.
 
-    The files stand in two trees under numbers, in an object store that lives in memory only while
-    this function runs: no name from a package reaches git or the disk.
+    `contents` give what is in an old and in a new file of at most `limits.rename_size` bytes.
     """
     if not removed or not added:
-        return []
-    objects = _Objects()
-    store = pygit2.Odb()
-    store.add_backend(objects, 1)
-    repository = pygit2.Repository()
-    repository.set_odb(store)
-    old_tree = objects.add_tree([old_content(info) for info in removed], b"old")
-    new_tree = objects.add_tree([new_content(info) for info in added], b"new")
-    diff = repository.diff(str(old_tree), str(new_tree))
-    diff.find_similar(
-        flags=DiffFind.FIND_RENAMES | DiffFind.FIND_DONT_IGNORE_WHITESPACE,
-        rename_threshold=_THRESHOLD,
-        rename_limit=max(len(removed), len(added)),
-    )
-    return [
-        Rename(
-            removed[int(delta.old_file.path[3:])],
-            added[int(delta.new_file.path[3:])],
-            delta.similarity,
+        return [], True
+    search = _Search(limits)
+    olds, old_whole = _candidates(removed, added, limits)
+    news, new_whole = _candidates(added, removed, limits)
+    pairs = search.pairs(olds, news, contents)
+    return pairs, old_whole and new_whole and search.is_whole
+
+
+class _Search:
+    def __init__(self, limits: CompareLimits) -> None:
+        self._limits = limits
+        self._steps = limits.rename_steps
+        self.is_whole = True
+
+    def pairs(
+        self, olds: list[FileInfo], news: list[FileInfo], contents: tuple[Content, Content]
+    ) -> list[Rename]:
+        index = Index()
+        indexed = []
+        for old in olds:
+            chunks = self._chunks(old, contents[0], self._limits.rename_chunks - index.entries)
+            if chunks is not None:
+                index.add(old.size, chunks)
+                indexed.append(old)
+        found = [self._scores(new, contents[1], index, indexed) for new in news]
+        return _paired(indexed, news, found)
+
+    def _chunks(self, info: FileInfo, content: Content, most: int) -> Chunks | None:
+        chunks = chunks_of(content(info), is_text=not info.binary, most=most)
+        if chunks is None:
+            self.is_whole = False
+        return chunks
+
+    def _scores(
+        self, new: FileInfo, content: Content, index: Index, olds: list[FileInfo]
+    ) -> list[tuple[int, int]]:
+        """Score and number of the old files that this one may come from, the best first."""
+        if self._steps <= 0:
+            self.is_whole = False
+            return []
+        chunks = self._chunks(new, content, self._limits.rename_chunks)
+        if chunks is None:
+            return []
+        self._steps -= index.work(chunks) + len(chunks)
+        if self._steps < 0:
+            self.is_whole = False
+            return []
+        name = basename(new.path)
+        scores = index.similarities(new.size, chunks, _LEAST)
+        best = nlargest(
+            _BEST,
+            (
+                (score, basename(olds[number].path) == name, -number)
+                for number, score in scores.items()
+            ),
         )
-        for delta in diff.deltas
-        if delta.status == DeltaStatus.RENAMED
-    ]
+        return [(score, -number) for score, _, number in best]
 
 
-def candidates(files: list[FileInfo], limits: CompareLimits) -> tuple[list[FileInfo], int]:
-    """The texts to compare for similarity, and how many more were left out because of a limit."""
+def _paired(
+    olds: list[FileInfo], news: list[FileInfo], found: list[list[tuple[int, int]]]
+) -> list[Rename]:
+    old_names = Counter(basename(info.path) for info in olds)
+    new_names = Counter(basename(info.path) for info in news)
+    by_name, by_score = [], []
+    for position, scores in enumerate(found):
+        name = basename(news[position].path)
+        for score, number in scores:
+            same_name = basename(olds[number].path) == name
+            only = same_name and old_names[name] == new_names[name] == 1
+            if only and score >= _LEAST_BY_NAME:
+                by_name.append((-score, not same_name, position, number))
+            by_score.append((-score, not same_name, position, number))
+    pairs: list[Rename] = []
+    free_olds, free_news = set(range(len(olds))), set(range(len(news)))
+    for score, _, position, number in [*by_name, *sorted(by_score)]:
+        if position in free_news and number in free_olds:
+            free_news.remove(position)
+            free_olds.remove(number)
+            similarity = -score * 100 // WHOLE
+            pairs.append(Rename(olds[number], news[position], similarity))
+    return pairs
+
+
+def _candidates(
+    files: list[FileInfo], others: list[FileInfo], limits: CompareLimits
+) -> tuple[list[FileInfo], bool]:
+    """The files whose size allows a similar one, and whether a limit left none of them out."""
+    sizes = sorted({info.size for info in others})
     chosen: list[FileInfo] = []
-    left_out = 0
+    is_whole = True
     room = limits.rename_all_sizes
-    for info in files:
-        if info.binary or not info.size:
+    for info in _sorted(files):
+        # The smallest that is at least half its size.
+        near = bisect_left(sizes, (info.size + 1) // 2)
+        if not info.size or near == len(sizes) or sizes[near] > 2 * info.size:
             continue
-        fits = info.size <= min(limits.rename_size, room) and len(chosen) < limits.rename_files
-        if fits:
+        if (
+            info.size <= min(limits.rename_size, limits.file_size, room)
+            and len(chosen) < limits.rename_files
+        ):
             room -= info.size
             chosen.append(info)
         else:
-            left_out += 1
-    return chosen, left_out
+            is_whole = False
+    return chosen, is_whole
 
 
-class _Objects(pygit2.OdbBackend):
-    """A git object store in a dictionary."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._objects: dict[pygit2.Oid, tuple[int, bytes]] = {}
-
-    def add_tree(self, contents: list[bytes], prefix: bytes) -> pygit2.Oid:
-        """A tree whose entries are named with the prefix and the content's number."""
-        entries = [
-            b"100644 %s%06d\0%s" % (prefix, number, self._add(ObjectType.BLOB, content).raw)
-            for number, content in enumerate(contents)
-        ]
-        return self._add(ObjectType.TREE, b"".join(entries))
-
-    def _add(self, kind: ObjectType, data: bytes) -> pygit2.Oid:
-        head = b"%s %d\0" % (kind.name.lower().encode(), len(data))
-        # Git's own naming of objects; nothing is trusted because of it.
-        oid = pygit2.Oid(hashlib.sha1(head + data, usedforsecurity=False).digest())
-        self._objects[oid] = (kind, data)
-        return oid
-
-    def exists_cb(self, oid: pygit2.Oid) -> bool:
-        return oid in self._objects
-
-    def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
-        return self._objects[oid]
-
-    def read_header_cb(self, oid: pygit2.Oid) -> tuple[int, int]:
-        kind, data = self._objects[oid]
-        return kind, len(data)
+def _sorted(files: list[FileInfo]) -> list[FileInfo]:
+    # Git orders paths by their bytes.
+    return sorted(files, key=lambda info: info.path.encode("utf-8", "surrogateescape"))

@@ -17,8 +17,9 @@ class CompareLimits:
     `file_size` and `file_lines` are the most that either side of a file may have for a diff,
     `all_sizes` and `all_lines` the most that all files may have together. `file_diff`,
     `all_diffs` and `line` bound the text that is kept. The `rename_` limits are for the search
-    for similar files, on each side. `nested_manifests` and their size together bound the search for
-    install scripts of packages inside the package.
+    for similar files, on each side; `rename_chunks` bounds its memory and `rename_steps` its time.
+    `nested_manifests` and their size together bound the search for install scripts of packages
+    inside the package. `changelog_size` is the most that is read of one.
     """
 
     tarball: Limits = field(default_factory=Limits)
@@ -29,14 +30,17 @@ class CompareLimits:
     file_diff: int = 512 * 1024
     all_diffs: int = 32 * MIB
     line: int = 8 * 1024
-    rename_size: int = 2 * MIB
-    rename_all_sizes: int = 32 * MIB
-    rename_files: int = 400
+    rename_size: int = 16 * MIB
+    rename_all_sizes: int = 64 * MIB
+    rename_files: int = 1_000
+    rename_chunks: int = 400_000
+    rename_steps: int = 10_000_000
     manifest_size: int = 2 * MIB
     manifest_depth: int = 50
     nested_manifests: int = 1_000
     nested_manifests_size: int = 8 * MIB
     readme_size: int = 512 * 1024
+    changelog_size: int = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)

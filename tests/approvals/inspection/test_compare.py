@@ -9,7 +9,7 @@ import pygit2
 import pytest
 
 from approvals.inspection import filediff
-from approvals.inspection.compare import compare_tarballs
+from approvals.inspection.compare import COMPARING, READING, compare_tarballs
 from approvals.inspection.filediff import diff_texts
 from approvals.inspection.results import CompareLimits, Comparison, FileChange, ManifestChange
 from registry_client.tarball import DamagedTarball, Limits, TarballError, TarballLimit
@@ -225,10 +225,12 @@ def test_lines_made_to_collide_never_reach_libgit2(monkeypatch: pytest.MonkeyPat
 
     spy = SimpleNamespace(Patch=SimpleNamespace(create_from=remember))
     monkeypatch.setattr(filediff, "pygit2", spy)
-    text = b"\n".join(lines) + b"\n"
-    result = diff_texts(text, text + b"more\n", CompareLimits(), 10_000)
-    assert (result.added_lines, result.removed_lines) == (1, 0)
-    assert len({_libgit2_hash(line) for line in given}) == 257
+    old = b"\n".join([b"first", *lines]) + b"\n"
+    new = b"\n".join([b"more", *lines, b"first"]) + b"\n"
+    result = diff_texts(old, new, CompareLimits(), 10_000)
+    assert (result.added_lines, result.removed_lines) == (2, 1)
+    assert not set(given) & set(lines)
+    assert len({_libgit2_hash(line) for line in given}) > 250
 
 
 def _colliding_lines(blocks: int) -> list[bytes]:
@@ -347,8 +349,8 @@ def test_a_first_release_adds_everything(tmp_path: Path) -> None:
 def test_progress_is_told_to_its_end(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     compare(tmp_path, {"a": "1"}, {"a": "2"}, on_progress=lambda *step: seen.append(step))
-    assert [stage for stage, done, total in seen if done == total][-1:] == ["differences"]
-    assert {stage for stage, _, _ in seen} == {"baseline", "staged", "differences"}
+    assert [stage for stage, done, total in seen if done == total][-1:] == [COMPARING]
+    assert {stage for stage, _, _ in seen} == {READING, COMPARING}
     assert all(0 <= done <= total for _, done, total in seen)
 
 
@@ -457,14 +459,17 @@ def test_the_readme_is_the_new_one_as_bounded_text(tmp_path: Path) -> None:
     assert compare(tmp_path, {}, {}).readme_note == "The tarball has no README."
 
 
-def test_a_baseline_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
-    baseline = package(tmp_path, {"a.js": "one\n"}, name="old.tgz")
+def test_a_tarball_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    manifest = member("package/package.json", b'{"name": "left", "version": "1.0.0"}')
+    one, two = member("package/a.js", b"one\n"), member("package/a.js", b"two\n")
+    baseline = write(tmp_path, manifest, one, name="old.tgz")
+    staged = write(tmp_path, manifest, one, two, name="new.tgz")
+    assert only(compare_tarballs(staged, baseline)).diff == "@@ -1 +1 @@\n-one\n+two\n"
 
     def swap(stage: str, done: int, total: int) -> None:
-        if stage == "staged":
-            package(tmp_path, {"a.js": "two\n"}, name="old.tgz")
+        if stage == READING and done == total:
+            write(tmp_path, manifest, two, name="old.tgz")
 
-    staged = package(tmp_path, {"a.js": "new\n"}, name="new.tgz")
     with pytest.raises(TarballError, match="changed while"):
         compare_tarballs(staged, baseline, on_progress=swap)
 
