@@ -7,17 +7,21 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
-from approvals.inspection import inspecting, leases, tasks
+from approvals.inspection import claims, inspecting, leases, tasks
+from approvals.inspection.claims import Pair
 from approvals.inspection.inspecting import inspect
-from approvals.inspection.models import Inspection, InspectionRequest
+from approvals.inspection.models import Inspection, InspectionRequest, KeptTarball, PairClaim
 from approvals.inspection.requests import ask_again, claim_due, request_missing
+from approvals.inspection.tarballs import contents_of_change, opened, storage
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.client import RegistryClient
@@ -180,6 +184,96 @@ class TestInspecting:
         (var / "inspecting").mkdir(parents=True)
         (var / "inspecting" / "dangling").symlink_to(var / "gone already")
         assert work(found(house)).state == Work.DONE
+
+
+class TestKeeping:
+    def test_both_tarballs_are_kept_so_that_whole_files_can_be_shown(self, house: House) -> None:
+        house.publish("left-pad", "1.4.2")
+        request = work(found(house))
+        assert request.inspection
+        (change,) = request.inspection.files.all()
+        old, new = contents_of_change(change, most=1000)
+        assert b'"1.4.2"' in (old or b"")
+        assert b'"1.5.0"' in (new or b"")
+        assert KeptTarball.objects.count() == 2
+
+    def test_a_baseline_that_is_kept_is_not_downloaded_again(self, house: House) -> None:
+        house.publish("left-pad", "1.4.2")
+        work(found(house))
+        house.sandbox.control.reset()
+        assert work(found(house, version="1.6.0")).state == Work.DONE
+        assert house.sandbox.control.calls(prefix="/left-pad/-/") == []
+
+    def test_one_that_was_changed_in_the_storage_is_downloaded_again(self, house: House) -> None:
+        house.publish("left-pad", "1.4.2")
+        request = work(found(house))
+        assert request.inspection
+        digest = request.inspection.baseline_sha512
+        path = Path(storage().path(KeptTarball.objects.get(sha512=digest).name))
+        path.write_bytes(path.read_bytes()[::-1])
+        second = work(found(house, version="1.6.0"))
+        assert second.state == Work.DONE
+        assert second.inspection
+        assert second.inspection.baseline_sha512 == digest
+        with opened(digest) as whole:
+            assert whole != path
+
+    def test_a_storage_that_fails_fails_no_inspection(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        house.publish("left-pad", "1.4.2")
+        request = found(house)
+        full = OSError(errno.ENOSPC, "No space left on device")
+        monkeypatch.setattr(FileSystemStorage, "_save", raising(full))
+        assert work(request).state == Work.DONE
+        assert request.failure == ""
+        assert not KeptTarball.objects.exists()
+        assert str(request.staged_version.stage_id) in caplog.text
+        assert standing_in_the_way(StagedVersion.objects.get(), "approve") == []
+
+
+class TestOnePairOnce:
+    def test_who_waits_for_another_worker_has_not_tried(self, house: House) -> None:
+        request = found(house)
+        work(request)
+        assert request.inspection
+        Inspection.objects.filter(pk=request.inspection_id).update(engine_version="0")
+        pair = Pair(request.inspection.staged_sha512, "")
+        claims.take(pair, "another", until=timezone.now() + timedelta(minutes=4))
+        assert ask_again(request.staged_version)
+        InspectionRequest.objects.update(tries=3)
+        work(request)
+        # Two requests on one pair must not forget each other's deaths.
+        assert (request.state, request.tries, request.failure) == (Work.WAITING, 3, "")
+        assert request.step == "Another worker is comparing the same tarballs"
+        claims.let_go(pair, "another")
+        due_now(request)
+        assert work(request).state == Work.DONE
+
+    def test_what_breaks_the_engine_does_not_keep_the_claim(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = found(house)
+        monkeypatch.setattr(inspecting, "compare_tarballs", raising(MemoryError()))
+        assert work(request).state == Work.FAILED
+        assert not PairClaim.objects.exists()
+
+    def test_one_that_was_believed_dead_leaves_the_pair_to_the_next(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = found(house)
+        compare = inspecting.compare_tarballs
+
+        def slow(*args: Any, on_progress: Callable[..., None], **named: Any) -> object:
+            PairClaim.objects.update(holder="the next")
+            on_progress("comparing", 1, 2)
+            return compare(*args, **named)
+
+        monkeypatch.setattr(inspecting, "compare_tarballs", slow)
+        assert work(request).state == Work.WAITING
+        assert request.step == "Another worker is comparing the same tarballs"
+        assert PairClaim.objects.get().holder == "the next"
+        assert not Inspection.objects.exists()
 
 
 class TestAsking:

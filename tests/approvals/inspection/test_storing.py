@@ -4,12 +4,24 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import tarfile
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-from approvals.inspection.models import FileChange, InspectionRequest
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from approvals.inspection import results
+from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.models import FileChange, Inspection, InspectionRequest
 from approvals.inspection.requests import diff_text
+from approvals.inspection.unchanged import unchanged_files
 from approvals.queue.models import StagedVersion
+from registry_client.client import Download
+from registry_client.tar_paths import Problem
 from tests.approvals.conftest import House
 from tests.packages import publish_document
 
@@ -61,3 +73,130 @@ def test_names_and_contents_that_no_database_likes_are_stored_and_shown(house: H
     assert len(changes) == 7
     assert all("\x00" not in change.path for change in changes)
     assert all("\x00" not in diff_text(change) for change in changes)
+
+
+def change(path: str) -> results.FileChange:
+    return results.FileChange(
+        path=path,
+        old_path="",
+        status="modified",
+        similarity=None,
+        old_size=1,
+        new_size=2,
+        old_mode=0o644,
+        new_mode=0o644,
+        added_lines=1,
+        removed_lines=1,
+        is_binary=False,
+        diff="@@ -1 +1 @@\n-a\n+b\n",
+        diff_note="",
+        problems=(Problem("rule", path, "Something is odd."),),
+        kind="docs",
+        is_minified=True,
+        is_vendored=True,
+        encoding="UTF-8",
+        file_type="text",
+        old_sha256="a" * 64,
+        new_sha256="b" * 64,
+        rank=2,
+    )
+
+
+def compared(changed: int, unchanged: int) -> results.Comparison:
+    totals = results.Totals(files=1, packed_size=2, unpacked_size=3, lines=4)
+    return results.Comparison(
+        files=tuple(change(f"{number}.js") for number in range(changed)),
+        unchanged_count=unchanged,
+        old=totals,
+        new=totals,
+        manifest_old={"name": "a"},
+        manifest_new={"name": "b"},
+        manifest_problem="",
+        manifest_changes=(results.ManifestChange("name", "", "a", "b"),),
+        readme="# read me",
+        readme_note="",
+        problems=(Problem("rule", "path", "Something is odd."),),
+        old_problems=(),
+        problems_left_out=0,
+        unchanged=tuple(
+            results.UnchangedFile(f"same/{number}.js", number, "source")
+            for number in range(unchanged)
+        ),
+        changelog="- what is new",
+        changelog_path="CHANGELOG.md",
+    )
+
+
+def kept(comparison: results.Comparison, digest: str = "a" * 128) -> Inspection:
+    download = Download(Path("staged.tgz"), 1, "a" * 40, digest)
+    return keep(comparison, compressed_diffs(comparison), download, None)
+
+
+@pytest.mark.django_db
+def test_what_was_found_is_stored_whole_and_files_are_not_stored_twice() -> None:
+    inspection = kept(compared(2, 3))
+    inspection.refresh_from_db()
+    assert inspection.summary == {
+        "unchanged_count": 3,
+        "old": {"files": 1, "packed_size": 2, "unpacked_size": 3, "lines": 4},
+        "new": {"files": 1, "packed_size": 2, "unpacked_size": 3, "lines": 4},
+        "manifest_old": {"name": "a"},
+        "manifest_new": {"name": "b"},
+        "manifest_problem": "",
+        "manifest_changes": [{"field": "name", "key": "", "old": "a", "new": "b"}],
+        "readme": "# read me",
+        "readme_note": "",
+        "problems": [{"rule": "rule", "path": "path", "sentence": "Something is odd."}],
+        "old_problems": [],
+        "problems_left_out": 0,
+        "changelog": "- what is new",
+        "changelog_path": "CHANGELOG.md",
+        "changelog_note": "",
+    }
+    first = inspection.files.get(position=0)
+    for name in (*DIFFERING, "kind", "is_minified", "is_vendored", "encoding", "file_type"):
+        assert getattr(first, name) == getattr(change("0.js"), name), name
+    assert first.problems == [{"rule": "rule", "path": "0.js", "sentence": "Something is odd."}]
+    assert diff_text(first) == change("0.js").diff
+    files = [(file.path, file.size, file.kind) for file in unchanged_files(inspection.pk)]
+    assert files == [(f"same/{number}.js", number, "source") for number in range(3)]
+
+
+DIFFERING = ("path", "status", "old_size", "new_mode", "rank", "old_sha256", "new_sha256")
+
+
+@pytest.mark.django_db
+def test_thousands_of_files_are_a_handful_of_queries_and_no_copies_of_the_unchanged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copied: list[object] = []
+    asdict = results.asdict
+
+    def noted(value: Any) -> dict[str, Any]:
+        copied.append(value)
+        return asdict(value)
+
+    monkeypatch.setattr(results, "asdict", noted)
+    with CaptureQueriesContext(connection) as few:
+        kept(compared(2, 2))
+    with CaptureQueriesContext(connection) as many:
+        kept(compared(1200, 5000), digest="b" * 128)
+    # SQLite takes fewer values at once than there are in a batch.
+    assert len(many) - len(few) < 1200 / 10
+    assert not any(isinstance(one, results.UnchangedFile | results.FileChange) for one in copied)
+
+
+@pytest.mark.django_db
+def test_results_never_change_whoever_finds_them_again() -> None:
+    first = kept(compared(2, 2))
+    again = kept(compared(5, 9))
+    assert again == first
+    assert first.files.count() == 2
+    assert len(unchanged_files(first.pk)) == 2
+
+
+def test_all_of_it_goes_to_json() -> None:
+    document = json.loads(json.dumps(compared(1, 1).as_json()))
+    assert document["unchanged"] == [{"path": "same/0.js", "size": 0, "kind": "source"}]
+    assert document["files"][0]["problems"][0]["sentence"] == "Something is odd."
+    assert set(document) == {field.name for field in fields(results.Comparison)}
