@@ -1,0 +1,301 @@
+"""Line breaks for minified JavaScript, CSS and JSON, so that two versions can be compared by line.
+
+For reading only: nothing is parsed, and what is taken for a string, a comment or a regular
+expression is a good guess. The text never changes: line breaks and indentation are put in between
+tokens, and nothing is taken away. Time and memory grow with the length alone, whatever the text
+is. A beautifier such as jsbeautifier was left out: it takes most of a minute for 5 MB, and has no
+bound for input that is broken on purpose.
+"""
+
+import re
+from array import array
+from posixpath import splitext
+
+_INDENT = 2
+_DEEPEST = 20
+_LONG_LINE = 100
+# What indentation may add to a text, in bytes and in parts of its length; beyond that lines start
+# at the margin.
+_ROOM = 64 * 1024
+_ROOM_RATIO = 2
+# More than real bundles of 8 MiB have; behind them the text stays as it is.
+MOST_BREAKS = 500_000
+_MOST_TOKENS = 2_500_000
+
+# Possessive, so that no text can make them try twice.
+_DOUBLE = rb'"(?:[^"\\\n]++|\\[\s\S])*+"?'
+_SINGLE = rb"'(?:[^'\\\n]++|\\[\s\S])*+'?"
+_BLOCK_COMMENT = rb"/\*(?:[^*]++|\*(?!/))*+(?:\*/)?"
+_SCRIPT = re.compile(
+    b"|".join((rb"[;{}()\[\],`]", _DOUBLE, _SINGLE, _BLOCK_COMMENT, rb"//[^\n]*+", rb"/"))
+)
+_STYLE = re.compile(
+    b"|".join((rb"[;{}()\[\],]", _DOUBLE, _SINGLE, _BLOCK_COMMENT, rb"url\([^\"')\n]*+\)?"))
+)
+_JSON = re.compile(b"|".join((rb"[{}\[\],]", _DOUBLE)))
+_TEMPLATE = re.compile(rb"(?:[^`\\$]++|\\[\s\S]|\$(?!\{))*+")
+_REGEX = re.compile(
+    rb"/(?:[^\\/\[\n]++|\\[^\n]|\[(?:[^\]\\\n]++|\\[^\n])*+\])++/",
+)
+_SPACE = re.compile(rb"[ \t\f\v]*+")
+# Behind these words stands a value, so that a slash starts a regular expression.
+_BEFORE_VALUE = re.compile(
+    rb"(?:^|[^\w$.])(?:return|typeof|instanceof|in|of|new|delete|void|throw|case|do|else|yield"
+    rb"|await)\Z"
+)
+_BEFORE_CONDITION = re.compile(rb"(?:^|[^\w$.])(?:if|while|for|with)\s?\Z")
+_LONGEST_WORD = 12
+# What goes on in the line that ends a block.
+_GOES_ON_WITH = tuple(bytes([char]) for char in b",;)].:?(|&=*+-<>`/%")
+_JSON_BREAKS = (b"{", b"[", b'"')
+# A block and no object follows.
+_BEFORE_BLOCK = re.compile(rb"(?:[);{}]|=>|\b(?:else|do|try|finally))\Z")
+_SIGNS = frozenset(b"+-")
+_MARGIN = frozenset(b" \t")
+_CURLIES = frozenset(b"{$")
+_NEXT_PART = re.compile(rb"(?:else|catch|finally|from|in|instanceof|as)\b")
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
+_ENDS_VALUE = frozenset(b")]}\"'`<") | _WORD
+_BLANK = frozenset(b" \t\f\v\r\n")
+_ENDS_OF_LINE = frozenset(b"\r\n")
+_LANGUAGES = {
+    ".json": _JSON,
+    ".map": _JSON,
+    ".webmanifest": _JSON,
+    ".css": _STYLE,
+    ".scss": _STYLE,
+    ".less": _STYLE,
+}
+_NEW_LINES = [b"\n" + b" " * indent for indent in range(_DEEPEST * _INDENT + 1)]
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def pretty(content: bytes, path: str) -> bytes:
+    """The same text with more line breaks and indentation; the path's ending says the language.
+
+    What is not known to be JSON or CSS is read as JavaScript. Only line breaks with the spaces
+    behind them are put in, and only before something that can be seen; at most 500,000 of them.
+    """
+    if content.startswith(_UTF16):
+        return content
+    return _Printer(content, _LANGUAGES.get(splitext(path)[1].lower(), _SCRIPT)).printed()
+
+
+class _Printer:
+    """One text on its way. Brackets that do not match are borne with."""
+
+    def __init__(self, content: bytes, tokens: re.Pattern[bytes]) -> None:
+        self.content = content
+        self.tokens = tokens
+        self.out = bytearray()
+        self.done = 0
+        self.room = _ROOM + _ROOM_RATIO * len(content)
+        # Where the brackets that are open began; `${` of a template counts from its `$`.
+        self.open = array("Q")
+        self.braces = 0
+        self.breaks = 0
+        self.line_start = 0
+        # What was closed last, to know what a slash behind it means: where it began and ended.
+        self.closed = (-1, -1)
+        # Where code ended before the last comment, and where that comment ended.
+        self.comment = (-1, -1)
+        self.no_regex_before = 0
+
+    def printed(self) -> bytes:
+        """The text with line breaks."""
+        content, find = self.content, self.tokens.finditer
+        takers = {
+            ord("("): self._open_round,
+            ord("["): self._open_square,
+            ord("{"): self._open_curly,
+            ord(")"): self._close_round,
+            ord("]"): self._close_square,
+            ord("}"): self._close_curly,
+            ord(";"): self._semicolon,
+            ord(","): self._comma,
+            ord("`"): self._template,
+            ord("/"): self._slash,
+        }
+        start = seen = 0
+        while start < len(content):
+            resume = len(content)
+            for seen, match in enumerate(find(content, start), seen + 1):  # noqa: B020 - it goes on
+                at = match.start()
+                take = takers.get(content[at])
+                if take and (skip_to := take(at, match.end())):
+                    resume = skip_to
+                    break
+                if seen > _MOST_TOKENS or self.breaks > MOST_BREAKS:
+                    break
+            start = resume
+        self.out += content[self.done :]
+        return bytes(self.out)
+
+    def _break(self, place: int) -> None:
+        """Start a new line at that place, unless there is one."""
+        content = self.content
+        place = self._next(place)
+        if place >= len(content) or content[place] in _ENDS_OF_LINE or place <= self.done:
+            return
+        self.breaks += 1
+        self.out += content[self.done : place]
+        indent = min(self.braces, _DEEPEST) * _INDENT
+        self.room -= indent
+        self.out += _NEW_LINES[indent if self.room > 0 else 0]
+        self.done = self.line_start = place
+
+    def _break_after_start(self, place: int, closing: bytes) -> None:
+        following = self._next(place)
+        if not self.content.startswith(closing, following):
+            self._break(following)
+
+    def _break_before_end(self, start: int, at: int) -> None:
+        """Put a closing bracket on a line of its own, unless it is there or nothing is in it."""
+        before = self._before_blanks(at, _MARGIN)
+        if before > start + 1 and self.content[before - 1] not in _ENDS_OF_LINE:
+            self._break(at)
+
+    def _line_is_long(self, at: int) -> bool:
+        if at - self.line_start < _LONG_LINE:
+            return False
+        self.line_start = max(self.content.rfind(b"\n", self.line_start, at), self.line_start)
+        return at - self.line_start >= _LONG_LINE
+
+    def _inside(self) -> bytes:
+        """The innermost bracket that is open; a curly one stands for none, too."""
+        return self.content[self.open[-1] : self.open[-1] + 1] if self.open else b"{"
+
+    def _next(self, place: int) -> int:
+        """Where the next thing that is no blank stands in this line."""
+        if place < len(self.content) and self.content[place] in _BLANK:
+            space = _SPACE.match(self.content, place)
+            return space.end() if space else place
+        return place
+
+    def _open_round(self, at: int, end: int) -> int:
+        self.open.append(at)
+        return 0
+
+    def _open_square(self, at: int, end: int) -> int:
+        self.open.append(at)
+        if self.tokens is _JSON:
+            self.braces += 1
+            self._break_after_start(end, b"]")
+        return 0
+
+    def _open_curly(self, at: int, end: int) -> int:
+        self.open.append(at)
+        self.braces += 1
+        self._break_after_start(end, b"}")
+        return 0
+
+    def _close_round(self, at: int, end: int) -> int:
+        if self._inside() == b"(":
+            self.closed = (self.open.pop(), at)
+        return 0
+
+    def _close_square(self, at: int, end: int) -> int:
+        if self._inside() == b"[":
+            start = self.open.pop()
+            if self.tokens is _JSON:
+                self.braces -= 1
+                self._break_before_end(start, at)
+        return 0
+
+    def _close_curly(self, at: int, end: int) -> int:
+        stack, content = self.open, self.content
+        if not self.braces:
+            return 0
+        # What is open inside of a block that ends was misread, or is broken.
+        start = stack.pop()
+        while content[start] not in _CURLIES:
+            if self.tokens is _JSON:
+                self.braces -= 1
+                if not self.braces:
+                    return 0
+            start = stack.pop()
+        self.braces -= 1
+        if content[start] == ord("$"):
+            return self._template_text(end)
+        self.closed = (start, at)
+        self._break_before_end(start, at)
+        following = self._next(end)
+        char = content[following : following + 1]
+        goes_on = char in _GOES_ON_WITH or _NEXT_PART.match(content, following)
+        # What closes next breaks its line itself, less deep.
+        if char != b"}" and (self.tokens is _STYLE or not goes_on):
+            self._break(end)
+        return 0
+
+    def _semicolon(self, at: int, end: int) -> int:
+        if self._inside() == b"{":
+            self._break(end)
+        return 0
+
+    def _comma(self, at: int, end: int) -> int:
+        inside = self._inside()
+        if inside == b"{" and self.tokens is not _STYLE:
+            self._break(end)
+        elif self.tokens is _JSON:
+            if self.content[end : end + 1] in _JSON_BREAKS or self._line_is_long(at):
+                self._break(end)
+        elif (inside != b"(" or self.tokens is _SCRIPT) and self._line_is_long(at):
+            self._break(end)
+        return 0
+
+    def _template(self, at: int, end: int) -> int:
+        return self._template_text(end)
+
+    def _template_text(self, start: int) -> int:
+        """Past the text of a template, to its end or the code inside it."""
+        text = _TEMPLATE.match(self.content, start)
+        end = text.end() if text else start
+        if self.content.startswith(b"${", end):
+            self.open.append(end)
+            self.braces += 1
+            return end + 2
+        return end + 1
+
+    def _slash(self, at: int, end: int) -> int:
+        content = self.content
+        if end > at + 1:
+            code_end = self._code_end(at)
+            self.comment = (code_end, end)
+            return 0
+        if at < self.no_regex_before or not self._value_may_start(self._code_end(at)):
+            return 0
+        regex = _REGEX.match(content, at)
+        if regex is not None:
+            return regex.end()
+        # It is tried once a line: a second slash would only be searched for again.
+        self.no_regex_before = content.find(b"\n", at) + 1 or len(content)
+        return 0
+
+    def _code_end(self, at: int) -> int:
+        """Where code ends before that place, past blanks and comments."""
+        at = self._before_blanks(at, _BLANK)
+        code_end, comment_end = self.comment
+        return code_end if at == comment_end else at
+
+    def _before_blanks(self, at: int, blanks: frozenset[int]) -> int:
+        while at and self.content[at - 1] in blanks:
+            at -= 1
+        return at
+
+    def _value_may_start(self, place: int) -> bool:
+        """Whether a slash behind that place starts a regular expression and does not divide."""
+        if not place:
+            return True
+        content = self.content
+        last = content[place - 1]
+        if last in _WORD:
+            return bool(_BEFORE_VALUE.search(content[max(place - _LONGEST_WORD, 0) : place]))
+        start, closed_at = self.closed
+        if closed_at == place - 1 and last == ord(")"):
+            return bool(_BEFORE_CONDITION.search(content[max(start - _LONGEST_WORD, 0) : start]))
+        if closed_at == place - 1 and last == ord("}"):
+            before = content[max(start - _LONGEST_WORD, 0) : start].rstrip()
+            return not before or bool(_BEFORE_BLOCK.search(before))
+        if last in _SIGNS and content[place - 2 : place - 1] == bytes([last]):
+            return False
+        return last not in _ENDS_VALUE
