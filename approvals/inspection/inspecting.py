@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 MOST_TRIES = 5
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
+# The other worker is done in seconds, or dead for minutes.
+LONGEST_PAUSE_FOR_A_PAIR = timedelta(minutes=1)
 GIVE_UP_AFTER = timedelta(days=1)
 State = InspectionWork.State
 
@@ -77,7 +79,7 @@ def inspect(work: Work) -> None:
             work,
             State.WAITING,
             step="Another worker is comparing the same tarballs",
-            due_at=timezone.now() + FIRST_PAUSE,
+            due_at=timezone.now() + min(_pause(work), LONGEST_PAUSE_FOR_A_PAIR),
             tries=work.tries - 1,
         )
     except DigestMismatch as error:
@@ -229,14 +231,17 @@ def _failed(work: Work, reason: str) -> None:
     logger.warning("stage=%s inspection failed: %s", row.stage_id, reason)
 
 
+def _pause(work: Work) -> timedelta:
+    waited = timezone.now() - work.requested_at
+    return min(max(waited / 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+
 def _try_later(work: Work, reason: str, *, asked_for: float = 0.0) -> None:
     """What failed may pass by itself; the pauses grow with the time that it takes."""
-    waited = timezone.now() - work.requested_at
-    if waited > GIVE_UP_AFTER:
+    if timezone.now() - work.requested_at > GIVE_UP_AFTER:
         _failed(work, reason)
         return
-    pause = min(max(waited / 2, FIRST_PAUSE), LONGEST_PAUSE)
-    pause = max(pause, min(timedelta(seconds=asked_for), LONGEST_WAIT_ASKED_FOR))
+    pause = max(_pause(work), min(timedelta(seconds=asked_for), LONGEST_WAIT_ASKED_FOR))
     # It did report back: whatever went before, this worker did not die.
     give_back(work, State.WAITING, reason, due_at=timezone.now() + pause, tries=0)
     logger.warning("stage=%s inspection put off: %s", work.staged_version.stage_id, reason)
