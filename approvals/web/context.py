@@ -11,7 +11,12 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     (
         "Queue",
         "queue",
-        frozenset({"version", "file_diff", "version_files", "confirm_approve", "confirm_reject"}),
+        frozenset(
+            {
+                *("version", "file_diff", "version_files", "unchanged_file"),
+                *("confirm_approve", "confirm_reject"),
+            }
+        ),
     ),
     ("History", "history", frozenset()),
     ("Registries", "registries", frozenset({"registry_add", "registry_edit"})),

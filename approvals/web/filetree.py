@@ -1,17 +1,20 @@
-"""Changed files as a tree of folders, and as a list that is narrowed by path and status."""
+"""Changed files as a tree of folders, and as a list that is narrowed by path, status and kind."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum, Value
 from django.db.models.functions import Left, StrIndex, Substr
 
 from approvals.inspection.models import FileChange
-from approvals.web.patterns import like_of
+from approvals.inspection.unchanged import unchanged_files
+from approvals.inspection.viewed import with_viewed
+from approvals.web.patterns import like_of, matches_glob
 
 COLUMNS = (
     "position",
@@ -26,8 +29,13 @@ COLUMNS = (
     "added_lines",
     "removed_lines",
     "is_binary",
+    "kind",
+    "is_vendored",
     "problems",
+    "viewed",
 )
+UNCHANGED = "unchanged"
+VENDORED = "vendored"
 
 MOST_LEVELS_AT_ONCE = 12
 
@@ -47,14 +55,37 @@ class Folder:
     added_lines: int = 0
     removed_lines: int = 0
     problems: int = 0
+    viewed: int = 0
 
-    def children(self) -> Iterator[Folder]:
-        return (self.folders[name] for name in sorted(self.folders))
+    def entries(self) -> list[Entry]:
+        """Folders and files in the order of their paths, in which readers go through them."""
+        return in_order(self.folders.values(), self.files)
 
 
-def changes_under(inspection_id: int, under: str = "") -> QuerySet[FileChange]:
-    """The changed files below a folder, in the order of their paths."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the tree: a folder or a file."""
+
+    folder: Folder | None = None
+    file: dict[str, Any] | None = None
+
+    @property
+    def path(self) -> str:
+        return self.folder.path if self.folder else (self.file or {})["path"]
+
+
+def in_order(folders: Iterable[Folder], files: Iterable[dict[str, Any]]) -> list[Entry]:
+    """Folders and files by path."""
+    entries = [*(Entry(folder=one) for one in folders), *(Entry(file=one) for one in files)]
+    return sorted(entries, key=lambda entry: entry.path)
+
+
+def changes_under(
+    inspection_id: int, user: AbstractBaseUser, under: str = ""
+) -> QuerySet[FileChange]:
+    """The changed files below a folder, in the order of their paths, each with `viewed`."""
     rows = FileChange.objects.filter(inspection_id=inspection_id).order_by("position")
+    rows = with_viewed(rows, user)
     if under:
         # Not path__startswith, for which SQLite takes a capital and a small letter for the same.
         rows = rows.alias(start=Left("path", len(under))).filter(start=under)
@@ -67,13 +98,50 @@ def listed(changes: QuerySet[FileChange]) -> QuerySet[FileChange, dict[str, Any]
     return found
 
 
-def narrowed(changes: QuerySet[FileChange], path: str, status: str) -> QuerySet[FileChange]:
-    """Those whose path holds `path` (or matches it, where it has a * or ?), of this status."""
+def narrowed(
+    changes: QuerySet[FileChange], *, path: str = "", status: str = "", kind: str = ""
+) -> QuerySet[FileChange]:
+    """Those whose path holds `path` (or matches it, where it has a * or ?), of this status and
+    kind; the kind VENDORED stands for other people's code of any kind.
+    """
     if "*" in path or "?" in path:
         changes = changes.filter(path__like=like_of(path))
     elif path:
         changes = changes.filter(path__icontains=path)
-    return changes.filter(status=status) if status else changes
+    if status:
+        changes = changes.filter(status=status)
+    if kind == VENDORED:
+        changes = changes.filter(is_vendored=True)
+    elif kind:
+        changes = changes.filter(kind=kind)
+    return changes
+
+
+def unchanged_rows(inspection_id: int, under: str = "") -> list[dict[str, Any]]:
+    """The files that are the same on both sides, as dicts of COLUMNS."""
+    return [
+        dict.fromkeys(COLUMNS)
+        | {
+            "path": file.path,
+            "old_path": "",
+            "status": UNCHANGED,
+            "old_size": file.size,
+            "new_size": file.size,
+            "kind": file.kind,
+            "problems": [],
+        }
+        for file in unchanged_files(inspection_id, under)
+    ]
+
+
+def holding(rows: list[dict[str, Any]], *, path: str, kind: str) -> list[dict[str, Any]]:
+    """As `narrowed`, for rows that are in memory."""
+    if "*" in path or "?" in path:
+        # The same as the database's LIKE: no regard to case, and only * and ? are special.
+        rows = [row for row in rows if matches_glob(row["path"], path)]
+    elif path:
+        rows = [row for row in rows if path.casefold() in row["path"].casefold()]
+    return [row for row in rows if row["kind"] == kind] if kind else rows
 
 
 def directly_in(changes: QuerySet[FileChange], under: str) -> QuerySet[FileChange, dict[str, Any]]:
@@ -101,6 +169,7 @@ def folders_in(changes: QuerySet[FileChange], under: str, most: int) -> list[Fol
             added=Sum("added_lines"),
             removed=Sum("removed_lines"),
             with_problems=Count("pk", filter=~Q(problems=[])),
+            viewed_files=Count("pk", filter=Q(viewed=True)),
             first=Min("position"),
             last=Max("position"),
         )
@@ -120,6 +189,7 @@ def folders_in(changes: QuerySet[FileChange], under: str, most: int) -> list[Fol
                 added_lines=group["added"] or 0,
                 removed_lines=group["removed"] or 0,
                 problems=group["with_problems"],
+                viewed=group["viewed_files"],
             )
         )
     return folders
@@ -171,6 +241,7 @@ def _count(folder: Folder, row: dict[str, Any]) -> None:
     folder.added_lines += row["added_lines"] or 0
     folder.removed_lines += row["removed_lines"] or 0
     folder.problems += bool(row["problems"])
+    folder.viewed += bool(row["viewed"])
 
 
 def _join_chains(top: Folder) -> None:

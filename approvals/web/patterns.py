@@ -1,5 +1,6 @@
 """Patterns that people type, matched by the database."""
 
+import fnmatch
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -38,3 +39,11 @@ def like_of(glob: str) -> str:
     """The pattern for `like`: `*` stands for any characters, `?` for one, all else for itself."""
     literal = re.sub(r"([!%_])", r"!\1", glob)
     return re.sub(r"\*+", "%", literal).replace("?", "_")
+
+
+def matches_glob(text: str, glob: str) -> bool:
+    """Whether a text matches such a pattern as a whole, for rows that are in memory.
+
+    Safe with any pattern: since Python 3.9, `fnmatch` never goes back behind a star.
+    """
+    return fnmatch.fnmatchcase(text.casefold(), glob.casefold().replace("[", "[[]"))

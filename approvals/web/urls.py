@@ -5,7 +5,9 @@ from django.urls import URLPattern, path
 from approvals.web.views import (
     account,
     audit,
+    contents,
     decisions,
+    files,
     health,
     notifications,
     people,
@@ -52,13 +54,27 @@ version_urls = [
     path("versions/<int:pk>/", review.version, name="version"),
     path("versions/<int:pk>/status/", review.version_status, name="version_status"),
     path("versions/<int:pk>/inspect-again/", review.inspect_again, name="inspect_again"),
-    path("versions/<int:pk>/files/", review.version_files, name="version_files"),
-    path("versions/<int:pk>/files/<int:position>/", review.file_diff, name="file_diff"),
+    path("versions/<int:pk>/compare-with/", review.compare_with_other, name="compare_with"),
+    path("versions/<int:pk>/against/", review.other_baseline_progress, name="other_progress"),
     path("versions/<int:pk>/approve/", decisions.confirm_approve, name="confirm_approve"),
     path("versions/<int:pk>/reject/", decisions.confirm_reject, name="confirm_reject"),
     path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
     path("versions/<int:pk>/call-off/", decisions.call_off, name="call_off"),
     path("healthz", health.healthz, name="healthz"),
+]
+# Positions are those of one comparison, so that an address never comes to mean another file.
+_comparison = "versions/<int:pk>/comparisons/<int:inspection>"
+_file = f"{_comparison}/files/<int:position>"
+file_urls = [
+    path(f"{_comparison}/files/", files.version_files, name="version_files"),
+    path(f"{_comparison}/unchanged/", contents.unchanged_file, name="unchanged_file"),
+    path(f"{_comparison}/unchanged/raw/", contents.unchanged_raw, name="unchanged_raw"),
+    path(f"{_file}/", files.file_diff, name="file_diff"),
+    path(f"{_file}/rows/", files.file_rows, name="file_rows"),
+    path(f"{_file}/context/", files.file_context, name="file_context"),
+    path(f"{_file}/viewed/", files.file_viewed, name="file_viewed"),
+    path(f"{_file}/raw/<str:side>/", contents.file_raw, name="file_raw"),
+    path(f"{_file}/image/<str:side>/", contents.file_image, name="file_image"),
 ]
 telling_urls = [
     path("audit/", audit.audit, name="audit"),
@@ -81,6 +97,7 @@ telling_urls = [
 urlpatterns: list[URLPattern] = [
     *telling_urls,
     *version_urls,
+    *file_urls,
     *account_urls,
     *people_urls,
     *registry_urls,

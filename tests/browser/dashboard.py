@@ -17,6 +17,7 @@ from registry_client.sandbox.demo_organisation import READER
 from registry_client.sandbox.documents import pack, publish_document
 from registry_client.sandbox.second_factor import Mode
 from registry_client.sandbox.server import SandboxRegistry
+from tests.browser.awkward import MIXED, OLDEST_VERSION, Files, awkward_packages
 from tests.integration.codes import FreshCodes
 from tests.program import Program
 
@@ -161,18 +162,29 @@ class Dashboard:
         self.newcomer_token = sandbox.create_user("lin", totp_secret=self.newcomer_totp.secret)
         sandbox.create_user(AUTOMATION, enrolled=False)
         for package in self._packages:
-            sandbox.publish(_document(package, OLD_VERSION), by=AUTOMATION)
-            sandbox.stage(_document(package, NEW_VERSION), by=AUTOMATION)
-            for name in (*self._people, "lin"):
-                sandbox.grant(package, name, "read-write")
-            sandbox.grant(package, READER, "read-only")
+            sandbox.publish(_berth(package, OLD_VERSION), by=AUTOMATION)
+            sandbox.stage(_berth(package, NEW_VERSION), by=AUTOMATION)
+            self._grant(sandbox, package)
+        for awkward in awkward_packages():
+            if awkward.name == MIXED:
+                sandbox.publish(_berth(MIXED, OLDEST_VERSION), by=AUTOMATION)
+            sandbox.publish(_document(awkward.name, OLD_VERSION, awkward.old), by=AUTOMATION)
+            sandbox.stage(_document(awkward.name, NEW_VERSION, awkward.new), by=AUTOMATION)
+            self._grant(sandbox, awkward.name)
+
+    def _grant(self, sandbox: SandboxRegistry, package: str) -> None:
+        for name in (*self._people, "lin"):
+            sandbox.grant(package, name, "read-write")
+        sandbox.grant(package, READER, "read-only")
 
 
-def _document(package: str, version: str) -> dict[str, object]:
+def _berth(package: str, version: str) -> dict[str, object]:
+    readme = f"# {package}\n\nA place to tie up.\n"
+    code = f"exports.version = {version!r};\n"
+    return _document(package, version, {"README.md": readme, "lib/index.js": code})
+
+
+def _document(package: str, version: str, files: Files) -> dict[str, object]:
     manifest = {"name": package, "version": version, "license": "MIT", "main": "lib/index.js"}
-    files = {
-        "README.md": f"# {package}\n\nA place to tie up.\n",
-        "lib/index.js": f"exports.version = {version!r};\n",
-        "package.json": json.dumps(manifest, indent=2) + "\n",
-    }
-    return publish_document(manifest, pack(files), readme=files["README.md"])
+    whole = {**files, "package.json": json.dumps(manifest, indent=2) + "\n"}
+    return publish_document(manifest, pack(whole), readme=f"# {package}\n")

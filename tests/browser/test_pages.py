@@ -33,7 +33,8 @@ FOR_ADMINISTRATORS = (
     "/account/password/change/",
     "/account/logout/",
 )
-OF_A_VERSION = ("", "files/", "files/?path=*.js", "files/0/", "approve/", "reject/")
+OF_A_VERSION = ("", "?view=split", "approve/", "reject/")
+OF_A_COMPARISON = ("files/", "files/?path=*.js", "files/0/")
 
 
 def assert_page_fits(page: Page, path: str, *, status: int = 200) -> None:
@@ -62,8 +63,9 @@ def test_the_version_that_smells_of_an_attack_names_its_script(
     expect(script).to_contain_text("added")
     page.get_by_label("Path holds").fill("telemetry")
     page.get_by_text("scripts/telemetry.js", exact=True).click()
-    expect(page.get_by_text("process.env")).to_have_count(2)
-    expect(page.get_by_text("telemetry.example.invalid")).to_be_visible()
+    diff = page.get_by_role("region", name="Changes of scripts/telemetry.js")
+    expect(diff.get_by_role("row").filter(has_text="process.env")).to_have_count(2)
+    expect(diff).to_contain_text("telemetry.example.invalid")
     assert_fits(page)
 
 
@@ -92,10 +94,10 @@ def test_every_page_of_a_version_fits(
     for path in OF_A_VERSION:
         assert_page_fits(page, release.path + path)
     page.goto(release.path)
-    everything = page.get_by_role("button", name="Open all diffs")
-    if everything.is_visible():
-        everything.click()
-        page.wait_for_load_state("networkidle")
+    comparison = page.locator("a.tree__file").first.get_attribute("href") or ""
+    for path in OF_A_COMPARISON:
+        assert_page_fits(page, comparison[: comparison.index("files/")] + path)
+    page.goto(release.path)
     for details in page.get_by_role("group").all():
         details.evaluate("element => element.open = true")
     page.wait_for_load_state("networkidle")

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from approvals.queue.models import StagedVersion, State
 from approvals.web import visible as visible_text
+from registry_client import tar_paths
 
 register = template.Library()
 
@@ -100,6 +101,12 @@ def count(value: int | None) -> str:
 def percent(part: int, whole: int) -> int:
     """A share of the whole in percent, never more than 100."""
     return min(100 * part // whole, 100) if whole else 0
+
+
+@register.filter
+def printable(value: str) -> str:
+    """A path for an attribute, where no box can stand: hidden characters as escapes."""
+    return tar_paths.printable(value)
 
 
 @register.filter

@@ -5,59 +5,62 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from approvals.decisions.decide import obstacles
 from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
-from approvals.inspection.models import FileChange, Inspection, InspectionRequest
-from approvals.inspection.requests import ask_again, diff_text
+from approvals.inspection.models import (
+    FileChange,
+    Inspection,
+    InspectionRequest,
+    OtherBaselineRequest,
+)
+from approvals.inspection.requests import BaselineRefused, ask_again, compare_with
 from approvals.inspection.unusual import Point, unusual_of
+from approvals.inspection.viewed import most_important
 from approvals.people.permissions import may_decide
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
-from approvals.web import diff as diffs
-from approvals.web import filetree, manifest
-from approvals.web.forms.files import FileFilter
+from approvals.web import filelist, manifest
+from approvals.web.reading import (
+    Reading,
+    get_version,
+    options_of,
+    other_baseline,
+    request_of,
+)
+from approvals.web.views import files
 from approvals.web.views.guards import SignedInRequest
 from approvals.web.wording import approve_words, gets_it, reject_words, who_gets_it
 from registry_client.versions import version_step
 
-# Up to so many changed files stand on the review page at once; more are loaded folder by folder.
-FILES_AT_ONCE = 150
-FILES_PER_PAGE = 100
-FOLDERS_AT_ONCE = 500
+TOTALS = (
+    ("files", "Files", False),
+    ("packed_size", "Packed", True),
+    ("unpacked_size", "Unpacked", True),
+    ("lines", "Lines of text", False),
+)
 SECONDS_UNDER_WAY, SECONDS_WAITING = 2, 15
 InspectionState = InspectionRequest.State
 UNDER_WAY = {InspectionState.WAITING, InspectionState.RUNNING}
 
 
-def get_version(pk: int) -> StagedVersion:
-    """The staged version with what its pages need. Raises Http404."""
-    return get_object_or_404(
-        StagedVersion.objects.with_package()
-        .select_related("inspection_request__inspection")
-        # It holds manifests and a README: far too much to read every two seconds.
-        .defer("inspection_request__inspection__summary"),
-        pk=pk,
-    )
-
-
-def request_of(staged_version: StagedVersion) -> InspectionRequest | None:
-    """Its inspection request; there is none for a moment after it was found."""
-    return getattr(staged_version, "inspection_request", None)
-
-
 @require_safe
 def version(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Everything about one staged version."""
+    """Everything about one staged version.
+
+    `against` names another published version to read against, `file` the position of the file
+    to show, `line` a line in it.
+    """
     staged_version = get_version(pk)
     asked = request_of(staged_version)
     context = facts_of(staged_version)
@@ -65,12 +68,43 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     if asked is not None and asked.state == InspectionState.DONE and asked.inspection is not None:
         summary = asked.inspection.summary
         context |= {
-            "files": _files(request, staged_version, asked),
             "changed_facts": manifest.changed_facts(summary),
             "unchanged_facts": manifest.unchanged_facts(summary),
             "summary": summary,
+            "other": other_baseline(staged_version, request.GET.get("against", "")),
         }
+        context |= _workspace(request, asked, context["other"])
     return render(request, "web/version.html", context)
+
+
+def _workspace(
+    request: SignedInRequest, asked: InspectionRequest, other: OtherBaselineRequest | None
+) -> dict[str, Any]:
+    """The files of the comparison that is read, and one of them in full."""
+    work = asked if other is None else other
+    if work.inspection is None or work.state != InspectionState.DONE:
+        return {"published": asked.published_versions}
+    reading = Reading(
+        work.staged_version, work.inspection, work.baseline_version, is_chosen=other is not None
+    )
+    wanted = request.GET.get("file", "")
+    change = None
+    if re.fullmatch(r"\d{1,9}", wanted, re.ASCII):
+        change = files.change_at(request, reading, int(wanted))
+    change = change or most_important(work.inspection)
+    found = {
+        "reading": reading,
+        "published": asked.published_versions,
+        "files": filelist.files_of(request, reading),
+        "progress": files.progress_of(request, reading),
+        "options": options_of(request),
+        "totals": [
+            (label, (work.inspection.summary.get("old") or {}).get(name), after, is_size)
+            for name, label, is_size in TOTALS
+            if (after := (work.inspection.summary.get("new") or {}).get(name)) is not None
+        ],
+    }
+    return found | (files.panel_of(request, reading, change) if change else {})
 
 
 @require_safe
@@ -104,43 +138,35 @@ def inspect_again(request: SignedInRequest, pk: int) -> HttpResponse:
     return redirect("version", pk)
 
 
-@require_safe
-def version_files(request: HttpRequest, pk: int) -> HttpResponse:
-    """Changed files: of one folder, or those that a filter finds."""
+@require_POST
+def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Asks for a comparison with another published version, and leads to it."""
     staged_version = get_version(pk)
+    chosen = request.POST.get("version", "").strip()
+    page = reverse("version", args=[pk])
     asked = request_of(staged_version)
-    if asked is None or asked.inspection_id is None:
-        raise Http404
-    context = {
-        "version": staged_version,
-        "files": _files(request, staged_version, asked),
-    }
-    if "HX-Request" in request.headers:
-        return render(request, "web/review/file_entries.html", context)
-    return render(request, "web/version_files.html", context)
+    if asked is not None and chosen == asked.baseline_version:
+        return redirect(f"{page}#files")
+    try:
+        other = compare_with(staged_version, chosen, actor=request.user)
+    except BaselineRefused as error:
+        messages.error(request, str(error))
+        return redirect(f"{page}#files")
+    return redirect(f"{page}?{urlencode({'against': other.baseline_version})}#files")
 
 
 @require_safe
-def file_diff(request: HttpRequest, pk: int, position: int) -> HttpResponse:
-    """One file's diff, a piece at a time: a page, or for htmx its part."""
+def other_baseline_progress(request: SignedInRequest, pk: int) -> HttpResponse:
+    """How far a comparison with a chosen version has come, while it is under way."""
     staged_version = get_version(pk)
-    asked = request_of(staged_version)
-    if asked is None or asked.inspection_id is None:
+    other = other_baseline(staged_version, request.GET.get("against", ""))
+    if other is None:
         raise Http404
-    change = get_object_or_404(FileChange, inspection_id=asked.inspection_id, position=position)
-    start = request.GET.get("from", "0")
-    piece = diffs.piece_of(diff_text(change), int(start) if re.fullmatch(r"\d{1,9}", start) else 0)
-    context = {
-        "version": staged_version,
-        "change": change,
-        "piece": piece,
-        "problems": _sentences(change.problems),
-        "asked": asked,
-    }
-    if "HX-Request" not in request.headers:
-        return render(request, "web/file_diff.html", context)
-    template = "diff_rows" if piece.start else "diff"
-    return render(request, f"web/review/{template}.html", context)
+    if other.state not in UNDER_WAY:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    return render(
+        request, "web/review/other_progress.html", {"version": staged_version, "other": other}
+    )
 
 
 def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
@@ -180,16 +206,6 @@ def _found(
         [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)],
         unusual_of(staged_version, inspection),
     )
-
-
-def _sentences(problems: list[Any]) -> list[tuple[str, str]]:
-    """(path, sentence) of each problem."""
-    return [
-        (str(problem.get("path", "")), str(problem.get("sentence", "")))
-        if isinstance(problem, dict)
-        else ("", str(problem))
-        for problem in problems
-    ]
 
 
 def _status(
@@ -237,42 +253,3 @@ def _status(
         "seconds": (SECONDS_UNDER_WAY if under_way else SECONDS_WAITING) if is_open else 0,
         "inspection": asked.state if asked else "",
     }
-
-
-def _files(
-    request: HttpRequest, staged_version: StagedVersion, asked: InspectionRequest
-) -> dict[str, Any]:
-    """What the list of files shows: a tree, or pages of what a filter found."""
-    assert asked.inspection_id is not None and asked.inspection is not None  # noqa: S101, PT018 - callers checked
-    form = FileFilter(request.GET)
-    makes_sense = form.is_valid()
-    wanted = {"path": "", "status": "", "under": ""} | form.cleaned_data
-    path, status, under = wanted["path"], wanted["status"], wanted["under"]
-    changes = filetree.changes_under(asked.inspection_id, under)
-    files: dict[str, Any] = {
-        "version": staged_version,
-        "total": asked.inspection.files_changed,
-        "under": under,
-        "path": path,
-        "status": status,
-        "statuses": FileChange.Status.choices,
-        "baseline": asked.baseline_version,
-    }
-    found: Any
-    if path or status or not makes_sense:
-        found = filetree.narrowed(changes, path, status) if makes_sense else changes.none()
-        found = filetree.listed(found)
-    elif filetree.fits_at_once(changes, under, FILES_AT_ONCE):
-        tree = filetree.tree_of(filetree.listed(changes), under)
-        files |= {"is_tree": True, "all_at_once": True, "folders": list(tree.children())}
-        found = tree.files
-    else:
-        folders = filetree.folders_in(changes, under, FOLDERS_AT_ONCE + 1)
-        files |= {
-            "is_tree": True,
-            "folders": folders[:FOLDERS_AT_ONCE],
-            "most_folders": FOLDERS_AT_ONCE if len(folders) > FOLDERS_AT_ONCE else None,
-        }
-        found = filetree.directly_in(changes, under)
-    files["page"] = Paginator(found, FILES_PER_PAGE).get_page(request.GET.get("page"))
-    return files

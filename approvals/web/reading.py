@@ -1,0 +1,145 @@
+"""What a reader has before them: one staged version, against one version, one file of it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from approvals.inspection.models import (
+    DiffVariant,
+    FileChange,
+    Inspection,
+    InspectionRequest,
+    InspectionWork,
+    OtherBaselineRequest,
+)
+from approvals.inspection.tarballs import FileTooLarge, TarballGone
+from approvals.inspection.text import display_text
+from approvals.queue.models import StagedVersion
+from registry_client.tarball import TarballError
+
+VIEWS = ("unified", "split")
+REMEMBERED = "reading"
+LARGEST_SHOWN = 16 * 1024 * 1024
+CANNOT_READ = (TarballGone, FileTooLarge, TarballError)
+ANCHOR = re.compile(r"[on]\d{1,9}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a diff is shown. `view` and `wrap` are remembered for the session."""
+
+    view: str = "unified"
+    wrap: bool = True
+    variant: str = ""
+
+    @property
+    def is_split(self) -> bool:
+        return self.view == "split"
+
+
+def options_of(request: HttpRequest) -> Options:
+    """What the address says, else what was chosen before."""
+    kept = request.session.get(REMEMBERED, {})
+    view = request.GET.get("view", kept.get("view"))
+    wrap = request.GET.get("wrap", kept.get("wrap"))
+    variant = request.GET.get("variant", "")
+    options = Options(
+        view=view if view in VIEWS else VIEWS[0],
+        wrap=wrap != "no",
+        variant=variant if variant in DiffVariant.Kind.values else "",
+    )
+    chosen = {"view": options.view, "wrap": "yes" if options.wrap else "no"}
+    if chosen != kept and ("view" in request.GET or "wrap" in request.GET):
+        request.session[REMEMBERED] = chosen
+    return options
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A staged version and one finished comparison of its tarball.
+
+    `baseline` is the version compared with, "" for none; `is_chosen` whether a reader chose it,
+    so that no decision stands on it.
+    """
+
+    version: StagedVersion
+    inspection: Inspection
+    baseline: str
+    is_chosen: bool
+
+    @property
+    def page(self) -> str:
+        """The review page's address with this comparison."""
+        address = reverse("version", args=[self.version.pk])
+        return f"{address}?{urlencode({'against': self.baseline})}" if self.is_chosen else address
+
+    def page_of(self, position: int) -> str:
+        """The review page's address with this comparison and one of its files."""
+        query: dict[str, Any] = {"against": self.baseline} if self.is_chosen else {}
+        query["file"] = position
+        return f"{reverse('version', args=[self.version.pk])}?{urlencode(query)}"
+
+
+def get_version(pk: int) -> StagedVersion:
+    """The staged version with what its pages need. Raises Http404."""
+    return get_object_or_404(
+        StagedVersion.objects.with_package()
+        .select_related("inspection_request__inspection")
+        # It holds manifests and a README: far too much to read every two seconds.
+        .defer("inspection_request__inspection__summary"),
+        pk=pk,
+    )
+
+
+def request_of(staged_version: StagedVersion) -> InspectionRequest | None:
+    """Its inspection request; there is none for a moment after it was found."""
+    return getattr(staged_version, "inspection_request", None)
+
+
+def other_baseline(staged_version: StagedVersion, version: str) -> OtherBaselineRequest | None:
+    """The comparison with this published version that somebody asked for, if any."""
+    return (
+        OtherBaselineRequest.objects.filter(staged_version=staged_version, baseline_version=version)
+        .select_related("inspection", "staged_version__package", "staged_version__registry")
+        .first()
+    )
+
+
+def reading_of(staged_version: StagedVersion, inspection_id: int) -> Reading:
+    """A finished comparison of this version's tarball. Raises Http404 if it is another's."""
+    work: InspectionWork | None = request_of(staged_version)
+    if work is None or work.inspection_id != inspection_id:
+        work = OtherBaselineRequest.objects.filter(
+            staged_version=staged_version, inspection_id=inspection_id
+        ).first()
+    if work is None or work.inspection is None:
+        raise Http404
+    is_chosen = isinstance(work, OtherBaselineRequest)
+    return Reading(staged_version, work.inspection, work.baseline_version, is_chosen=is_chosen)
+
+
+def reading_and_change(pk: int, inspection: int, position: int) -> tuple[Reading, FileChange]:
+    """A comparison and one of its files. Raises Http404."""
+    reading = reading_of(get_version(pk), inspection)
+    change = get_object_or_404(
+        FileChange.objects.select_related("inspection").defer("inspection__summary"),
+        inspection=reading.inspection,
+        position=position,
+    )
+    return reading, change
+
+
+def lines_of(content: bytes) -> list[str]:
+    """The lines of a file as text, without their line feeds."""
+    lines = display_text(content).split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def whole(text: str | None) -> int:
+    """A number from an address; 0 for anything else."""
+    return int(text) if text and re.fullmatch(r"\d{1,9}", text, re.ASCII) else 0

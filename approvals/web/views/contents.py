@@ -1,0 +1,135 @@
+"""The content of files, as inert as can be: downloads, pictures, and what did not change."""
+
+import re
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from approvals.inspection.filetypes import file_type, image_dimensions, image_type
+from approvals.inspection.models import FileChange
+from approvals.inspection.tarballs import content_of
+from approvals.inspection.text import is_binary
+from approvals.web import diff as diffs
+from approvals.web.reading import (
+    CANNOT_READ,
+    LARGEST_SHOWN,
+    Reading,
+    get_version,
+    lines_of,
+    options_of,
+    reading_and_change,
+    reading_of,
+    whole,
+)
+from approvals.web.views.guards import SignedInRequest
+
+LARGEST_RAW = 64 * 1024 * 1024
+LARGEST_IMAGE = 8 * 1024 * 1024
+MOST_PIXELS = 40_000_000
+# Whatever a package holds, a browser that gets it may do nothing with it.
+INERT = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+
+
+@require_safe
+def file_raw(
+    request: SignedInRequest, pk: int, inspection: int, position: int, side: str
+) -> HttpResponse:
+    """One side's content as a download that nothing runs."""
+    reading, change = reading_and_change(pk, inspection, position)
+    sha512, path = _where(reading, change, side)
+    return _download(request, reading, sha512, path, f"{side}-")
+
+
+@require_safe
+def file_image(
+    request: SignedInRequest, pk: int, inspection: int, position: int, side: str
+) -> HttpResponse:
+    """One side's picture, for an <img> alone. Raises Http404 for what is none."""
+    reading, change = reading_and_change(pk, inspection, position)
+    sha512, path = _where(reading, change, side)
+    try:
+        content = content_of(sha512, path, most=LARGEST_IMAGE)
+    except CANNOT_READ as error:
+        raise Http404(str(error)) from error
+    kind = image_type(content[:64])
+    width, height = image_dimensions(content) or (0, 0)
+    # A picture of a few bytes can claim to be a hundred thousand pixels wide.
+    if not kind or not 0 < width * height <= MOST_PIXELS:
+        raise Http404
+    return HttpResponse(content, content_type=kind, headers=INERT)
+
+
+@require_safe
+def unchanged_file(request: SignedInRequest, pk: int, inspection: int) -> HttpResponse:
+    """A file that is the same on both sides, as text."""
+    reading = reading_of(get_version(pk), inspection)
+    path = request.GET.get("path", "")
+    context: dict[str, Any] = {
+        "version": reading.version,
+        "reading": reading,
+        "path": path,
+        "options": options_of(request),
+    }
+    try:
+        content = content_of(reading.inspection.staged_sha512, path, most=LARGEST_SHOWN)
+    except CANNOT_READ as error:
+        context["note"] = str(error)
+    else:
+        context["size"] = len(content)
+        if is_binary(content):
+            context["file_type"] = file_type(path, content[:2048])
+        else:
+            lines = lines_of(content)
+            start = min(whole(request.GET.get("from")), len(lines))
+            rows = diffs.context_rows(lines[start:], start + 1, start + 1, path)
+            context |= {
+                "rows": rows,
+                "start": start,
+                "end": start + len(rows),
+                "left": len(lines) - start - len(rows),
+                "total": len(lines),
+            }
+    if "HX-Request" not in request.headers:
+        return render(request, "web/unchanged_file.html", context)
+    part = "unchanged_rows" if context.get("start") else "unchanged_panel"
+    return render(request, f"web/review/{part}.html", context)
+
+
+@require_safe
+def unchanged_raw(request: SignedInRequest, pk: int, inspection: int) -> HttpResponse:
+    """The content of a file that is the same on both sides, as a download."""
+    reading = reading_of(get_version(pk), inspection)
+    path = request.GET.get("path", "")
+    return _download(request, reading, reading.inspection.staged_sha512, path, "")
+
+
+def _where(reading: Reading, change: FileChange, side: str) -> tuple[str, str]:
+    """The tarball's digest and the path in it. Raises Http404 where the side has no such file."""
+    inspection = reading.inspection
+    if side == "old" and change.old_size is not None:
+        return inspection.baseline_sha512, change.old_path or change.path
+    if side == "new" and change.new_size is not None:
+        return inspection.staged_sha512, change.path
+    raise Http404
+
+
+def _download(
+    request: HttpRequest, reading: Reading, sha512: str, path: str, prefix: str
+) -> HttpResponse:
+    try:
+        content = content_of(sha512, path, most=LARGEST_RAW)
+    except CANNOT_READ as error:
+        context = {"version": reading.version, "reading": reading, "sentence": str(error)}
+        return render(request, "web/raw_refused.html", context, status=404)
+    # Nothing opens or runs it by its name, whatever the package calls it.
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.rpartition("/")[2])[-80:].lstrip(".")
+    ending = "bin" if is_binary(content) else "txt"
+    headers = INERT | {"Content-Disposition": f'attachment; filename="{prefix}{name}.{ending}"'}
+    return HttpResponse(content, content_type="application/octet-stream", headers=headers)

@@ -1,0 +1,114 @@
+// Reading the files of a version: keys, and an address that always leads back to what is shown.
+// Without this script every file still opens on a page of its own.
+"use strict";
+
+const panel = () => document.querySelector("#file > .file");
+const isNarrow = () => matchMedia("(max-width: 60rem)").matches;
+
+const go = (name) => {
+  const target = document.querySelector(`#file [data-go="${name}"]`);
+  if (target && !target.hasAttribute("aria-disabled")) target.click();
+};
+
+const markCurrent = () => {
+  for (const link of document.querySelectorAll(".tree__file[aria-current]")) {
+    link.removeAttribute("aria-current");
+  }
+  const position = panel()?.dataset.position;
+  const link = position && document.querySelector(`.tree__file[data-position="${position}"]`);
+  if (!link) return;
+  link.setAttribute("aria-current", "true");
+  for (let box = link.parentElement.closest("details.folder"); box; ) {
+    box.open = true;
+    box = box.parentElement.closest("details.folder");
+  }
+  const tree = link.closest(".reader__tree");
+  if (!tree || isNarrow()) return;
+  const [mine, whole] = [link.getBoundingClientRect(), tree.getBoundingClientRect()];
+  if (mine.top < whole.top + 40 || mine.bottom > whole.bottom) {
+    tree.scrollTop += mine.top - whole.top - tree.clientHeight / 3;
+  }
+};
+
+const remember = () => {
+  const page = panel()?.dataset.page;
+  if (!page || !document.querySelector(".reader__body")) return;
+  const line = /^#([on]\d+)$/.exec(location.hash);
+  history.replaceState(history.state, "", line ? `${page}&line=${line[1]}${location.hash}` : page);
+};
+
+const showFile = () => {
+  markCurrent();
+  if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
+  remember();
+  const box = document.getElementById("file");
+  const fold = document.querySelector(".reader__fold");
+  if (fold && isNarrow()) fold.open = false;
+  const top = box.getBoundingClientRect().top;
+  if (top < 0 || top > innerHeight / 2) box.scrollIntoView({ block: "start" });
+  // Not while somebody moves through the tree with the keyboard.
+  if (!document.activeElement?.closest(".reader__tree")) box.focus({ preventScroll: true });
+};
+
+const changes = () => {
+  const rows = [...document.querySelectorAll("#file .diff tr")];
+  const isChange = (row) =>
+    row?.matches(".diff__added, .diff__removed, .diff__pair:not(.diff__pair--same)");
+  return rows.filter((row) => isChange(row) && !isChange(row.previousElementSibling));
+};
+
+const moveToChange = (step) => {
+  const below = 140;
+  const tops = changes().map((row) => [row, row.getBoundingClientRect().top - below]);
+  const found =
+    step > 0 ? tops.find(([, top]) => top > 8) : tops.reverse().find(([, top]) => top < -8);
+  if (found) scrollBy({ top: found[1] });
+};
+
+const toggleKeys = () => {
+  const keys = document.getElementById("keys");
+  if (!keys) return;
+  if (keys.open) keys.close();
+  else keys.showModal();
+};
+
+const KEYS = {
+  j: () => go("next-unviewed"),
+  k: () => go("previous-unviewed"),
+  "]": () => go("next"),
+  "[": () => go("previous"),
+  v: () => go("viewed"),
+  n: () => moveToChange(1),
+  p: () => moveToChange(-1),
+  s: () => document.querySelector("#file .choice__one:not([aria-current])")?.click(),
+  "/": () => document.getElementById("file-path")?.focus(),
+  "?": toggleKeys,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) return;
+  const action = KEYS[event.key];
+  if (!action || !panel()) return;
+  if (document.getElementById("keys")?.open && event.key !== "?") return;
+  event.preventDefault();
+  action();
+});
+
+document.addEventListener("DOMContentLoaded", () => {
+  const button = document.getElementById("show-keys");
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", toggleKeys);
+  }
+  const fold = document.querySelector(".reader__fold");
+  if (fold && isNarrow()) fold.open = false;
+  markCurrent();
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id === "file") showFile();
+  else if (event.detail.target.closest("#file-list")) markCurrent();
+});
+
+addEventListener("hashchange", remember);
