@@ -1,9 +1,11 @@
 """A unified diff of two texts, in bounded time and with bounded output."""
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
+from operator import add, sub
 
 import pygit2
 from pygit2.enums import DiffOption
@@ -13,9 +15,23 @@ from approvals.inspection.text import count_lines, display_text
 
 _NO_END = b"\\ No newline at end of file"
 _MAX_INDENT = 40
+# The lines of a patch that begin with the same sign; the heads of hunks one by one.
+_RUN = re.compile(rb"(?:-[^\n]*+\n)++|(?:\+[^\n]*+\n)++|(?: [^\n]*+\n)++|@@[^\n]*+\n")
 # Lines around the one place where two texts differ, among which libgit2 may choose where the hunk
 # reads best.
 _MARGIN = 100
+# Bytes of such a place; a larger one hardly ever has nothing in common.
+_MOST_SIMPLE = 64 * 1024
+
+
+class _Spaces(dict[int, str]):
+    """So many spaces, up to a bound."""
+
+    def __missing__(self, count: int) -> str:
+        return " " * min(count, _MAX_INDENT)
+
+
+_SPACES = _Spaces((count, " " * count) for count in range(_MAX_INDENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +62,18 @@ class _Output:
         end = b"\n" if has_end else b"\n" + _NO_END + b"\n"
         self.add_raw(sign + line + end)
 
-    def add_short(self, sign: bytes, lines: list[bytes]) -> None:
-        """Add lines that all have an end and are not too long."""
-        fits = bisect_right(list(accumulate(len(line) + 2 for line in lines)), self.room)
+    def add_all(self, sign: bytes, lines: list[bytes]) -> None:
+        """Add lines that all have an end."""
+        if not lines:
+            return
+        if max(map(len, lines)) > self._line:
+            for line in lines:
+                if not self.full:
+                    self.add(sign, line)
+            return
+        fits = len(lines)
+        if sum(map(len, lines)) + 2 * fits > self.room:
+            fits = bisect_right(list(accumulate(len(line) + 2 for line in lines)), self.room)
         if fits:
             self.add_raw(sign + (b"\n" + sign).join(lines[:fits]) + b"\n")
         if fits < len(lines):
@@ -96,7 +121,7 @@ class _Lines:
         if self.has_end:
             self.lines.pop()
 
-    def keys(self, *, ignore_whitespace: bool) -> list[bytes]:
+    def keys(self, *, ignore_whitespace: bool = False) -> list[bytes]:
         """What is equal where two lines are the same."""
         if ignore_whitespace:
             return [b"".join(line.split()) for line in self.lines]
@@ -104,10 +129,19 @@ class _Lines:
             return self.lines
         return [*self.lines[:-1], self.lines[-1] + b"\n"]
 
-    def add_to(self, out: _Output, sign: bytes, number: int, start: int = 0) -> None:
-        """Add the line of that index."""
-        has_end = self.has_end or number < len(self.lines) - 1
-        out.add(sign, self.lines[number], start, has_end=has_end)
+    def add_to(self, out: _Output, sign: bytes, numbers: range, starts: Sequence[int] = ()) -> None:
+        """Add the lines of these indexes; `starts` for as many of them as there is one."""
+        lines = self.lines[numbers.start : numbers.stop]
+        if self.has_end is False and numbers.stop == len(self.lines) and lines:
+            rest = [lines.pop()]
+        else:
+            rest = []
+        for line, start in zip(lines, starts, strict=False):
+            out.add(sign, line, start)
+        out.add_all(sign, lines[len(starts) :])
+        for line in rest:
+            start = starts[len(lines)] if len(lines) < len(starts) else 0
+            out.add(sign, line, start, has_end=False)
 
 
 def diff_texts(
@@ -119,8 +153,8 @@ def diff_texts(
     `git diff -w`; the new one is shown.
 
     libgit2 sees numbers in place of lines. Its line hashes are not keyed, so that a package made
-    for it could keep it busy for hours; Python's are. Indentation is kept, as libgit2 places
-    hunks by it.
+    for it could keep it busy for hours; Python's are. Indentation is kept (a tab as one
+    space), as libgit2 places hunks by it.
     """
     parts = None if ignore_whitespace else _only_difference(old, new)
     old_lines, new_lines = parts or (_Lines(old), _Lines(new))
@@ -148,105 +182,92 @@ def diff_one_side(content: bytes, sign: str, limits: CompareLimits, room: int) -
     if count:
         whole, none = _range(1, count), b"0,0"
         out.add_raw(b"@@ -%s +%s @@\n" % ((none, whole) if sign == "+" else (whole, none)))
-    start = 0
-    while start < len(content) and not out.full:
-        # Most lines are short, and quick to add together.
-        block = content[start : start + out.room + 1]
-        lines = block.split(b"\n")
-        rest = lines.pop()
-        if lines and max(map(len, lines)) <= limits.line:
-            out.add_short(sign.encode(), lines)
-            start += len(block) - len(rest)
-        else:
-            end = content.find(b"\n", start)
-            has_end = end >= 0
-            line = content[start:end] if has_end else content[start:]
-            out.add(sign.encode(), line, has_end=has_end)
-            start += len(line) + 1
+    # What is beyond the room cannot be shown; of a long line, its length is.
+    end = content.rfind(b"\n", 0, out.room + 1) + 1
+    out.add_all(sign.encode(), content[:end].split(b"\n")[:-1])
+    while end < len(content) and not out.full:
+        start, end = end, content.find(b"\n", end) + 1
+        if not end:
+            out.add(sign.encode(), content[start:], has_end=False)
+            break
+        out.add(sign.encode(), content[start : end - 1])
     added, removed = (count, 0) if sign == "+" else (0, count)
     return TextDiff(added, removed, out.text(), out.note())
 
 
 def _only_difference(old: bytes, new: bytes) -> tuple[_Lines, _Lines] | None:
-    """The one place where two texts differ, with some lines around it.
+    """The one place where two texts differ, with some lines around it; None if it is not simple.
 
-    None where lines of that place are the same, so that only a diff can tell which differ. As it
-    looks at whole texts, it would find the same in the others; here it has less to look at.
+    It is simple if it is small and no line of it is on both sides: then any diff finds exactly
+    these lines, and looking at the whole texts would find nothing else.
     """
     head = old.rfind(b"\n", 0, _common_start(old, new)) + 1
     same = _common_end(old[head:], new[head:])
-    # The common end begins with a whole line, and not with the end of one that differs.
-    first = old.find(b"\n", len(old) - same) + 1 if same else 0
-    tail = len(old) - first if first else 0
-    old_middle = old[head : len(old) - tail].split(b"\n")
-    new_middle = new[head : len(new) - tail].split(b"\n")
-    ends = tail > 0 or (not old_middle[-1] and not new_middle[-1])
-    if ends:
-        del old_middle[-1], new_middle[-1]
-    if not set(old_middle).isdisjoint(new_middle):
+    old_end, new_end = len(old) - same, len(new) - same
+    if not (_begins_line(old, old_end, head) and _begins_line(new, new_end, head)):
+        # The common end begins within a line.
+        rest = old.find(b"\n", old_end) + 1 or len(old)
+        old_end, new_end = rest, len(new) - (len(old) - rest)
+    if old_end - head > _MOST_SIMPLE or new_end - head > _MOST_SIMPLE:
         return None
-    begin = head
+    before, after = _Lines(old[head:old_end]), _Lines(new[head:new_end])
+    if before.keys() and not set(before.keys()).isdisjoint(after.keys()):
+        return None
+    begin, more = head, old_end
     for _ in range(_MARGIN):
         begin = old.rfind(b"\n", 0, max(begin - 1, 0)) + 1
-    more = len(old) - tail
-    for _ in range(_MARGIN):
         more = old.find(b"\n", more) + 1 or len(old)
     start = old.count(b"\n", 0, begin)
-    new_more = len(new) - (len(old) - more)
+    new_more = new_end + more - old_end
     return _Lines(old[begin:more], start), _Lines(new[begin:new_more], start)
+
+
+def _begins_line(text: bytes, position: int, start: int) -> bool:
+    return position == start or text[position - 1 : position] == b"\n"
 
 
 def _stand_ins(old: list[bytes], new: list[bytes]) -> tuple[bytes, bytes]:
     """Two texts of short lines that are the same where these are."""
-    numbers = dict.fromkeys(old)
-    numbers.update(dict.fromkeys(new))
-    stand_ins = dict(zip(numbers, map(_stand_in, numbers, range(len(numbers))), strict=True))
-    find = stand_ins.__getitem__
-    return b"".join(map(find, old)), b"".join(map(find, new))
+    lines = list(dict.fromkeys(chain(old, new)))
+    indents = map(sub, map(len, lines), map(len, map(bytes.lstrip, lines)))
+    numbers = map(str, range(len(lines)))
+    stand_ins = dict(zip(lines, map(add, map(_SPACES.__getitem__, indents), numbers), strict=True))
+    if b"" in stand_ins:
+        stand_ins[b""] = ""
+    return _text(stand_ins, old), _text(stand_ins, new)
 
 
-def _stand_in(line: bytes, number: int) -> bytes:
-    indent = len(line) - len(line.lstrip(b" \t"))
-    if not indent:
-        return b"%x\n" % number if line else b"\n"
-    shown = line[: min(indent, _MAX_INDENT)].expandtabs(8)
-    return b"%s%x\n" % (shown[:_MAX_INDENT], number)
+def _text(stand_ins: dict[bytes, str], lines: list[bytes]) -> bytes:
+    end = "\n" if lines else ""
+    return ("\n".join(map(stand_ins.__getitem__, lines)) + end).encode()
 
 
 def _add_hunks(out: _Output, patch: bytes, old: _Lines, new: _Lines, long: int) -> None:
     """Add a patch of stand-ins with the lines they stand for."""
-    removed: list[int] = []
-    added: list[int] = []
     at_old = at_new = 0
-    for line in _hunk_lines(patch):
-        sign = line[:1]
+    removed = added = range(0)
+    for run in _RUN.finditer(patch, patch.find(b"\n@@ ") + 1):
+        sign = run[0][:1]
+        count = patch.count(b"\n", *run.span())
         if sign == b"-":
-            removed.append(at_old)
-            at_old += 1
+            removed = range(at_old, at_old + count)
+            at_old += count
             continue
         if sign == b"+":
-            added.append(at_new)
-            at_new += 1
+            added = range(at_new, at_new + count)
+            at_new += count
             continue
-        if removed or added:
-            _add_changed(out, (old, removed), (new, added), long)
+        _add_changed(out, (old, removed), (new, added), long)
+        removed = added = range(0)
         if out.full:
             return
         if sign == b" ":
-            new.add_to(out, b" ", at_new)
-            at_old += 1
-            at_new += 1
+            new.add_to(out, sign, range(at_new, at_new + count))
+            at_old += count
+            at_new += count
         else:
-            at_old, at_new = _add_head(out, line, old.start, new.start)
+            at_old, at_new = _add_head(out, run[0], old.start, new.start)
     _add_changed(out, (old, removed), (new, added), long)
-
-
-def _hunk_lines(patch: bytes) -> Iterable[bytes]:
-    """The lines of a patch from its first hunk on."""
-    start = patch.find(b"\n@@ ") + 1
-    lines = patch[start:].split(b"\n")
-    lines.pop()
-    return (line for line in lines if not line.startswith(b"\\"))
 
 
 def _add_head(out: _Output, line: bytes, old_start: int, new_start: int) -> tuple[int, int]:
@@ -262,7 +283,7 @@ def _add_head(out: _Output, line: bytes, old_start: int, new_start: int) -> tupl
 
 
 def _add_changed(
-    out: _Output, old: tuple[_Lines, list[int]], new: tuple[_Lines, list[int]], long: int
+    out: _Output, old: tuple[_Lines, range], new: tuple[_Lines, range], long: int
 ) -> None:
     """Add what one place lost and gained; long lines from where a pair of them differs."""
     starts = [
@@ -274,11 +295,7 @@ def _add_changed(
         )
     ]
     for sign, (text, numbers) in ((b"-", old), (b"+", new)):
-        for position, number in enumerate(numbers):
-            if out.full:
-                break
-            text.add_to(out, sign, number, starts[position] if position < len(starts) else 0)
-        numbers.clear()
+        text.add_to(out, sign, numbers, starts if any(starts) else ())
 
 
 def _common_start(old: bytes, new: bytes) -> int:

@@ -108,12 +108,13 @@ class _Search:
         chunks = self._chunks(new, content, self._limits.rename_chunks)
         if chunks is None:
             return []
-        self._steps -= index.work(chunks) + len(chunks)
+        shared, steps = index.shared(chunks)
+        self._steps -= steps + len(chunks)
         if self._steps < 0:
             self.is_whole = False
             return []
         name = basename(new.path)
-        scores = index.similarities(new.size, chunks, _LEAST)
+        scores = index.similarities(new.size, chunks, shared, _LEAST)
         best = nlargest(
             _BEST,
             (

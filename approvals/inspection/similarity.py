@@ -7,52 +7,33 @@ CR before LF does not count. Git compares chunks by a hash with 107,927 values, 
 can seem more alike to it than they are; here chunks are compared themselves.
 """
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
 # Similarity is an integer from 0 to this, as in Git.
 WHOLE = 60_000
-_CHUNK = 64
+_CHUNK = re.compile(rb"[^\n]{64}|[^\n]*+\n|[^\n]++")
 # So many bytes are taken apart at a time, as each line costs memory while that is done.
 _WINDOW = 1024 * 1024
 
-# A chunk, and how many bytes of it a file has.
-Chunks = dict[bytes, int]
+# A chunk, and how often a file has it.
+Chunks = Counter[bytes]
 
 
 def chunks_of(content: bytes, *, is_text: bool, most: int) -> Chunks | None:
     """The chunks of a file; None if there are more than `most` different ones."""
-    chunks: Counter[bytes] = Counter()
+    chunks: Chunks = Counter()
     start = 0
     while start < len(content):
         end = content.rfind(b"\n", start, start + _WINDOW) + 1
         if not end:
             end = content.find(b"\n", start + _WINDOW) + 1 or len(content)
-        _add_lines(chunks, content[start:end], is_text=is_text)
+        part = content[start:end]
+        chunks.update(_CHUNK.findall(part.replace(b"\r\n", b"\n") if is_text else part))
         if len(chunks) > most:
             return None
         start = end
     return chunks
-
-
-def _add_lines(chunks: Counter[bytes], part: bytes, *, is_text: bool) -> None:
-    lines = part.split(b"\n")
-    rest = lines.pop()
-    if rest:
-        _add_line(chunks, rest, 1)
-    for line, times in Counter(lines).items():
-        if is_text and line.endswith(b"\r"):
-            line = line[:-1]  # noqa: PLW2901 - the line as Git sees it
-        if len(line) < _CHUNK:
-            chunks[line + b"\n"] += times * (len(line) + 1)
-        else:
-            _add_line(chunks, line + b"\n", times)
-
-
-def _add_line(chunks: Counter[bytes], line: bytes, times: int) -> None:
-    for start in range(0, len(line), _CHUNK):
-        chunk = line[start : start + _CHUNK]
-        chunks[chunk] += times * len(chunk)
 
 
 class Index:
@@ -60,7 +41,7 @@ class Index:
 
     def __init__(self) -> None:
         self._sizes: list[int] = []
-        self._places: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._places: dict[bytes, list[int]] = {}
         self.entries = 0
 
     def add(self, size: int, chunks: Chunks) -> None:
@@ -68,24 +49,31 @@ class Index:
         number = len(self._sizes)
         self._sizes.append(size)
         self.entries += len(chunks)
-        for chunk, count in chunks.items():
-            self._places[chunk] += (number, count)
-
-    def work(self, chunks: Iterable[bytes]) -> int:
-        """How many steps it takes to compare a file with these chunks."""
-        places = self._places
-        return sum(len(places[chunk]) for chunk in chunks if chunk in places) // 2
-
-    def similarities(self, size: int, chunks: Chunks, least: int) -> dict[int, int]:
-        """The similarity to each file where it is at least `least`, by the file's number."""
-        common: defaultdict[int, int] = defaultdict(int)
         places = self._places
         for chunk, count in chunks.items():
             found = places.get(chunk)
             if found is None:
-                continue
-            for number, other in zip(found[::2], found[1::2], strict=True):
-                common[number] += min(count, other)
+                places[chunk] = [number, count]
+            else:
+                found += (number, count)
+
+    def shared(self, chunks: Chunks) -> tuple[set[bytes], int]:
+        """The chunks that some file has, too, and how many steps it takes to go through them."""
+        shared = chunks.keys() & self._places.keys()
+        return shared, sum(map(len, map(self._places.__getitem__, shared))) // 2
+
+    def similarities(
+        self, size: int, chunks: Chunks, shared: set[bytes], least: int
+    ) -> dict[int, int]:
+        """The similarity to each file where it is at least `least`, by the file's number."""
+        common: defaultdict[int, int] = defaultdict(int)
+        places = self._places
+        for chunk in shared:
+            count, length = chunks[chunk], len(chunk)
+            found = places[chunk]
+            for at in range(0, len(found), 2):
+                other = found[at + 1]
+                common[found[at]] += length * (count if count < other else other)
         return {
             number: score
             for number, copied in common.items()
