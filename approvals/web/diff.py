@@ -147,7 +147,7 @@ def sides_of(rows: list[Row]) -> list[Pair]:
     """Rows for both sides beside one another: similar removed and added lines are paired."""
     pairs: list[Pair] = []
     budget = Budget()
-    for removed, added, other in _changes(rows):
+    for removed, added, others in _changes(rows):
         pairs += [
             Pair(
                 removed[left] if left is not None else None,
@@ -155,9 +155,9 @@ def sides_of(rows: list[Row]) -> list[Pair]:
             )
             for left, right in aligned(_texts(removed), _texts(added), budget)
         ]
-        if other is not None:
-            same = other if other.kind == "same" else None
-            pairs.append(Pair(same, same, None if same else other))
+        for row in others:
+            same = row if row.kind == "same" else None
+            pairs.append(Pair(same, same, None if same else row))
     return pairs
 
 
@@ -217,22 +217,24 @@ def _cut(text: str, longest: int = LONGEST_LINE) -> str:
     return f"{text[:longest]} [{left} characters left out]" if left > 0 else text
 
 
-def _changes(rows: list[Row]) -> Iterator[tuple[list[Row], list[Row], Row | None]]:
-    """What was removed and added in one place, and the row after it."""
+def _changes(rows: list[Row]) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
+    """What was removed and added in one place, and the rows after it that are no change.
+
+    A note that the last removed line has no line end stands between it and the added ones.
+    """
     removed: list[Row] = []
     added: list[Row] = []
+    others: list[Row] = []
     for row in rows:
-        if row.kind == "added":
-            added.append(row)
-        elif row.kind == "removed" and not added:
-            removed.append(row)
-        elif row.kind == "removed":
-            yield removed, added, None
-            removed, added = [row], []
-        else:
-            yield removed, added, row
-            removed, added = [], []
-    yield removed, added, None
+        if row.kind not in ("removed", "added"):
+            others.append(row)
+            continue
+        starts = bool(added) if row.kind == "removed" else bool(others and added)
+        if starts or any(other.kind != "note" for other in others):
+            yield removed, added, others
+            removed, added, others = [], [], []
+        (removed if row.kind == "removed" else added).append(row)
+    yield removed, added, others
 
 
 def _texts(rows: list[Row]) -> list[str]:
@@ -262,8 +264,9 @@ def _tokens(rows: list[Row], path: str) -> dict[int, list[tuple[int, int, str]]]
     """Highlighting by id of row: each hunk is read twice, as it was and as it is."""
     highlighter = Highlighter(path)
     tokens: dict[int, list[tuple[int, int, str]]] = {}
-    for is_code, group in itertools.groupby(rows, lambda row: row.kind in _KINDS.values()):
-        if not is_code:
+    lines = (row for row in rows if row.kind != "note")
+    for is_hunk_head, group in itertools.groupby(lines, lambda row: row.kind == "hunk"):
+        if is_hunk_head:
             continue
         hunk = list(group)
         for gone in ("added", "removed"):

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 # Steps that one piece of a diff may cost; a step is one comparison of two words. About 0.2 s.
-STEPS_PER_PIECE = 600_000
+STEPS_PER_PIECE = 400_000
 # Two lines that differ in more words than this have no marks worth reading between head and tail.
 MOST_DIFFERENCES = 120
 # Runs of removed and added lines are aligned by similarity up to this product of their lengths.
