@@ -4,7 +4,7 @@ import pytest
 
 from approvals.inspection.models import Inspection
 from approvals.inspection.unseen import NUL_IN_CODE
-from approvals.inspection.unusual import Point, unusual_of
+from approvals.inspection.unusual import Point, unusual_in, unusual_of
 from approvals.queue.models import StagedVersion
 from tests.approvals.factories import make_inspection, make_staged_version
 
@@ -87,3 +87,71 @@ def test_many_harmless_problems_do_not_push_a_dangerous_one_out_of_sight() -> No
     found = points({}, {}, problems=[*harmless, dangerous])
     assert (found[0].sentence, found[0].is_bad) == ("It holds NUL.", True)
     assert found[-1].sentence == "11 more problems like these."
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        (None, "In the baseline: It is not JSON. What package.json says was not compared."),
+        ({"name": "left-pad"}, "In the baseline: It is not JSON."),
+    ],
+)
+def test_a_baseline_whose_package_json_is_broken_is_no_silence(
+    manifest: dict[str, str] | None, words: str
+) -> None:
+    broken = {"rule": "manifest", "path": "package.json", "sentence": "It is not JSON."}
+    row = make_staged_version("left-pad", "1.5.0")
+    make_inspection(
+        row,
+        [],
+        manifest_old=manifest,
+        manifest_new={"name": "left-pad", "version": "1.5.0"},
+        old_problems=[broken],
+    )
+    (point,) = unusual_of(row, Inspection.objects.get())
+    assert (point.sentence, point.about, point.is_bad) == (words, "package.json", False)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        ({"version": "1.0.0"}, "package.json has no name."),
+        ({"name": ["a"], "version": "1.0.0"}, "package.json has no name."),
+        ({"name": "a"}, "package.json has no version."),
+        ({"name": "a", "version": ""}, "package.json has no version."),
+        (
+            {"name": "a", "version": "one"},
+            "package.json has a version that is not one for npm.",
+        ),
+    ],
+)
+def test_without_a_registry_the_names_are_looked_at_by_themselves(
+    manifest: dict[str, object], words: str
+) -> None:
+    (point,) = unusual_in({"manifest_new": manifest})
+    assert (point.sentence, point.is_bad) == (words, True)
+
+
+def test_a_package_that_was_another_one_before() -> None:
+    before, after = {"name": "a", "version": "1.0.0"}, {"name": "b", "version": "1.0.0"}
+    (point,) = unusual_in({"manifest_old": before, "manifest_new": after})
+    assert (point.about, point.is_bad, point.rule) == ("a -> b", True, "named-otherwise")
+
+
+def test_every_point_has_a_rule_for_programs_and_none_is_left_out() -> None:
+    problems = [{"rule": "link", "path": f"{n}", "sentence": "A link."} for n in range(200)]
+    summary = {
+        "manifest_new": {"name": "a", "version": "x", "scripts": {"install": "b"}},
+        "manifest_problem": "Two of them.",
+        "problems": problems,
+        "problems_left_out": 3,
+    }
+    found = unusual_in(summary)
+    assert [point.rule for point in found][:4] == [
+        "manifest",
+        "odd-version",
+        "install-script",
+        "link",
+    ]
+    assert len(found) == 204
+    assert found[-1].sentence == "3 more problems like these."
