@@ -289,4 +289,4 @@ class _Recent:
             self._size = 0
 
 
-_recent = _Recent(most=16 * MIB, most_each=MIB)
+_recent = _Recent(most=16 * MIB, most_each=4 * MIB)

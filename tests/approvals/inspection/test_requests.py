@@ -551,6 +551,35 @@ class TestFailing:
         assert work(request).state == Work.FAILED
         assert "Enter it again" in request.failure
 
+    @pytest.mark.parametrize(
+        ("limit", "words"),
+        [
+            ({"entries": 1}, "more than 1 entries"),
+            ({"entry_size": 4}, "4 are allowed"),
+            ({"path_length": 9}, "too long"),
+        ],
+        ids=["entries", "entry_size", "path_length"],
+    )
+    def test_the_limits_that_the_operator_set_hold(
+        self, house: House, settings: Settings, limit: dict[str, int], words: str
+    ) -> None:
+        request = found(house)
+        with_default = settings.TARBALL_LIMITS
+        settings.TARBALL_LIMITS = {**with_default, **limit}
+        assert work(request).state == Work.FAILED
+        assert words in request.failure
+        settings.TARBALL_LIMITS = with_default
+        assert ask_again(request.staged_version)
+        assert work(request).state == Work.DONE
+
+    def test_a_file_too_large_for_a_diff_says_so(self, house: House, settings: Settings) -> None:
+        settings.DIFF_LIMITS = {**settings.DIFF_LIMITS, "file_size": 20}
+        request = work(found(house))
+        assert request.inspection
+        notes = {one.path: one.diff_note for one in request.inspection.files.all()}
+        assert "too large for a diff" in notes["package.json"]
+        assert notes["index.js"] == ""
+
     @pytest.mark.parametrize("error", [MemoryError, RecursionError, TypeError, ValueError])
     def test_a_tarball_that_breaks_the_engine_is_shown_to_a_person(
         self, house: House, error: type[Exception], monkeypatch: pytest.MonkeyPatch

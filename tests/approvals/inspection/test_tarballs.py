@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -507,6 +508,30 @@ class TestForgetting:
         monkeypatch.setattr(retention, "_needed", lambda **named: Late())
         assert forget_expired() == 0
         assert len(files()) == 2
+
+    def test_one_that_is_kept_again_between_its_row_and_its_file_is_not_lost(
+        self, tmp_path: Path, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decided(row, days=300)
+        delete = retention._delete
+
+        def late(name: str) -> None:
+            if DIGEST in name:
+                kept(tmp_path)
+            delete(name)
+
+        monkeypatch.setattr(retention, "_delete", late)
+        assert forget_expired() == 2
+        with opened(DIGEST) as path:
+            assert path.read_bytes() == CONTENT
+        assert files() == [KeptTarball.objects.get().name]
+
+    def test_the_hourly_task_does_it(self, row: StagedVersion, settings: Settings) -> None:
+        entry = settings.CELERY_BEAT_SCHEDULE["forget expired tarballs"]
+        task = current_app.tasks[entry["task"]]
+        decided(row, days=300)
+        task()
+        assert files() == []
 
     def test_what_no_version_refers_to_goes_after_some_days(self, tmp_path: Path) -> None:
         row = kept(tmp_path)
