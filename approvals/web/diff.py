@@ -200,7 +200,7 @@ def _rows(lines: list[str], start: int, end: int) -> tuple[list[Row], int, int]:
 
 def _row(line: str, kind: Kind, old: int, new: int) -> Row:
     if kind == "hunk":
-        return Row(kind, None, None, line)
+        return Row(kind, None, None, _cut(line))
     if kind == "note":
         return Row(kind, None, None, _cut(line.removeprefix("\\ ")))
     return Row(

@@ -28,24 +28,29 @@ _LETTERS = _table(
     "0570h 0578n 057Du 0581g 0585o 0566q 054DU 0555O 053CL 054FS "
     # Cherokee
     "13A0D 13A1R 13A2T 13A5i 13AAA 13ABJ 13ACE 13B3W 13B7M 13BBH 13BDY 13C0G 13C2h 13C3Z 13CE4 "
-    "13D4W 13D9V 13DAS 13DEL 13DFC 13E2P 13E6K 13E7d 13F4B"
+    "13D4W 13D9V 13DAS 13DEL 13DFC 13E2P 13E6K 13E7d 13F4B "
+    # Lisu
+    "A4D0B A4D1P A4D3D A4D4T A4D6G A4D7K A4D9J A4DAC A4DCZ A4DDF A4DFM A4E0N A4E1L A4E2S A4E3R "
+    "A4E6V A4E7H A4EAW A4EBX A4ECY A4EEA A4F0E A4F2I A4F3O A4F4U "
+    # Coptic
+    "2C9Fo 2CA3p 2CA5c 2C9EO 2CA2P 2CA4C"
 )
 # These only among Latin letters: alone they do not pass for one.
 _WEAK_LETTERS = _table(
     "0432B 0433r 043Ak 043CM 043DH 043Fn 0442T 044Cb 0417Z 03B3y 03B5e 03B7n 03BAk 03C3o 03C4t "
     "03C7x 03C9w 0561w 0563q 0584p 057Cn"
 )
-# These everywhere, as no prose has them where they could be mistaken: signs, and letters of
-# phonetic alphabets.
+# These everywhere, as prose has no use for them: signs, and letters that stand for sounds.
 _ALWAYS = _table(
-    "0251a 0261g 01C0| 01C3! A78F. A789: 02F8: 2236: 2024. 2044/ 2215/ 29F8/ 2216\\ 29F5\\ FE68\\ "
-    "2217* 2223| 037E; 1FEF` 02BC' 02B9' 0374' 2032' 2039< 203A> 276E< 276F> 01C2= A78C' 066A% "
-    "2CFA= 02C2< 02C3> 02CB` 02CA' 02DC~ 223C~ 2768( 2769) 2774{ 2775}"
+    "0251a 0261g 01C0| 01C2= 01C3! 02F8: A789: A78C' A78F. 2024. FE52. 2236: FE55: 037E; FE54; "
+    "2044/ 2215/ 29F8/ 2216\\ 29F5\\ FE68\\ 2217* FE61* 2223| 1FEF` FE66= FE6B@ 2768( 2769) "
+    "2774{ 2775}"
 )
 
 # What follows a backslash is no part of the word after it: "\nword".
 _WORD = re.compile(r"\\.|[\w$]+", re.DOTALL)
 _BETWEEN_WORDS = re.compile(r"[ \t\n]{1,8}")
+_ALWAYS_FOUND = re.compile(f"[{re.escape(''.join(_ALWAYS))}]")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]+")
 
 
@@ -78,32 +83,32 @@ def look_alikes(text: str) -> set[int]:
     """The positions of characters that pass for others, where a reader would not expect them.
 
     In a word with Latin letters these are all look-alikes of other scripts; a word wholly of
-    look-alikes is one, too, unless it stands in a sentence of its script.
+    look-alikes is one, too, unless the words around it are plainly of its script.
     """
     if text.isascii():
         return set()
     found: set[int] = set()
-    # Words wholly of look-alikes, of which the words around decide.
-    doubtful: list[re.Match[str]] = []
-    is_prose = False
+    # Words wholly of look-alikes, and the scripts that the words around them are plainly of.
+    doubtful: list[tuple[re.Match[str], set[str]]] = []
+    plain: set[str] = set()
     end = 0
     for match in _WORD.finditer(text):
         word = match.group()
         if not (end and _BETWEEN_WORDS.fullmatch(text, end, match.start())):
-            found.update(_positions(doubtful, is_prose))
-            doubtful, is_prose = [], False
+            found.update(_deceiving(doubtful, plain))
+            doubtful, plain = [], set()
         end = match.end()
         if word.isascii():
             continue
         scripts = {_script(character) for character in word} - {""}
         if "LATIN" in scripts:
-            found.update(_positions([match], is_prose=False))
+            found.update(_positions(match))
         elif all(_passes_alone(character) for character in word):
-            doubtful.append(match)
+            doubtful.append((match, scripts))
         else:
-            is_prose = True
-    found.update(_positions(doubtful, is_prose))
-    found.update(index for index, character in enumerate(text) if character in _ALWAYS)
+            plain |= scripts
+    found.update(_deceiving(doubtful, plain))
+    found.update(match.start() for match in _ALWAYS_FOUND.finditer(text))
     return found | _full_width_signs(text)
 
 
@@ -113,15 +118,16 @@ def _passes_alone(character: str) -> bool:
     return character not in _WEAK_LETTERS and bool(looks_like(character))
 
 
-def _positions(words: list[re.Match[str]], is_prose: bool) -> set[int]:
-    if is_prose:
-        return set()
-    return {
+def _deceiving(doubtful: list[tuple[re.Match[str], set[str]]], plain: set[str]) -> set[int]:
+    return {at for word, scripts in doubtful if not scripts & plain for at in _positions(word)}
+
+
+def _positions(word: re.Match[str]) -> list[int]:
+    return [
         word.start() + offset
-        for word in words
         for offset, character in enumerate(word.group())
         if looks_like(character)
-    }
+    ]
 
 
 def _full_width_signs(text: str) -> set[int]:

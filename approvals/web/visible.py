@@ -11,6 +11,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
@@ -35,6 +36,7 @@ TOKEN_CLASSES = frozenset("kscntfa")
 Token = tuple[int, int, str]
 
 
+@lru_cache(maxsize=4096)
 def is_hidden(character: str) -> bool:
     """Whether a reader would not see `character`, or would see others in its place."""
     if character in "\t\n ":

@@ -75,6 +75,8 @@ def test_a_look_alike_says_what_it_is_and_what_it_looks_like() -> None:
         pytest.param("\u0391\u0392\u0395", ["\u0391\u0392\u0395"], id="greek-capitals"),
         pytest.param("c\u0585de", ["\u0585"], id="armenian"),
         pytest.param("\u13aadmin", ["\u13aa"], id="cherokee"),
+        pytest.param("\ua4e2\ua4f3\ua4e1", ["\ua4e2\ua4f3\ua4e1"], id="lisu"),
+        pytest.param(f"{CYRILLIC_COPY} \u65e5\u672c", [CYRILLIC_COPY], id="beside-japanese"),
         pytest.param("\uff41dmin", ["\uff41"], id="full-width"),
         pytest.param("\U0001d41admin", ["\U0001d41a"], id="mathematical"),
         pytest.param("\u212aey", ["\u212a"], id="kelvin"),
