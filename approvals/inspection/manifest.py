@@ -137,11 +137,16 @@ def _bin(value: Any) -> Any:
 
 
 def _exports(value: Any) -> Any:
+    if value == {}:
+        # Node then lets nothing of the package be imported.
+        return {".": {}}
     subpaths = isinstance(value, dict) and all(key.startswith(".") for key in value)
     return value if subpaths else {".": value}
 
 
 def _bundled(value: Any) -> Any:
+    if value is False:
+        return None
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return dict.fromkeys(value, "bundled")
     return value
@@ -156,6 +161,19 @@ def _set(value: Any) -> Any:
     return value
 
 
+def _patterns(value: Any) -> Any:
+    """A list of patterns: one that takes files away counts for those before it only."""
+    if isinstance(value, list) and any(str(item).startswith("!") for item in value):
+        return value
+    return _set(value)
+
+
+def _people(value: Any) -> Any:
+    if isinstance(value, list):
+        value = [_person_or_link(item) for item in value]
+    return _set(value)
+
+
 def _plain_path(value: Any) -> Any:
     return value.removeprefix("./") if isinstance(value, str) else value
 
@@ -168,6 +186,8 @@ def _repository(value: Any) -> Any:
         url = value["url"]
     else:
         folder, url = None, value
+    if not isinstance(url, str):
+        return value
     url = url.removeprefix("git+").removesuffix(".git")
     if not isinstance(value, dict) and ":" not in url and url.count("/") == 1:
         url = f"https://github.com/{url}"
@@ -197,8 +217,9 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "exports": _exports,
     "bundleDependencies": _bundled,
     **dict.fromkeys(("main", "types", "typings", "module"), _plain_path),
-    **dict.fromkeys(("keywords", "files", "os", "cpu", "libc"), _set),
-    **dict.fromkeys(("maintainers", "contributors"), _set),
+    **dict.fromkeys(("keywords", "os", "cpu", "libc"), _set),
+    "files": _patterns,
+    **dict.fromkeys(("maintainers", "contributors"), _people),
     "repository": _repository,
     **dict.fromkeys(("author", "bugs", "license"), _person_or_link),
 }
@@ -206,10 +227,11 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for key, value in pairs:
+    for raw_key, value in pairs:
+        key = clean(raw_key)
         if key in result:
-            raise ManifestError(f"package.json has the key '{clean(key)[:100]}' twice.")
-        result[clean(key)] = clean(value) if isinstance(value, str) else _clean_list(value)
+            raise ManifestError(f"package.json has the key '{key[:100]}' twice.")
+        result[key] = clean(value) if isinstance(value, str) else _clean_list(value)
     return result
 
 
