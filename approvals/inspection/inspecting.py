@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -115,14 +115,10 @@ def inspect(work: Work) -> None:
 
 def _inspect(work: Work) -> None:
     row = work.staged_version
-    with (
-        temporary_folder() as folder,
-        client_for(row.registry) as client,
-        ExitStack() as open_files,
-    ):
+    with temporary_folder() as folder, client_for(row.registry) as client:
         packument = packument_or_none(client, row.package.name)
         progress = Progress(work)
-        sources = Sources(row, client, folder, open_files, progress)
+        sources = Sources(row, client, folder, progress)
         if isinstance(work, OtherBaselineRequest):
             baseline = _chosen(work, packument)
             staged = sources.staged_or_kept()

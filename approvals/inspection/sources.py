@@ -1,13 +1,12 @@
 """Where the tarballs of an inspection come from: the registry, or what is kept already."""
 
 import logging
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from approvals.inspection.leases import Progress
 from approvals.inspection.models import KeptTarball
-from approvals.inspection.tarballs import TarballGone, keep_tarball, opened, wanted_again
+from approvals.inspection.tarballs import TarballGone, fetch, keep_tarball, wanted_again
 from approvals.queue.differences import stage_id_difference
 from approvals.queue.models import AT_REGISTRY_STATES, AlarmKind, StagedVersion
 from approvals.queue.transitions import raise_alarm
@@ -30,22 +29,18 @@ class Sources:
     row: StagedVersion
     client: RegistryClient
     folder: Path
-    open_files: ExitStack
     progress: Progress
 
     def _kept(self, sha512: str) -> Download | None:
         """A tarball that is kept, whole and verified, or None."""
         if not sha512 or not wanted_again(sha512):
             return None
-        kept = KeptTarball.objects.filter(sha512=sha512).first()
-        if kept is None:
-            return None
-        self.progress.storing("Fetching a kept tarball", kept.size)
+        kept = KeptTarball.objects.filter(sha512=sha512).values_list("size", flat=True)
+        self.progress.storing("Fetching a kept tarball", kept.first() or 0)
         try:
-            path = self.open_files.enter_context(opened(sha512))
+            return fetch(sha512, self.folder / f"{sha512}.tgz")
         except TarballGone:
             return None
-        return Download(path, kept.size, kept.sha1, kept.sha512)
 
     def _keep(self, download: Download) -> None:
         """Keeps a tarball; the inspection does without where the storage fails."""

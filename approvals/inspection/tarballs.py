@@ -109,29 +109,34 @@ def wanted_again(sha512: str) -> bool:
     return bool(KeptTarball.objects.filter(sha512=sha512).update(kept_at=timezone.now()))
 
 
+def fetch(sha512: str, destination: Path) -> Download:
+    """A copy of a kept tarball, verified: whatever becomes of the kept one, the copy stays.
+
+    Raises TarballGone.
+    """
+    kept = _kept(sha512)
+    with _named_errors(kept):
+        _copy(kept, destination)
+    return Download(destination, kept.size, kept.sha1, kept.sha512)
+
+
 @contextmanager
 def opened(sha512: str) -> Iterator[Path]:
     """A local file with exactly these bytes, to be read before the context ends.
 
     Where the storage is this machine's disk, it is the kept file itself. Raises TarballGone.
     """
-    kept = KeptTarball.objects.filter(sha512=sha512).first()
-    if kept is None:
-        raise TarballGone("The tarball is not kept here any more.")
+    kept = _kept(sha512)
     with ExitStack() as stack:
-        try:
-            path = _verified(kept, stack)
-        except TarballGone:
-            raise
-        except FileNotFoundError as error:
-            logger.error("The kept tarball %s is missing in the storage", sha512)
-            raise TarballGone("The kept tarball is missing in the storage.") from error
-        except Exception as error:
-            # Storages raise what their libraries raise.
-            logger.exception("The kept tarball %s could not be read", sha512)
-            raise StorageAway(
-                "The storage of tarballs does not answer. Try again later."
-            ) from error
+        with _named_errors(kept):
+            try:
+                path = Path(storage().path(kept.name))
+            except NotImplementedError:
+                path = stack.enter_context(temporary_folder()) / "kept.tgz"
+                _copy(kept, path)
+            else:
+                with path.open("rb") as source:
+                    _verify(kept, source)
         yield path
 
 
@@ -195,23 +200,42 @@ def _delete(name: str) -> None:
         storage().delete(name)
 
 
-def _verified(kept: KeptTarball, stack: ExitStack) -> Path:
+def _kept(sha512: str) -> KeptTarball:
+    kept = KeptTarball.objects.filter(sha512=sha512).first()
+    if kept is None:
+        raise TarballGone("The tarball is not kept here any more.")
+    return kept
+
+
+@contextmanager
+def _named_errors(kept: KeptTarball) -> Iterator[None]:
     try:
-        path = Path(storage().path(kept.name))
-    except NotImplementedError:
-        path = stack.enter_context(temporary_folder()) / "kept.tgz"
-        with storage().open(kept.name, "rb") as source, path.open("wb") as copy:
-            right = _digest(source, kept.size, copy) == kept.sha512
-    else:
-        with path.open("rb") as source:
-            right = _digest(source, kept.size) == kept.sha512
-    if not right:
+        yield
+    except TarballGone:
+        raise
+    except FileNotFoundError as error:
+        logger.error("The kept tarball %s is missing in the storage", kept.sha512)
+        raise TarballGone("The kept tarball is missing in the storage.") from error
+    except Exception as error:
+        # Storages raise what their libraries raise.
+        logger.exception("The kept tarball %s could not be read", kept.sha512)
+        raise StorageAway("The storage of tarballs does not answer: try later.") from error
+
+
+def _copy(kept: KeptTarball, destination: Path) -> None:
+    with storage().open(kept.name, "rb") as source, destination.open("wb") as copy:
+        _verify(kept, source, copy)
+
+
+def _verify(
+    kept: KeptTarball, source: "BinaryIO | File[bytes]", copy: BinaryIO | None = None
+) -> None:
+    if _digest(source, kept.size, copy) != kept.sha512:
         logger.error("The kept tarball %s was changed in the storage", kept.sha512)
         raise TarballGone("The kept tarball is not the one that was compared: it was changed.")
-    return path
 
 
-def _digest(source: "BinaryIO | File[bytes]", size: int, copy: BinaryIO | None = None) -> str:
+def _digest(source: "BinaryIO | File[bytes]", size: int, copy: BinaryIO | None) -> str:
     """The SHA-512 in hex, "" for anything longer than `size`."""
     found = hashlib.sha512()
     left = size

@@ -30,6 +30,7 @@ from approvals.inspection.tarballs import (
     TarballGone,
     content_of,
     contents_of_change,
+    fetch,
     keep_tarball,
     opened,
 )
@@ -197,6 +198,22 @@ def damage(path: Path, harm: str) -> None:
         path.write_bytes(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
     else:
         path.write_bytes(CONTENT + b"more")
+
+
+class TestFetching:
+    def test_the_copy_stays_whatever_becomes_of_the_kept_one(self, tmp_path: Path) -> None:
+        row = kept(tmp_path)
+        copy = fetch(DIGEST, tmp_path / "copy.tgz")
+        assert (copy.sha1, copy.sha512, copy.size) == (row.sha1, row.sha512, row.size)
+        damage(file_of(row), "longer")
+        row.delete()
+        assert copy.path.read_bytes() == CONTENT
+
+    @pytest.mark.parametrize("harm", ["missing", "changed", "longer"])
+    def test_what_was_harmed_is_not_copied(self, tmp_path: Path, harm: str) -> None:
+        damage(file_of(kept(tmp_path)), harm)
+        with pytest.raises(TarballGone):
+            fetch(DIGEST, tmp_path / "copy.tgz")
 
 
 class TestOpening:
