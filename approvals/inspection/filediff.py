@@ -4,8 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
-from operator import add, sub
+from itertools import accumulate
 
 import pygit2
 from pygit2.enums import DiffOption
@@ -20,18 +19,28 @@ _RUN = re.compile(rb"(?:-[^\n]*+\n)++|(?:\+[^\n]*+\n)++|(?: [^\n]*+\n)++|@@[^\n]
 # Lines around the one place where two texts differ, among which libgit2 may choose where the hunk
 # reads best.
 _MARGIN = 100
+# Bytes to compare at first when two texts are searched for where they differ.
+_STEP = 4096
 # Bytes of such a place; a larger one hardly ever has nothing in common.
 _MOST_SIMPLE = 64 * 1024
 
 
-class _Spaces(dict[int, str]):
-    """So many spaces, up to a bound."""
+class _StandIns(dict[bytes, str]):
+    """A short line for each line, another one for each."""
 
-    def __missing__(self, count: int) -> str:
-        return " " * min(count, _MAX_INDENT)
+    def __missing__(self, line: bytes) -> str:
+        indent = min(len(line) - len(line.lstrip()), _MAX_INDENT)
+        # A tab is as wide as eight spaces, and shorter.
+        found = f"{_TABS[indent]}{len(self)}" if line else ""
+        self[line] = found
+        return found
+
+    def text(self, lines: list[bytes]) -> bytes:
+        """The stand-ins of these lines as a text."""
+        return ("\n".join(map(self.__getitem__, lines)) + "\n" if lines else "").encode()
 
 
-_SPACES = _Spaces((count, " " * count) for count in range(_MAX_INDENT))
+_TABS = ["\t" * (width // 8) + " " * (width % 8) for width in range(_MAX_INDENT + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +162,15 @@ def diff_texts(
     `git diff -w`; the new one is shown.
 
     libgit2 sees numbers in place of lines. Its line hashes are not keyed, so that a package made
-    for it could keep it busy for hours; Python's are. Indentation is kept (a tab as one
-    space), as libgit2 places hunks by it.
+    for it could keep it busy for hours; Python's are. Indentation is kept (each tab
+    as one space), as libgit2 places hunks by it.
     """
     parts = None if ignore_whitespace else _only_difference(old, new)
     old_lines, new_lines = parts or (_Lines(old), _Lines(new))
-    old_text, new_text = _stand_ins(
-        old_lines.keys(ignore_whitespace=ignore_whitespace),
-        new_lines.keys(ignore_whitespace=ignore_whitespace),
-    )
+    stand_ins = _StandIns()
+    # A patch only borrows its texts: they have to live as long as it does.
+    old_text = stand_ins.text(old_lines.keys(ignore_whitespace=ignore_whitespace))
+    new_text = stand_ins.text(new_lines.keys(ignore_whitespace=ignore_whitespace))
     patch = pygit2.Patch.create_from(
         old_text,
         new_text,
@@ -202,7 +211,7 @@ def _only_difference(old: bytes, new: bytes) -> tuple[_Lines, _Lines] | None:
     these lines, and looking at the whole texts would find nothing else.
     """
     head = old.rfind(b"\n", 0, _common_start(old, new)) + 1
-    same = _common_end(old[head:], new[head:])
+    same = _common_end(old, new, min(len(old), len(new)) - head)
     old_end, new_end = len(old) - same, len(new) - same
     if not (_begins_line(old, old_end, head) and _begins_line(new, new_end, head)):
         # The common end begins within a line.
@@ -224,22 +233,6 @@ def _only_difference(old: bytes, new: bytes) -> tuple[_Lines, _Lines] | None:
 
 def _begins_line(text: bytes, position: int, start: int) -> bool:
     return position == start or text[position - 1 : position] == b"\n"
-
-
-def _stand_ins(old: list[bytes], new: list[bytes]) -> tuple[bytes, bytes]:
-    """Two texts of short lines that are the same where these are."""
-    lines = list(dict.fromkeys(chain(old, new)))
-    indents = map(sub, map(len, lines), map(len, map(bytes.lstrip, lines)))
-    numbers = map(str, range(len(lines)))
-    stand_ins = dict(zip(lines, map(add, map(_SPACES.__getitem__, indents), numbers), strict=True))
-    if b"" in stand_ins:
-        stand_ins[b""] = ""
-    return _text(stand_ins, old), _text(stand_ins, new)
-
-
-def _text(stand_ins: dict[bytes, str], lines: list[bytes]) -> bytes:
-    end = "\n" if lines else ""
-    return ("\n".join(map(stand_ins.__getitem__, lines)) + end).encode()
 
 
 def _add_hunks(out: _Output, patch: bytes, old: _Lines, new: _Lines, long: int) -> None:
@@ -299,7 +292,13 @@ def _add_changed(
 
 
 def _common_start(old: bytes, new: bytes) -> int:
-    low, high = 0, min(len(old), len(new))
+    """How many bytes two texts have in common from the start."""
+    most = min(len(old), len(new))
+    low, step = 0, _STEP
+    # Growing steps, so that it costs no more than what is the same.
+    while low < most and old[low : low + step] == new[low : low + step]:
+        low, step = low + step, step * 2
+    low, high = min(low, most), min(low + step, most)
     while low < high:
         middle = (low + high + 1) // 2
         if old[low:middle] == new[low:middle]:
@@ -309,15 +308,24 @@ def _common_start(old: bytes, new: bytes) -> int:
     return low
 
 
-def _common_end(old: bytes, new: bytes) -> int:
-    low, high = 0, min(len(old), len(new))
+def _common_end(old: bytes, new: bytes, most: int) -> int:
+    """How many bytes two texts have in common at the end, if it is no more than `most`."""
+    low, step = 0, _STEP
+    while low < most and _end(old, low, low + step) == _end(new, low, low + step):
+        low, step = low + step, step * 2
+    low, high = min(low, most), min(low + step, most)
     while low < high:
         middle = (low + high + 1) // 2
-        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
+        if _end(old, low, middle) == _end(new, low, middle):
             low = middle
         else:
             high = middle - 1
     return low
+
+
+def _end(text: bytes, start: int, stop: int) -> bytes:
+    """What stands between two places that are counted from the end."""
+    return text[max(len(text) - stop, 0) : max(len(text) - start, 0)]
 
 
 def _range(start: int, count: int) -> bytes:

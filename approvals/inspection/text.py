@@ -23,6 +23,8 @@ def is_binary(head: bytes) -> bool:
 
 def is_utf8(data: bytes) -> bool:
     """Whether the data is valid UTF-8."""
+    if data.isascii():
+        return True
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,1 +1,3 @@
-"""How fast it is, as ratios measured in one run: `.venv/bin/python -m tests.benchmarks`."""
+"""How fast it is, as ratios measured in one run: `.venv/bin/python -m tests.benchmarks`, and
+`.venv/bin/python -m tests.benchmarks.inspect` for inspection on real packages.
+"""
