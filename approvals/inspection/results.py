@@ -27,7 +27,7 @@ class CompareLimits:
     file_lines: int = 500_000
     all_sizes: int = 512 * MIB
     all_lines: int = 6_000_000
-    file_diff: int = 512 * 1024
+    file_diff: int = 2 * MIB
     all_diffs: int = 32 * MIB
     line: int = 8 * 1024
     rename_size: int = 16 * MIB
