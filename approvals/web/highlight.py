@@ -30,7 +30,7 @@ from approvals.web import simple_lexers
 
 # Characters that a lexer gets at a time, and that it gets for one piece of a diff, both sides
 # together. Longer lines are not highlighted. Seconds are of the processor, not of the clock.
-CHUNK = 4_000
+CHUNK = 10_000
 MOST_CHARACTERS = 100_000
 LONGEST_LINE = 500
 SECONDS = 0.4
