@@ -2,16 +2,19 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from approvals.web.highlight import Highlighter
 from approvals.web.marks import Budget, aligned, marks_of
 from approvals.web.visible import line_html
 
+Span = tuple[int, int]
+Token = tuple[int, int, str]
 Kind = Literal["hunk", "same", "added", "removed", "note"]
 
 _HUNK = re.compile(r"@@ -(\d{1,12})(?:,(\d{1,12}))? \+(\d{1,12})(?:,(\d{1,12}))? @@")
@@ -21,6 +24,10 @@ _KINDS: dict[str, Kind] = {"+": "added", "-": "removed", " ": "same"}
 ROWS_PER_PIECE = 400
 CHARACTERS_PER_PIECE = 120_000
 HTML_PER_PIECE = 1_500_000
+# In a longer line, what is the same on both sides folds away, but for so much around a difference.
+LONGEST_UNFOLDED = 1_000
+AROUND_MARKS = 120
+LEAST_FOLDED = 200
 # Lines are cut after so many characters. filediff.py has cut them before, around the change.
 LONGEST_LINE = 10_000
 
@@ -90,7 +97,7 @@ def piece_of(diff: str, path: str = "", start: int = 0) -> Piece:
     """The rows from `start` on, as many as a page should hold. `path` says which language it is."""
     lines = _lines(diff)
     start = min(max(start, 0), len(lines))
-    end = start + len(bounded(lines[start : start + ROWS_PER_PIECE]))
+    end = start + len(_bounded(lines[start : start + ROWS_PER_PIECE]))
     rows, next_old, next_new = _rows(lines, start, end)
     shown = _render(rows, path)
     return Piece(rows[:shown], start, start + shown, len(lines), next_old, next_new)
@@ -115,32 +122,16 @@ def row_of(diff: str, anchor: str) -> int:
     return index if wanted > number else 0
 
 
-def bounded(lines: list[str]) -> list[str]:
-    """As many of the lines as a page should hold: at least one, if there is one."""
-    characters = 0
-    for index, line in enumerate(lines[:ROWS_PER_PIECE]):
-        if characters >= CHARACTERS_PER_PIECE:
-            return lines[:index]
-        characters += min(len(line), LONGEST_LINE)
-    return lines[:ROWS_PER_PIECE]
-
-
 def context_rows(lines: list[str], old_start: int, new_start: int, path: str) -> list[Row]:
-    """Unchanged lines, without their line feeds, from these line numbers on: a row for each.
+    """Unchanged lines, without their line feeds, from these line numbers on.
 
-    There should be no more than `bounded` lets through. Where they are longer than a page should
-    hold, each is cut, and says so.
+    Of many lines these are only the first, as many as a page should hold: at least one.
     """
-    longest = LONGEST_LINE
-    if lines and sum(min(len(line), LONGEST_LINE) for line in lines) > 2 * CHARACTERS_PER_PIECE:
-        longest = max(CHARACTERS_PER_PIECE // len(lines), 80)
     rows = [
-        Row("same", old_start + at, new_start + at, _cut(line.removesuffix("\r"), longest))
-        for at, line in enumerate(lines)
+        Row("same", old_start + at, new_start + at, _cut(line.removesuffix("\r")))
+        for at, line in enumerate(_bounded(lines))
     ]
-    for row in rows[_render(rows, path) :]:
-        row.html = line_html(row.text, most_titles=0)
-    return rows
+    return rows[: _render(rows, path)]
 
 
 def sides_of(rows: list[Row]) -> list[Pair]:
@@ -164,6 +155,16 @@ def sides_of(rows: list[Row]) -> list[Pair]:
 def _lines(diff: str) -> list[str]:
     # Not splitlines(): it would also split at characters that are part of a line.
     return diff.removesuffix("\n").split("\n") if diff else []
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    """As many of the lines as a page should hold: at least one, if there is one."""
+    characters = 0
+    for index, line in enumerate(lines[:ROWS_PER_PIECE]):
+        if characters >= CHARACTERS_PER_PIECE:
+            return lines[:index]
+        characters += min(len(line), LONGEST_LINE)
+    return lines[:ROWS_PER_PIECE]
 
 
 def _numbered(lines: list[str]) -> Iterator[tuple[str, Kind, int, int]]:
@@ -212,9 +213,9 @@ def _row(line: str, kind: Kind, old: int, new: int) -> Row:
     )
 
 
-def _cut(text: str, longest: int = LONGEST_LINE) -> str:
-    left = len(text) - longest
-    return f"{text[:longest]} [{left} characters left out]" if left > 0 else text
+def _cut(text: str) -> str:
+    left = len(text) - LONGEST_LINE
+    return f"{text[:LONGEST_LINE]} [{left} characters left out]" if left > 0 else text
 
 
 def _changes(rows: list[Row]) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
@@ -255,9 +256,63 @@ def _render(rows: list[Row], path: str) -> int:
     for index, row in enumerate(rows):
         if characters > HTML_PER_PIECE:
             return index
-        row.html = line_html(row.text, tokens.get(id(row), ()), marks.get(id(row), ()))
+        row.html = _line(row.text, tokens.get(id(row), ()), marks.get(id(row), ()))
         characters += len(row.html)
     return len(rows)
+
+
+def _line(text: str, tokens: Sequence[Token], marks: Sequence[Span]) -> SafeString:
+    """A line as HTML; of a long one, what is the same on both sides is folded."""
+    if len(text) < LONGEST_UNFOLDED or not marks:
+        return line_html(text, tokens, marks)
+    parts: list[SafeString] = []
+    end = 0
+    for start, stop in _folded(len(text), marks):
+        parts.append(_part(text, end, start, tokens, marks))
+        parts.append(_part(text, start, stop, tokens, marks, folded=True))
+        end = stop
+    parts.append(_part(text, end, len(text), tokens, marks))
+    return format_html("{}" * len(parts), *parts)
+
+
+def _folded(length: int, marks: Sequence[Span]) -> Iterator[Span]:
+    """The stretches of a line far enough from every mark, and long enough."""
+    end = 0
+    for start, stop in [*marks, (length + AROUND_MARKS, length)]:
+        if start - AROUND_MARKS - end > LEAST_FOLDED:
+            yield end, start - AROUND_MARKS
+        end = max(end, stop + AROUND_MARKS)
+
+
+def _part(
+    text: str,
+    start: int,
+    end: int,
+    tokens: Sequence[Token],
+    marks: Sequence[Span],
+    *,
+    folded: bool = False,
+) -> SafeString:
+    html = line_html(
+        text[start:end],
+        [
+            (max(first, start) - start, min(last, end) - start, name)
+            for first, last, name in tokens
+            if first < end and last > start
+        ],
+        [
+            (max(first, start) - start, min(last, end) - start)
+            for first, last in marks
+            if first < end and last > start
+        ],
+    )
+    if not folded:
+        return html
+    return format_html(
+        '<details class="skipped"><summary>{} characters that are the same</summary>{}</details>',
+        f"{end - start:,}",
+        html,
+    )
 
 
 def _tokens(rows: list[Row], path: str) -> dict[int, list[tuple[int, int, str]]]:

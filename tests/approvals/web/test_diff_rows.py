@@ -1,3 +1,6 @@
+import re
+from html import unescape
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,7 +8,7 @@ from hypothesis import strategies as st
 from approvals.inspection.filediff import diff_texts
 from approvals.inspection.results import CompareLimits
 from approvals.web import diff as diffs
-from approvals.web.diff import Fold, Row, bounded, context_rows, piece_of, row_of, sides_of
+from approvals.web.diff import Fold, Row, context_rows, piece_of, row_of, sides_of
 from tests.approvals.web.rendered import alike, marked, text_of_line, without_hidden
 
 LIMITS = CompareLimits()
@@ -226,27 +229,32 @@ def test_pieces_are_bounded_and_together_they_are_the_whole(line: str) -> None:
     assert [row.text for row in found[1:]] == [f"{line}{n}" for n in range(len(found) - 1)]
 
 
-def test_context_has_a_row_for_each_line_however_long_they_are() -> None:
+def test_opened_context_has_its_numbers_and_colours() -> None:
     rows = context_rows(["const a = 1;\r", "b"], 5, 9, "a.js")
-    assert [(row.kind, row.old, row.new, row.text) for row in rows] == [
-        ("same", 5, 9, "const a = 1;"),
-        ("same", 6, 10, "b"),
+    assert [(row.kind, row.old, row.new, row.text, row.anchor) for row in rows] == [
+        ("same", 5, 9, "const a = 1;", "n9"),
+        ("same", 6, 10, "b", "n10"),
     ]
     assert "hl-k" in str(rows[0].html)
-    lines = [str(n) + "a\u200b" * 50_000 for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        pytest.param(["x"] * 100_000, diffs.ROWS_PER_PIECE, id="many"),
+        pytest.param(["x" * 10**6] * 100, 12, id="long"),
+        pytest.param(["x" * 10**7], 1, id="one-very-long"),
+        pytest.param(["a\u200b" * 50_000] * 60, 10, id="full-of-boxes"),
+    ],
+)
+def test_of_much_context_there_are_the_first_rows_and_no_line_is_endless(
+    lines: list[str], count: int
+) -> None:
     rows = context_rows(lines, 1, 1, "a.js")
-    assert len(rows) == 60
-    assert all(row.text.startswith(str(n)) for n, row in enumerate(rows))
-    assert all("characters left out]" in row.text for row in rows)
+    assert len(rows) == count
     assert all(text_of_line(str(row.html)) == without_hidden(row.text) for row in rows)
-    assert sum(len(row.html) for row in rows) < 3 * diffs.HTML_PER_PIECE
-
-
-def test_a_page_holds_a_bounded_number_of_lines() -> None:
-    assert bounded(["x"] * 1000) == ["x"] * diffs.ROWS_PER_PIECE
-    assert len(bounded(["x" * 10**6] * 100)) == diffs.CHARACTERS_PER_PIECE // diffs.LONGEST_LINE
-    assert bounded(["x" * 10**7]) == ["x" * 10**7]
-    assert bounded([]) == []
+    assert all("characters left out]" in row.text for row in rows if len(lines[0]) > 1)
+    assert sum(len(row.html) for row in rows) < 2 * diffs.HTML_PER_PIECE
 
 
 def test_the_change_far_inside_a_bundle_of_one_line_is_marked() -> None:
@@ -264,3 +272,26 @@ def test_a_binary_like_line_in_a_hunk_header_stays_words() -> None:
     assert [row.kind for row in rows] == ["hunk", "note", "note", "note"]
     assert "<b>" not in str(rows[0].html)
     assert "U+202E" in str(rows[0].html)
+
+
+def test_of_a_long_line_only_what_differs_stands_open() -> None:
+    old = "".join(f"word{n} " for n in range(1200))
+    new = old.replace("word600 ", "steal600 <b> ").replace("word601 ", "\u202eword601 ")
+    _, removed, added = piece_of(f"@@ -1,1 +1,1 @@\n-{old}\n+{new}\n", "a.txt").rows
+    for row in (removed, added):
+        html = str(row.html)
+        assert html.count('<details class="skipped">') == 2
+        outside = re.sub(r"<details.*?</details>", "", html, flags=re.S)
+        assert len(outside) < 1_000
+        assert "<b>" not in html
+        assert "\u202e" not in html
+    assert "steal600" in re.sub(r"<details.*?</details>", "", str(added.html), flags=re.S)
+    whole = re.sub(r"<summary>.*?</summary>", "", str(removed.html), flags=re.S)
+    assert unescape(re.sub(r"<[^>]+>", "", whole)) == old
+
+
+def test_a_long_line_that_differs_everywhere_folds_nothing() -> None:
+    old = "".join(f"word{n} same{n} " for n in range(200))
+    new = "".join(f"other{n} same{n} " for n in range(200))
+    _, _, added = piece_of(f"@@ -1,1 +1,1 @@\n-{old}\n+{new}\n", "a.txt").rows
+    assert "<details" not in str(added.html)
