@@ -63,18 +63,14 @@ def visible(text: str) -> SafeString:
 
 
 def line_html(
-    text: str,
-    tokens: Iterable[Token] = (),
-    marks: Iterable[tuple[int, int]] = (),
-    *,
-    most_titles: int = MOST_TITLES,
+    text: str, tokens: Iterable[Token] = (), marks: Iterable[tuple[int, int]] = ()
 ) -> SafeString:
     """`text` as HTML, with its tokens (start, end, class letter) and its changed parts marked.
 
     Both are in order and do not overlap among themselves. A mark is around the tokens in it.
     This is the only place where text becomes HTML: every character of it is escaped.
     """
-    boxes = _Boxes(text, most_titles) if _SUSPECT.search(text) else None
+    boxes = _Boxes(text) if _SUSPECT.search(text) else None
     tokens, marks = list(tokens), list(marks)
     if boxes is None and not tokens and not marks:
         return mark_safe(html.escape(text))  # noqa: S308 - escaped here
@@ -109,9 +105,9 @@ def line_html(
 class _Boxes:
     """The runs of characters of a text that stand in boxes, handed out from left to right."""
 
-    def __init__(self, text: str, most_titles: int) -> None:
+    def __init__(self, text: str) -> None:
         self._text = text
-        self._titles_left = most_titles
+        self._titles_left = MOST_TITLES
         self._runs = _runs(text)
         self._next = 0
 

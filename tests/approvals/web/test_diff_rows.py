@@ -244,7 +244,7 @@ def test_opened_context_has_its_numbers_and_colours() -> None:
         pytest.param(["x"] * 100_000, diffs.ROWS_PER_PIECE, id="many"),
         pytest.param(["x" * 10**6] * 100, 12, id="long"),
         pytest.param(["x" * 10**7], 1, id="one-very-long"),
-        pytest.param(["a\u200b" * 50_000] * 60, 10, id="full-of-boxes"),
+        pytest.param(["a\u200b" * 50_000] * 60, 8, id="full-of-boxes"),
     ],
 )
 def test_of_much_context_there_are_the_first_rows_and_no_line_is_endless(
