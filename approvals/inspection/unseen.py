@@ -5,6 +5,7 @@ from approvals.inspection.risk import Risk
 from registry_client.tar_paths import Problem, printable
 
 NUL_IN_CODE = "nul-in-code"
+LIMITED_DIFF = "limit-diff"
 _MOST = 40
 
 
@@ -27,7 +28,7 @@ class Unseen:
             )
             found.append(Problem(NUL_IN_CODE, shown, sentence))
         if note and self._risk.is_code(new):
-            found.append(Problem("limit-diff", shown, f"Not all that differs is shown. {note}"))
+            found.append(Problem(LIMITED_DIFF, shown, f"Not all that differs is shown. {note}"))
         elif note:
             self._others += 1
         self._code += found
@@ -39,7 +40,7 @@ class Unseen:
         more = self._others + len(self._code[_MOST:])
         if more:
             sentence = f"In {more:,} more {_files(more)} not all that differs is shown."
-            found.append(Problem("limit-diff", "", sentence))
+            found.append(Problem(LIMITED_DIFF, "", sentence))
         return found
 
 

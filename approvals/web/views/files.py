@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from approvals.inspection.models import DiffVariant, FileChange, KeptTarball
 from approvals.inspection.requests import diff_text
 from approvals.inspection.tarballs import content_of
+from approvals.inspection.unseen import LIMITED_DIFF
 from approvals.inspection.variants import CannotShow, diff_variant
 from approvals.inspection.viewed import neighbours, set_viewed, viewed_count, with_viewed
 from approvals.web import diff as diffs
@@ -150,7 +151,9 @@ def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> 
         "problems": [
             (str(problem.get("path", "")), str(problem.get("sentence", "")))
             for problem in change.problems
+            # A diff made otherwise has limits of its own.
             if isinstance(problem, dict)
+            and not (options.variant and problem.get("rule") == LIMITED_DIFF)
         ],
         "neighbours": neighbours(request.user, change),
         "viewed": change.viewed_by.filter(user=request.user).exists(),
@@ -194,19 +197,19 @@ def change_at(request: HttpRequest, reading: Reading, position: int) -> FileChan
 def _rows_context(
     reading: Reading, change: FileChange, options: Options, rows: list[diffs.Row]
 ) -> dict[str, Any]:
+    has_both_sides = change.old_size is not None and change.new_size is not None
     context: dict[str, Any] = {
         "version": reading.version,
         "reading": reading,
         "change": change,
-        "options": options,
+        "has_both_sides": has_both_sides,
+        "options": options if has_both_sides else replace(options, view="unified"),
         "rows": rows,
         "tail": None,
         # In a pretty-printed diff the numbers are not those of the file's lines.
-        "may_open": options.variant != DiffVariant.Kind.PRETTY
-        and change.old_size is not None
-        and change.new_size is not None,
+        "may_open": options.variant != DiffVariant.Kind.PRETTY and has_both_sides,
     }
-    if options.is_split:
+    if context["options"].is_split:
         context["pairs"] = diffs.sides_of(rows)
     return context
 
