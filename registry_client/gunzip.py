@@ -22,8 +22,10 @@ from registry_client.tar_limits import (
 
 _FEED: Final = 64 * 1024
 PIECE: Final = 256 * 1024
+# Larger ones between threads, as each costs a change from one to the other.
+THREADED_PIECE: Final = 1024 * 1024
 # How many pieces may wait between the thread that unpacks and the one that reads.
-AHEAD: Final = 4
+AHEAD: Final = 3
 _MAGIC: Final = b"\x1f\x8b"
 _HEADER: Final = 4
 _DEFLATE: Final = 8
@@ -44,7 +46,7 @@ class Gunzip:
 
     def __init__(self, file: BinaryIO, limits: Limits, *, is_threaded: bool = False) -> None:
         self._source = _Source(file, limits)
-        pieces = self._source.pieces()
+        pieces = self._source.pieces(THREADED_PIECE if is_threaded else PIECE)
         self._pieces: Pieces = _unpacked_ahead(pieces) if is_threaded else pieces
         self._piece = b""
         self._position = 0
@@ -121,8 +123,8 @@ class _Source:
         self.members = 1
         self.trailing = False
 
-    def pieces(self) -> Pieces:
-        """Pieces of at most `PIECE` bytes, none of them empty. Raises TarballError."""
+    def pieces(self, size: int) -> Pieces:
+        """Pieces of at most `size` bytes, none of them empty. Raises TarballError."""
         data = self._read()
         if not data.startswith(_MAGIC):
             raise NotATarball("not-gzip", "The file is not a gzip-compressed tarball.")
@@ -135,7 +137,7 @@ class _Source:
                     if not data:
                         raise cut_off()
                 try:
-                    piece = inflate.decompress(data, PIECE)
+                    piece = inflate.decompress(data, size)
                 except _BROKEN as error:
                     raise _damaged() from error
                 data = b""

@@ -76,9 +76,11 @@ _KIND_SENTENCES: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One entry. Its content can be read once, and only before the next entry is asked for.
+
+    Nobody changes it; it is not frozen as that would make reading a large package slower.
 
     `path` is where npm installs it, relative to the package; `raw_path` the name in the tarball,
     printable. `installed` says whether npm installs it at all. `mode` are the permission bits,
@@ -98,12 +100,12 @@ class Entry:
     _reader: "TarballReader" = field(repr=False, compare=False)
 
     def chunks(self) -> Iterator[bytes]:
-        """The content in pieces of at most 256 KiB. Raises TarballError."""
+        """The content in pieces of at most 1 MiB. Raises TarballError."""
         return self._reader.content_of(self.index)
 
     def read(self) -> bytes:
         """The whole content; ask `size` first. Raises TarballError."""
-        return b"".join(self.chunks())
+        return self._reader.whole_content_of(self.index)
 
 
 class TarballReader(Iterator[Entry]):
@@ -167,6 +169,14 @@ class TarballReader(Iterator[Entry]):
             self._left -= len(piece)
             yield piece
 
+    def whole_content_of(self, index: int) -> bytes:
+        """What is left of the entry that is being read; use Entry.read."""
+        if index != self._index:
+            raise RuntimeError("the reader has moved on to another entry")
+        content = self._stream.exactly(self._left)
+        self._left = 0
+        return content
+
     def _walk(self) -> Iterator[Entry]:
         pending = Pending()
         ended = seen = False
@@ -195,7 +205,8 @@ class TarballReader(Iterator[Entry]):
                 self._take_extended(header, pending)
                 continue
             entry = self._entry(header, pending, ended=ended)
-            pending = Pending()
+            if pending.is_used:
+                pending = Pending()
             yield entry
         if not seen:
             raise NotATarball("empty-tarball", "The tarball is empty.")

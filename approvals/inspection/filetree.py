@@ -36,9 +36,13 @@ class Facts(NamedTuple):
     head: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileInfo:
-    """One file npm would install; `digest` is SHA-256, the rest of its content's facts as above."""
+    """One file npm would install; `digest` is SHA-256, the rest of its content's facts as above.
+
+    Where both tarballs have the same bytes under the same path and mode, `digest` may be empty on
+    both sides. Nobody changes it; it is not frozen as that would make reading slower.
+    """
 
     path: str
     index: int
@@ -132,13 +136,13 @@ class ContentStore:
         return self.get(info.index) if info.index in self else None
 
 
-def facts_of(content: bytes) -> Facts:
-    """The facts of a file that is in memory as a whole."""
+def facts_of(content: bytes, *, is_hashed: bool = True) -> Facts:
+    """The facts of a file that is in memory as a whole; the digest is empty unless `is_hashed`."""
     # Not SHA-1: someone who can make two files with the same digest could hide one behind the
     # other.
     nul = content.find(b"\0")
     return Facts(
-        digest=hashlib.sha256(content).digest(),
+        digest=hashlib.sha256(content).digest() if is_hashed else b"",
         binary=0 <= nul < _BINARY_HEAD,
         lines=content.count(b"\n") + (bool(content) and content[-1:] != b"\n"),
         nul=nul >= 0,
@@ -170,17 +174,17 @@ def facts_of_large(entry: Entry) -> Facts:
 def info_of(entry: Entry, facts: Facts) -> FileInfo:
     """An entry together with what its bytes say."""
     return FileInfo(
-        path=entry.path,
-        index=entry.index,
-        size=entry.size,
-        mode=entry.mode,
-        digest=facts.digest,
-        binary=facts.binary,
-        lines=facts.lines,
-        problems=entry.problems,
-        nul=facts.nul,
-        shebang=facts.shebang,
-        head=facts.head,
+        entry.path,
+        entry.index,
+        entry.size,
+        entry.mode,
+        facts.digest,
+        facts.binary,
+        facts.lines,
+        entry.problems,
+        facts.nul,
+        facts.shebang,
+        facts.head,
     )
 
 

@@ -1,9 +1,10 @@
 """Two tarballs read side by side, so that what is the same in both is dropped at once.
 
 npm packs a package's files in the same order in every version. So each file is met on both sides
-within a short time: equal bytes are recognised by comparing them, hashed once, and forgotten. What
-has not met its partner yet waits in memory, within a bound; beyond it, the content goes to the
-store, whose memory is bounded, too.
+within a short time: equal bytes are recognised by comparing them, and forgotten without being
+hashed. What has not met its partner yet waits in memory, within a bound; beyond it, the content
+goes to the store, whose memory is bounded, too. Should a path come a second time after it was
+forgotten, both are read anew, and everything is hashed.
 """
 
 from collections.abc import Callable
@@ -39,6 +40,10 @@ class BaselineError(Exception):
     def __init__(self, reason: TarballError) -> None:
         super().__init__(str(reason))
         self.reason = reason
+
+
+class _SeenTwiceError(Exception):
+    """A path came again, after what it was compared with has gone."""
 
 
 @dataclass(slots=True)
@@ -89,48 +94,56 @@ def read_side_by_side(
     content may be missing. Raises TarballError for the staged tarball and BaselineError for the
     other.
     """
+    sources = [new] if old is None else [old, new]
+    furthest = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal furthest
+        furthest = max(furthest, done)
+        on_bytes(furthest, total)
+
+    try:
+        trees = _read(sources, _Pair(limits, keep, is_hashing=False), report)
+    except _SeenTwiceError:
+        trees = _read(sources, _Pair(limits, keep, is_hashing=True), report)
+    return (None, trees[0]) if old is None else (trees[0], trees[1])
+
+
+def _read(
+    sources: list[tuple[Path, ContentStore]], pair: "_Pair", on_bytes: OnBytes
+) -> list[FileTree]:
+    total = sum(path.stat().st_size for path, _ in sources)
     with ExitStack() as stack:
-        sources = [new] if old is None else [old, new]
-        sides = [
-            _Side(
-                stack.enter_context(
-                    read_tarball(
-                        path, limits.tarball, is_threaded=path.stat().st_size >= _THREADED_SIZE
-                    )
-                ),
-                store,
+        for path, store in sources:
+            reader = read_tarball(
+                path, pair.limits.tarball, is_threaded=path.stat().st_size >= _THREADED_SIZE
             )
-            for path, store in sources
-        ]
-        total = sum(path.stat().st_size for path, _ in sources)
-        pair = _Pair(sides, limits, keep)
+            pair.sides.append(_Side(stack.enter_context(reader), store))
         steps = 0
         while pair.step():
             if steps % PROGRESS_EVERY == 0:
-                on_bytes(min(total, sum(side.reader.packed_size for side in sides)), total)
+                on_bytes(min(total, sum(side.reader.packed_size for side in pair.sides)), total)
             steps += 1
         on_bytes(total, total)
-        trees = [pair.finish(side) for side in sides]
-    return (None, trees[0]) if old is None else (trees[0], trees[1])
+        return [pair.finish(side) for side in pair.sides]
 
 
 class _Pair:
     def __init__(
-        self, sides: list[_Side], limits: CompareLimits, keep: Callable[[str], bool]
+        self, limits: CompareLimits, keep: Callable[[str], bool], *, is_hashing: bool
     ) -> None:
-        self._sides = sides
-        self._old = sides[0] if len(sides) > 1 else None
-        self._limits = limits
+        self.limits = limits
+        self.sides: list[_Side] = []
         self._keep = keep
+        self._is_hashing = is_hashing
 
     def step(self) -> bool:
         """Read one entry of the side that is behind; whether there was one."""
-        side = min(
-            (side for side in self._sides if not side.done),
-            key=lambda side: side.waiting_size,
-            default=None,
-        )
-        if side is None:
+        side = self.sides[0]
+        for other in self.sides[1:]:
+            if side.done or (not other.done and other.waiting_size < side.waiting_size):
+                side = other
+        if side.done:
             return False
         try:
             entry = next(side.reader, None)
@@ -139,7 +152,7 @@ class _Pair:
             elif entry.installed:
                 self._meet(side, self._read(entry))
         except TarballError as error:
-            if side is self._old:
+            if len(self.sides) > 1 and side is self.sides[0]:
                 raise BaselineError(error) from error
             raise
         return True
@@ -155,7 +168,7 @@ class _Pair:
         return side.tree
 
     def _read(self, entry: Entry) -> _Waiting:
-        if entry.size > self._limits.file_size:
+        if entry.size > self.limits.file_size:
             return _Waiting(entry, None, info_of(entry, facts_of_large(entry)))
         return _Waiting(entry, entry.read(), None)
 
@@ -163,10 +176,12 @@ class _Pair:
         path = waiting.entry.path
         side.tree.manifests += path == MANIFEST
         side.take(path)
-        other = next((other for other in self._sides if other is not side), None)
+        other = next((other for other in self.sides if other is not side), None)
         if other is None:
             side.settle(waiting, keep=True)
             return
+        if path in side.tree.files and not self._is_hashing:
+            raise _SeenTwiceError
         partner = other.take(path)
         if partner is not None:
             self._settle_both(side, waiting, other, partner)
@@ -179,7 +194,8 @@ class _Pair:
 
     def _settle_both(self, side: _Side, waiting: _Waiting, other: _Side, partner: _Waiting) -> None:
         if waiting.content is not None and waiting.content == partner.content:
-            facts = facts_of(waiting.content)
+            is_hashed = self._is_hashing or waiting.entry.mode != partner.entry.mode
+            facts = facts_of(waiting.content, is_hashed=is_hashed)
             waiting.info = info_of(waiting.entry, facts)
             partner.info = info_of(partner.entry, facts)
             same = True
