@@ -26,7 +26,12 @@ from approvals.queue.models import Package, Registry, StagedVersion, State
 from approvals.queue.registries import add_registry
 from approvals.queue.sync import poll
 from registry_client.sandbox.server import SandboxRegistry
-from tests.approvals.factories import make_account
+from tests.approvals.factories import (
+    DIFF,
+    make_account,
+    make_inspection,
+    make_staged_version,
+)
 from tests.packages import publish_document, tarball
 
 # The sandbox answers from memory on the same machine, in a few milliseconds. Against that, any
@@ -49,6 +54,7 @@ def run_all(folder: Path) -> int:
         ):
             for name, limit, measure in (
                 ("queue page, 10,000 waiting / 100 waiting", 1.5, queue_page),
+                ("review page, 7,000 changed files / 100", 1.5, review_page),
                 ("syncing 1,000 new / fetching the same pages", 1.5, lambda: syncing(folder)),
                 ("carrying out 40 / the same calls in a loop", 1.1, lambda: carrying_out(folder)),
                 ("comparing / gunzipping both tarballs", 2.0, lambda: comparing(folder)),
@@ -74,6 +80,27 @@ def queue_page() -> float:
     for total in (100, 10_000):
         _fill(registry, total)
         times.append(_median(lambda: _page(client), rounds=9))
+    Registry.objects.all().delete()
+    return times[1] / times[0]
+
+
+def review_page() -> float:
+    """The review page with its first diff, of a package of very many files and of an easy one."""
+    user = User.objects.create_user("reviewer", "reviewer@example.org", role=Role.VIEWER)
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.force_login(user)
+    times = []
+    for total in (100, 7_000):
+        row = make_staged_version(f"package-of-{total}")
+        paths = [f"lib/part-{n // 100:02}/module-{n:04}.js" for n in range(total - 1)]
+        make_inspection(
+            row,
+            [
+                *({"path": path} for path in paths),
+                {"path": "package.json", "rank": 0, "diff": DIFF},
+            ],
+        )
+        times.append(_median(lambda row=row: _page(client, f"/versions/{row.pk}/"), rounds=9))
     Registry.objects.all().delete()
     return times[1] / times[0]
 
@@ -217,8 +244,8 @@ def _decide_all(user: User, registry: Registry, ids: list[str], token: str) -> N
         )
 
 
-def _page(client: Client) -> None:
-    response = client.get("/")
+def _page(client: Client, path: str = "/") -> None:
+    response = client.get(path)
     assert response.status_code == 200
 
 
