@@ -13,6 +13,7 @@ from dataclasses import dataclass
 # npm cuts a name at its first NUL with /\0.*/, and a JavaScript `.` stops at these.
 _NUL_TAIL = re.compile("\0[^\n\r\u2028\u2029]*")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]*")
+_NOT_ON_WINDOWS = frozenset('<>:"|?*')
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w@+\-][\w@+\-.]*(/(?!\.{1,2}(/|$))[\w@+\-.]+)+", re.ASCII)
 # In a plain name.
@@ -156,7 +157,9 @@ def _without_root(path: str) -> str:
 
 
 def _bad_on_windows(part: str) -> bool:
-    return part.endswith((".", " ")) or bool(_WINDOWS_DEVICE.fullmatch(part))
+    # A colon starts a hidden stream of the file before it.
+    odd = not _NOT_ON_WINDOWS.isdisjoint(part)
+    return odd or part.endswith((".", " ")) or bool(_WINDOWS_DEVICE.fullmatch(part))
 
 
 def is_utf8(raw: bytes) -> bool:

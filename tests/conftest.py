@@ -12,6 +12,16 @@ from pytest_django import Settings
 from config.celery import app as celery_app
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-seconds",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="how long each fuzz test goes on with other input than in every run (default: not)",
+    )
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
