@@ -62,6 +62,11 @@ class Gunzip:
         """At the end: whether there is data behind the last stream."""
         return self._source.trailing
 
+    @property
+    def available(self) -> int:
+        """Bytes that are unpacked and not yet read."""
+        return len(self._piece) - self._position
+
     def close(self) -> None:
         """End the thread, if there is one. The file stays open."""
         self._pieces.close()

@@ -28,6 +28,17 @@ _BASE_256 = 0x80
 _MOST = 2**53 - 1
 _MAGIC = b"ustar\x0000"
 _TYPES = frozenset("01234567xgLK")
+# Of GNU tar and Solaris.
+_OTHER_TYPES = {
+    "S": "a sparse file, with holes that are not in the tarball",
+    "M": "the rest of a file from another tarball",
+    "V": "a volume's label",
+    "D": "a list of a folder's names",
+    "N": "a list of long names",
+    "X": "an extended header of Solaris",
+    "A": "a list of permissions",
+    "I": "a file's metadata without its content",
+}
 # Older npm copies any record onto its own state under the record's name, and with it decides what
 # is content and what a header. Records of vendors have a dot in their names and do no harm.
 _KEYS = frozenset(
@@ -111,7 +122,8 @@ def _kind_and_prefix(flag: bytes, rest: bytes) -> tuple[str, bytes]:
     """The type and the name prefix of a header; `rest` is what stands from byte 257 on."""
     kind = chr(flag[0]) if flag[0] else "0"
     if kind not in _TYPES:
-        raise HeaderError(f"an entry has the type {kind!r}, which programs read differently")
+        what = _OTHER_TYPES.get(kind, "of an unknown type")
+        raise HeaderError(f"an entry is {what} ({kind!r}), which programs read differently")
     block = bytes(257) + rest
     # 345 to 500 is a name prefix; where 475 is zero, 476 onwards may be two times instead (xstar).
     prefix = block[345:500].partition(b"\0")[0]
