@@ -86,3 +86,9 @@ def keep(
         inspection=inspection, compressed=compressed_unchanged(comparison)
     )
     return inspection
+
+
+def diff_text(change: FileChange) -> str:
+    """The stored unified diff of one file, "" where there is none."""
+    diff = FileDiff.objects.filter(change=change).first()
+    return zlib.decompress(diff.compressed).decode() if diff else ""

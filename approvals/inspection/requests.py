@@ -1,7 +1,6 @@
 """Getting staged versions inspected: who asked, for what, and whose turn it is."""
 
 import uuid
-import zlib
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +14,6 @@ from approvals.audit.record import record
 from approvals.inspection.compare import ENGINE
 from approvals.inspection.leases import LEASE, Work
 from approvals.inspection.models import (
-    FileChange,
-    FileDiff,
     InspectionRequest,
     InspectionWork,
     OtherBaselineRequest,
@@ -215,9 +212,3 @@ def _claim_due(kind: "type[InspectionRequest] | type[OtherBaselineRequest]") -> 
             return rows.select_related("staged_version__package", "staged_version__registry").get(
                 pk=candidate["pk"]
             )
-
-
-def diff_text(change: FileChange) -> str:
-    """The stored unified diff of one file, "" where there is none."""
-    diff = FileDiff.objects.filter(change=change).first()
-    return zlib.decompress(diff.compressed).decode() if diff else ""

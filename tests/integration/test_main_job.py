@@ -14,7 +14,7 @@ from approvals.audit.chain import verify
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.decisions.decide import answer_registry, obstacles
 from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
-from approvals.inspection.requests import diff_text
+from approvals.inspection.keep import diff_text
 from approvals.notifications.models import Delivery
 from approvals.notifications.tell import tell
 from approvals.people.models import RegistryAccount

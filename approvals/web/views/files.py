@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from approvals.inspection.keep import diff_text
 from approvals.inspection.models import DiffVariant, FileChange, KeptTarball
-from approvals.inspection.requests import diff_text
 from approvals.inspection.tarballs import content_of
 from approvals.inspection.unseen import LIMITED_DIFF
 from approvals.inspection.variants import CannotShow, diff_variant

@@ -15,9 +15,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from approvals.inspection import results
-from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.keep import compressed_diffs, diff_text, keep
 from approvals.inspection.models import FileChange, Inspection, InspectionRequest
-from approvals.inspection.requests import diff_text
 from approvals.inspection.unchanged import unchanged_files
 from approvals.queue.models import StagedVersion
 from registry_client.client import Download
