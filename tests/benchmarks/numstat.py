@@ -13,12 +13,12 @@ Line = tuple[str | None, str | None, int | None, int | None]
 _TIMEOUT_SECONDS = 600
 
 
-def git_lines(folder: Path, old: str, new: str) -> set[Line]:
+def git_lines(folder: Path, old: str, new: str, *options: str) -> set[Line]:
     """`git diff --no-index -M --numstat` of two folders inside `folder`."""
     git = shutil.which("git")
     assert git is not None
     finished = subprocess.run(
-        [git, "diff", "--no-index", "-M", "--numstat", "-z", "--no-ext-diff", old, new],
+        [git, "diff", "--no-index", "-M", "--numstat", "-z", "--no-ext-diff", *options, old, new],
         cwd=folder,
         env={
             "PATH": os.environ["PATH"],
