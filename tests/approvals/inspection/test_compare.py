@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import json
 import random
@@ -479,3 +480,92 @@ def test_noise_behind_the_end_does_not_hide_a_file(tmp_path: Path) -> None:
     old = write(tmp_path, manifest, name="old.tgz")
     staged = write(tmp_path, manifest, END, member("package/evil.js", b"evil\n"), name="new.tgz")
     assert only(compare_tarballs(staged, old)).path == "evil.js"
+
+
+def test_each_file_has_its_kind_digests_and_rank(tmp_path: Path) -> None:
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(20)
+    old = {"lib/a.js": "one\n", "README.md": "same\n", "vendor/x.js": "1\n"}
+    new = {
+        "lib/a.js": "caf\u00e9\n",
+        "README.md": "same\n",
+        "logo.png": png,
+        "index.d.ts": "export {}\n",
+        "dist/a.min.js": "x" * 5000,
+    }
+    result = compare(tmp_path, old, new)
+    found = {change.path: change for change in result.files}
+    assert {path: change.kind for path, change in found.items()} == {
+        "lib/a.js": "source",
+        "vendor/x.js": "source",
+        "logo.png": "binary",
+        "index.d.ts": "types",
+        "dist/a.min.js": "generated",
+    }
+    changed, picture = found["lib/a.js"], found["logo.png"]
+    assert (changed.encoding, changed.file_type) == ("UTF-8", "")
+    assert (picture.encoding, picture.file_type) == ("", "PNG image")
+    assert changed.old_sha256 == hashlib.sha256(b"one\n").hexdigest()
+    assert changed.new_sha256 == hashlib.sha256("caf\u00e9\n".encode()).hexdigest()
+    assert (picture.old_sha256, found["vendor/x.js"].new_sha256) == ("", "")
+    assert found["dist/a.min.js"].is_minified
+    assert found["vendor/x.js"].is_vendored
+    assert changed.rank < picture.rank
+    assert [(file.path, file.size, file.kind) for file in result.unchanged] == [
+        ("README.md", 5, "docs"),
+        ("package.json", result.unchanged[1].size, "source"),
+    ]
+    assert result.unchanged_count == 2
+
+
+def test_a_file_that_is_too_large_to_keep_still_has_its_kind(tmp_path: Path) -> None:
+    new = {"a.wasm": b"\0asm\x01\0\0\0" + noise(1, 5000), "b.js": b"// @generated\n" * 200}
+    result = compare(tmp_path, {}, new, limits=CompareLimits(file_size=1000))
+    binary, generated = result.files
+    assert (binary.kind, binary.is_binary, binary.file_type) == (
+        "binary",
+        True,
+        "WebAssembly module, version 1",
+    )
+    assert (generated.kind, generated.encoding, generated.diff) == ("generated", "", None)
+    assert binary.new_sha256 == hashlib.sha256(new["a.wasm"]).hexdigest()
+
+
+def test_a_changed_mode_alone_has_digests_too(tmp_path: Path) -> None:
+    paths = [
+        write(tmp_path, member("package/run", b"x", mode=mode), name=f"{mode}.tgz")
+        for mode in (0o755, 0o644)
+    ]
+    change = only(compare_tarballs(*paths))
+    digest = hashlib.sha256(b"x").hexdigest()
+    assert (change.status, change.old_sha256, change.new_sha256) == ("mode_changed", digest, digest)
+
+
+OLD_NEWS = "# 1.0.0\n\nFirst.\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (OLD_NEWS, f"# 1.1.0\n\nMore.\n\n{OLD_NEWS}", "# 1.1.0\n\nMore."),
+        (OLD_NEWS, OLD_NEWS, ""),
+        (None, f"{OLD_NEWS}\n# 0.9.0\n\nOlder.\n", "# 1.0.0\n\nFirst."),
+    ],
+)
+def test_what_is_new_in_the_changelog(tmp_path: Path, old: str | None, new: str, said: str) -> None:
+    before: dict[str, bytes | str] = {} if old is None else {"CHANGELOG.md": old}
+    result = compare(tmp_path, before, {"CHANGELOG.md": new})
+    assert (result.changelog.strip(), result.changelog_path) == (said, "CHANGELOG.md")
+    assert result.changelog_note == ""
+
+
+def test_a_changelog_is_bounded_and_says_so(tmp_path: Path) -> None:
+    news = "".join(f"- change {number}\n" for number in range(20_000))
+    result = compare(tmp_path, {}, {"CHANGELOG.md": f"# 1.0.0\n\n{news}"})
+    assert len(result.changelog.encode()) <= 64 * 1024
+    assert "Only the beginning" in result.changelog_note
+    large = compare(tmp_path, {}, {"CHANGELOG.md": news}, limits=CompareLimits(changelog_size=99))
+    assert (large.changelog, large.changelog_path) == ("", "CHANGELOG.md")
+    assert "too large to read" in large.changelog_note
+    binary = compare(tmp_path, {}, {"CHANGELOG.md": b"\0news"})
+    assert binary.changelog_note == "CHANGELOG.md is not text."
+    assert compare(tmp_path, {}, {"docs/CHANGELOG.md": news}).changelog_path == ""
