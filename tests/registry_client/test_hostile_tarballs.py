@@ -767,9 +767,9 @@ def test_memory_that_is_taken_is_seen(tmp_path: Path) -> None:
 def test_the_watch_would_see_what_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_and_leave_open() -> None:
+    def write_here() -> None:
         with untouched(tmp_path, monkeypatch):
             Path("here.txt").write_text("x")
 
     with pytest.raises(AssertionError, match=r"here\.txt"):
-        write_and_leave_open()
+        write_here()

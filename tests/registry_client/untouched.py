@@ -58,7 +58,7 @@ def untouched(folder: Path, monkeypatch: Any) -> Iterator[None]:
         yield
     finally:
         seen, _seen = _seen, None
-    assert seen == []
+    assert seen == [], seen
     assert sorted(folder.rglob("*")) == before
     assert _open_files() == opened
     assert threading.active_count() == threads
