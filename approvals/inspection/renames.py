@@ -157,7 +157,7 @@ def _candidates(
     sizes = sorted({info.size for info in others})
     chosen: list[FileInfo] = []
     is_whole = True
-    room = limits.rename_all_sizes
+    room, room_for_lines = limits.rename_all_sizes, limits.rename_all_lines
     for info in _sorted(files):
         # The smallest that is at least half its size.
         near = bisect_left(sizes, (info.size + 1) // 2)
@@ -165,9 +165,11 @@ def _candidates(
             continue
         if (
             info.size <= min(limits.rename_size, limits.file_size, room)
+            and info.lines <= room_for_lines
             and len(chosen) < limits.rename_files
         ):
             room -= info.size
+            room_for_lines -= info.lines
             chosen.append(info)
         else:
             is_whole = False

@@ -32,6 +32,7 @@ class CompareLimits:
     line: int = 8 * 1024
     rename_size: int = 16 * MIB
     rename_all_sizes: int = 64 * MIB
+    rename_all_lines: int = 2_000_000
     rename_files: int = 1_000
     rename_chunks: int = 400_000
     rename_steps: int = 10_000_000

@@ -129,6 +129,7 @@ def test_many_identical_files_are_paired(content: bytes) -> None:
         CompareLimits(rename_size=1000),
         CompareLimits(file_size=1000),
         CompareLimits(rename_all_sizes=3000),
+        CompareLimits(rename_all_lines=150),
         CompareLimits(rename_files=1),
         CompareLimits(rename_chunks=150),
         CompareLimits(rename_steps=250),
