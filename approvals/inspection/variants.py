@@ -17,6 +17,8 @@ from registry_client.tarball import MIB, TarballError
 # On either side, before anything is done with it, in bytes.
 LARGEST = {DiffVariant.Kind.PRETTY: 8 * MIB, DiffVariant.Kind.IGNORE_WHITESPACE: 4 * MIB}
 MOST_LINES = 400_000
+# Of what is kept, in bytes: any reader can ask for any file.
+LONGEST_DIFF = MIB
 _INSTEAD = "Read the diff as it is instead."
 _LONGEST_NOTE = 300
 
@@ -57,7 +59,7 @@ def _made(change: FileChange, kind: DiffVariant.Kind) -> TextDiff:
             f"{_INSTEAD}"
         )
     limits = compare_limits()
-    room = limits.file_diff
+    room = min(limits.file_diff, LONGEST_DIFF)
     if old is None:
         diff = diff_one_side(new or b"", "+", limits, room)
     elif new is None:
