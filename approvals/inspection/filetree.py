@@ -14,7 +14,7 @@ from registry_client.tarball import MIB, DamagedTarball, Entry, Limits, read_tar
 
 Progress = Callable[[int], None]
 HEAD = 2048
-PROGRESS_EVERY = 256
+PROGRESS_EVERY = 32
 # Each of the two stores may take this much memory before it writes to the disk.
 _IN_MEMORY = 32 * MIB
 _SHEBANG = b"#!"

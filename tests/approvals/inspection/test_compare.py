@@ -266,6 +266,25 @@ def test_a_diff_can_be_applied(seed: int) -> None:
     assert result.added_lines - result.removed_lines == len(new) - len(old)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_one_small_difference_is_found_as_in_a_whole_diff(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(seed)
+    lines = [chance.choice(["", "  a", "}", f"line {n}"]) for n in range(chance.choice((3, 600)))]
+    start = chance.choice((0, len(lines) // 2, len(lines)))
+    stop = min(start + chance.choice((0, 1, 4)), len(lines))
+    new = [*lines[:start], *["new", "newer"][: chance.randrange(3)], *lines[stop:]]
+    ends = [chance.choice(("\n", "")) for _ in range(2)]
+    texts = [
+        "\n".join(text).encode() + end.encode()
+        for text, end in zip((lines, new), ends, strict=True)
+    ]
+    short = diff_texts(texts[0], texts[1], CompareLimits(), 1_000_000)
+    monkeypatch.setattr(filediff, "_only_difference", lambda old, new: None)
+    assert short == diff_texts(texts[0], texts[1], CompareLimits(), 1_000_000)
+
+
 def _apply(before: str, diff: str) -> str:
     old, result, position = before.split("\n"), [], 0
     for line in diff.split("\n")[:-1]:
