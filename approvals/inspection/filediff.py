@@ -14,6 +14,9 @@ from approvals.inspection.text import count_lines, display_text
 
 _NO_END = b"\\ No newline at end of file"
 _MAX_INDENT = 40
+LONG_LINES = "Long lines are shown in part"
+# Unchanged lines that are shown on each side of a change.
+CONTEXT_LINES = 3
 # The lines of a patch that begin with the same sign; the heads of hunks one by one.
 _RUN = re.compile(rb"(?:-[^\n]*+\n)++|(?:\+[^\n]*+\n)++|(?: [^\n]*+\n)++|@@[^\n]*+\n")
 # Lines around the one place where two texts differ, among which libgit2 may choose where the hunk
@@ -113,7 +116,7 @@ class _Output:
         if self.full:
             notes.append("Only the beginning of the diff is shown.")
         if self.cut_lines:
-            notes.append(f"Long lines are shown in part: {self.cut_lines}.")
+            notes.append(f"{LONG_LINES}: {self.cut_lines}.")
         return " ".join(notes)
 
 
@@ -175,7 +178,7 @@ def diff_texts(
         old_text,
         new_text,
         flag=DiffOption.INDENT_HEURISTIC | DiffOption.FORCE_TEXT,
-        context_lines=3,
+        context_lines=CONTEXT_LINES,
     )
     _, added, removed = patch.line_stats
     out = _Output(limits, room)

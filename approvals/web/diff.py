@@ -24,6 +24,8 @@ _KINDS: dict[str, Kind] = {"+": "added", "-": "removed", " ": "same"}
 ROWS_PER_PIECE = 400
 CHARACTERS_PER_PIECE = 120_000
 HTML_PER_PIECE = 1_500_000
+# How many of the lines that a diff leaves out open at once.
+LINES_OPENED = 60
 # In a longer line, what is the same on both sides folds away, but for so much around a difference.
 LONGEST_UNFOLDED = 1_000
 AROUND_MARKS = 120
@@ -41,6 +43,13 @@ class Fold:
     old_start: int
     new_start: int
     count: int
+
+    @property
+    def opens(self) -> str:
+        """How many of them open at once, in words."""
+        if self.count > LINES_OPENED:
+            return str(LINES_OPENED)
+        return "it" if self.count == 1 else "them"
 
 
 @dataclass(slots=True)
@@ -86,7 +95,6 @@ class Piece:
     total: int
     next_old: int = 1
     next_new: int = 1
-    tail: Fold | None = None
 
     @property
     def left(self) -> int:
@@ -101,6 +109,59 @@ def piece_of(diff: str, path: str = "", start: int = 0) -> Piece:
     rows, next_old, next_new = _rows(lines, start, end)
     shown = _render(rows, path)
     return Piece(rows[:shown], start, start + shown, len(lines), next_old, next_new)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What a diff leaves out: the lines before each hunk, and where those after the last begin.
+
+    `added` and `removed` count the lines that it shows as changed.
+    """
+
+    folds: list[Fold]
+    next_old: int
+    next_new: int
+    added: int
+    removed: int
+
+    def holds(self, fold: Fold) -> bool:
+        """Whether these lines are left out before some hunk, and so the same on both sides."""
+        return any(
+            one.old_start <= fold.old_start
+            and fold.old_start - one.old_start == fold.new_start - one.new_start
+            and fold.old_start + fold.count <= one.old_start + one.count
+            for one in self.folds
+        )
+
+    def follows(self, old: int, new: int) -> bool:
+        """Whether these line numbers lie behind the last hunk, beside one another."""
+        return old >= self.next_old and old - self.next_old == new - self.next_new
+
+
+def hidden_in(diff: str) -> Hidden:
+    """What a stored diff leaves out."""
+    folds: list[Fold] = []
+    counts = dict.fromkeys(("added", "removed"), 0)
+    next_old = next_new = 1
+    for _, kind, old, new in _numbered(_lines(diff)):
+        if kind == "hunk":
+            hidden = max(min(old - next_old, new - next_new), 0)
+            folds.append(Fold(old - hidden, new - hidden, hidden))
+        elif kind in counts:
+            counts[kind] += 1
+        next_old = old + (kind in ("same", "removed"))
+        next_new = new + (kind in ("same", "added"))
+    return Hidden(folds, next_old, next_new, counts["added"], counts["removed"])
+
+
+def piece_with(diff: str, path: str, row: int) -> Piece:
+    """The piece that holds a row: the first, or else one that begins shortly before it."""
+    piece = piece_of(diff, path)
+    for lines_above in (20, 5, 0):
+        if row < piece.end:
+            break
+        piece = piece_of(diff, path, row - lines_above)
+    return piece
 
 
 def row_of(diff: str, anchor: str) -> int:

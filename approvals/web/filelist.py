@@ -1,10 +1,15 @@
 """The list of a comparison's files: a tree, or what a filter finds of it."""
 
+from collections.abc import Iterable
+from operator import attrgetter, itemgetter
 from typing import Any
+from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 
+from approvals.inspection.compare import ENGINE
 from approvals.web import filetree
+from approvals.web.filetree import Folder
 from approvals.web.forms.files import FileFilter
 from approvals.web.reading import Reading
 from approvals.web.views.guards import SignedInRequest
@@ -24,48 +29,62 @@ def files_of(request: SignedInRequest, reading: Reading) -> dict[str, Any]:
     wanted |= form.cleaned_data
     under = wanted["under"]
     changes = filetree.changes_under(inspection.pk, request.user, under)
-    files: dict[str, Any] = {
-        "form": form,
-        "wanted": wanted,
-        "total": inspection.files_changed,
-        "under": under,
-    }
     narrowing = {name: wanted[name] for name in ("path", "status", "kind")}
+    is_tree = makes_sense and not any(narrowing.values())
+    all_at_once = (
+        is_tree and not wanted["unchanged"] and filetree.fits_at_once(changes, under, FILES_AT_ONCE)
+    )
+    folders: list[Folder] = []
     found: Any
-    if any(narrowing.values()) or not makes_sense:
+    if not makes_sense:
+        found = []
+    elif not is_tree:
         found = filetree.listed(filetree.narrowed(changes, **narrowing))
-        if not makes_sense:
-            found = found.none()
-        elif wanted["unchanged"] and not wanted["status"]:
+        if wanted["unchanged"] and not wanted["status"]:
             same = filetree.unchanged_rows(inspection.pk, under)
             same = filetree.holding(same, path=wanted["path"], kind=wanted["kind"])
-            found = [*found, *same]
-    elif wanted["unchanged"]:
-        rows = [*filetree.listed(changes), *filetree.unchanged_rows(inspection.pk, under)]
+            found = sorted([*found, *same], key=itemgetter("path"))
+    elif wanted["unchanged"] or all_at_once:
+        rows = [*filetree.listed(changes)]
+        if wanted["unchanged"]:
+            rows += filetree.unchanged_rows(inspection.pk, under)
         tree = filetree.tree_of(rows, under)
-        files |= {"is_tree": True, "folders": list(tree.folders.values())}
-        found = tree.files
-    elif filetree.fits_at_once(changes, under, FILES_AT_ONCE):
-        tree = filetree.tree_of(filetree.listed(changes), under)
-        files |= {"is_tree": True, "all_at_once": True, "folders": list(tree.folders.values())}
-        found = tree.files
+        folders = sorted(tree.folders.values(), key=attrgetter("path"))
+        found = sorted(tree.files, key=itemgetter("path"))
     else:
         folders = filetree.folders_in(changes, under, FOLDERS_AT_ONCE + 1)
-        files |= {
-            "is_tree": True,
-            "folders": folders[:FOLDERS_AT_ONCE],
-            "most_folders": FOLDERS_AT_ONCE if len(folders) > FOLDERS_AT_ONCE else None,
-        }
         found = filetree.directly_in(changes, under)
     page = Paginator(found, FILES_PER_PAGE).get_page(request.GET.get("page"))
-    first = page.number == 1 and files.get("is_tree")
-    files["page"] = page
-    files["entries"] = filetree.in_order(files["folders"] if first else [], _named(page, under))
-    return files
+    rest = {"page": page.next_page_number()} if page.has_next() else {}
+    return {
+        "next_query": urlencode(rest | {name: wanted[name] or "" for name in wanted}),
+        "form": form,
+        "wanted": wanted,
+        "under": under,
+        "total": inspection.files_changed,
+        "is_tree": is_tree,
+        "all_at_once": all_at_once,
+        "most_folders": FOLDERS_AT_ONCE if len(folders) > FOLDERS_AT_ONCE else None,
+        "page": page,
+        "entries": filetree.in_order(
+            _folders_of(page, folders[:FOLDERS_AT_ONCE]), _named(page, under)
+        ),
+        "knows_kinds": inspection.engine_version == ENGINE,
+    }
 
 
-def _named(rows: Any, under: str) -> list[dict[str, Any]]:
-    named: list[dict[str, Any]] = list(rows)
+def _folders_of(page: Page[dict[str, Any]], folders: list[Folder]) -> list[Folder]:
+    """The folders whose place is among the files of this page, in the order of paths."""
+    files = page.paginator.object_list
+    first = files[page.start_index() - 2]["path"] if page.has_previous() else ""
+    if not page.has_next():
+        return [folder for folder in folders if folder.path > first]
+    last = files[page.end_index() - 1]["path"]
+    return [folder for folder in folders if first < folder.path <= last]
+
+
+def _named(rows: Iterable[dict[str, Any]], under: str) -> list[dict[str, Any]]:
+    named = list(rows)
     for row in named:
         row.setdefault("name", row["path"].removeprefix(under))
     return named

@@ -41,8 +41,13 @@ class Options:
     def is_split(self) -> bool:
         return self.view == "split"
 
+    @property
+    def query(self) -> str:
+        """What an address needs so that its rows fit into the table that asks for them."""
+        return urlencode({"view": self.view, "variant": self.variant})
 
-def options_of(request: HttpRequest) -> Options:
+
+def options_of(request: HttpRequest, *, remember: bool = False) -> Options:
     """What the address says, else what was chosen before."""
     kept = request.session.get(REMEMBERED, {})
     view = request.GET.get("view", kept.get("view"))
@@ -54,7 +59,7 @@ def options_of(request: HttpRequest) -> Options:
         variant=variant if variant in DiffVariant.Kind.values else "",
     )
     chosen = {"view": options.view, "wrap": "yes" if options.wrap else "no"}
-    if chosen != kept and ("view" in request.GET or "wrap" in request.GET):
+    if remember and chosen != kept and ("view" in request.GET or "wrap" in request.GET):
         request.session[REMEMBERED] = chosen
     return options
 
@@ -78,11 +83,30 @@ class Reading:
         address = reverse("version", args=[self.version.pk])
         return f"{address}?{urlencode({'against': self.baseline})}" if self.is_chosen else address
 
-    def page_of(self, position: int) -> str:
-        """The review page's address with this comparison and one of its files."""
+    def page_of(self, position: int, variant: str = "") -> str:
+        """The review page's address with this comparison and one of its files.
+
+        It names the comparison, as the same position is another file in another one.
+        """
         query: dict[str, Any] = {"against": self.baseline} if self.is_chosen else {}
-        query["file"] = position
+        query |= {"file": position, "in": self.inspection.pk}
+        if variant:
+            query["variant"] = variant
         return f"{reverse('version', args=[self.version.pk])}?{urlencode(query)}"
+
+    def change_at(self, position: int, inspection_id: int) -> FileChange | None:
+        """The changed file that an address means, by its position in the comparison it names.
+
+        Where the tarball was compared again since, it is the file with the same path.
+        """
+        change = FileChange.objects.filter(
+            inspection_id=inspection_id,
+            inspection__staged_sha512=self.inspection.staged_sha512,
+            position=position,
+        ).first()
+        if change is None or inspection_id == self.inspection.pk:
+            return change
+        return FileChange.objects.filter(inspection=self.inspection, path=change.path).first()
 
 
 def get_version(pk: int) -> StagedVersion:
@@ -114,9 +138,14 @@ def reading_of(staged_version: StagedVersion, inspection_id: int) -> Reading:
     """A finished comparison of this version's tarball. Raises Http404 if it is another's."""
     work: InspectionWork | None = request_of(staged_version)
     if work is None or work.inspection_id != inspection_id:
-        work = OtherBaselineRequest.objects.filter(
-            staged_version=staged_version, inspection_id=inspection_id
-        ).first()
+        work = (
+            OtherBaselineRequest.objects.filter(
+                staged_version=staged_version, inspection_id=inspection_id
+            )
+            .select_related("inspection")
+            .defer("inspection__summary")
+            .first()
+        )
     if work is None or work.inspection is None:
         raise Http404
     is_chosen = isinstance(work, OtherBaselineRequest)
@@ -126,11 +155,7 @@ def reading_of(staged_version: StagedVersion, inspection_id: int) -> Reading:
 def reading_and_change(pk: int, inspection: int, position: int) -> tuple[Reading, FileChange]:
     """A comparison and one of its files. Raises Http404."""
     reading = reading_of(get_version(pk), inspection)
-    change = get_object_or_404(
-        FileChange.objects.select_related("inspection").defer("inspection__summary"),
-        inspection=reading.inspection,
-        position=position,
-    )
+    change = get_object_or_404(FileChange, inspection=reading.inspection, position=position)
     return reading, change
 
 

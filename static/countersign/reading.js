@@ -30,9 +30,11 @@ const markCurrent = () => {
   }
 };
 
+// The review page's address with this file; on a page of the file alone, that page's own.
 const remember = () => {
-  const page = panel()?.dataset.page;
-  if (!page || !document.querySelector(".reader__body")) return;
+  const data = panel()?.dataset;
+  const page = document.getElementById("files") ? data?.page : data?.ownPage;
+  if (!page) return;
   const line = /^#([on]\d+)$/.exec(location.hash);
   history.replaceState(history.state, "", line ? `${page}&line=${line[1]}${location.hash}` : page);
 };
@@ -80,13 +82,17 @@ const KEYS = {
   v: () => go("viewed"),
   n: () => moveToChange(1),
   p: () => moveToChange(-1),
-  s: () => document.querySelector("#file .choice__one:not([aria-current])")?.click(),
+  s: () => document.querySelector("#file .choice > .choice__one:not([aria-current])")?.click(),
   "/": () => document.getElementById("file-path")?.focus(),
   "?": toggleKeys,
 };
 
+// Single keys disturb who speaks to the computer or presses keys by mistake: they can be put away.
+const KEPT = "countersign-keys";
+const usesKeys = () => localStorage.getItem(KEPT) !== "off";
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!usesKeys() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) return;
   const action = KEYS[event.key];
   if (!action || !panel()) return;
@@ -101,6 +107,11 @@ document.addEventListener("DOMContentLoaded", () => {
     button.hidden = false;
     button.addEventListener("click", toggleKeys);
   }
+  const use = document.getElementById("use-keys");
+  if (use) {
+    use.checked = usesKeys();
+    use.addEventListener("change", () => localStorage.setItem(KEPT, use.checked ? "on" : "off"));
+  }
   const fold = document.querySelector(".reader__fold");
   if (fold && isNarrow()) fold.open = false;
   markCurrent();
@@ -109,6 +120,10 @@ document.addEventListener("DOMContentLoaded", () => {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "file") showFile();
   else if (event.detail.target.closest("#file-list")) markCurrent();
+  // What was pressed is gone with its row: the keyboard goes on in the diff.
+  else if (document.activeElement === document.body) {
+    document.querySelector("#file .diff")?.focus({ preventScroll: true });
+  }
 });
 
 addEventListener("hashchange", remember);

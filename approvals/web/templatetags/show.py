@@ -149,6 +149,7 @@ STATUSES = {
     "modified": ("\N{BULLET}", "Modified"),
     "renamed": ("\N{RIGHTWARDS ARROW}", "Renamed"),
     "mode_changed": ("#", "Mode changed"),
+    "left_out": ("2", "Second copy, left out by npm"),
 }
 
 

@@ -1,6 +1,7 @@
 """The content of files, as inert as can be: downloads, pictures, and what did not change."""
 
 import re
+from bisect import bisect
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -75,6 +76,7 @@ def unchanged_file(request: SignedInRequest, pk: int, inspection: int) -> HttpRe
         "version": reading.version,
         "reading": reading,
         "path": path,
+        "ways": _ways_from(reading, path),
         "options": options_of(request),
     }
     try:
@@ -110,10 +112,26 @@ def unchanged_raw(request: SignedInRequest, pk: int, inspection: int) -> HttpRes
     return _download(request, reading, reading.inspection.staged_sha512, path, "")
 
 
+def _ways_from(reading: Reading, path: str) -> list[tuple[str, int]]:
+    """The positions of the changed files before and after a path, for the keys."""
+    files = FileChange.objects.filter(inspection=reading.inspection).order_by("position")
+    paths = list(files.values_list("path", flat=True))
+    # Not by the database: it may order letters otherwise.
+    after = bisect(paths, path)
+    ways = []
+    if after < len(paths):
+        ways += [("next", after), ("next-unviewed", after)]
+    if after:
+        ways += [("previous", after - 1), ("previous-unviewed", after - 1)]
+    return ways
+
+
 def _where(reading: Reading, change: FileChange, side: str) -> tuple[str, str]:
     """The tarball's digest and the path in it. Raises Http404 where the side has no such file."""
     inspection = reading.inspection
-    if side == "old" and change.old_size is not None:
+    # Of several copies under one path, only npm's can be had again.
+    is_npms = change.status != FileChange.Status.LEFT_OUT
+    if side == "old" and change.old_size is not None and is_npms:
         return inspection.baseline_sha512, change.old_path or change.path
     if side == "new" and change.new_size is not None:
         return inspection.staged_sha512, change.path

@@ -30,15 +30,14 @@ from approvals.inspection.viewed import most_important
 from approvals.people.permissions import may_decide
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
-from approvals.web import filelist, manifest
+from approvals.web import filelist, manifest, panel
 from approvals.web.reading import (
     Reading,
     get_version,
-    options_of,
     other_baseline,
     request_of,
+    whole,
 )
-from approvals.web.views import files
 from approvals.web.views.guards import SignedInRequest
 from approvals.web.wording import approve_words, gets_it, reject_words, who_gets_it
 from registry_client.versions import version_step
@@ -87,24 +86,20 @@ def _workspace(
     reading = Reading(
         work.staged_version, work.inspection, work.baseline_version, is_chosen=other is not None
     )
-    wanted = request.GET.get("file", "")
-    change = None
-    if re.fullmatch(r"\d{1,9}", wanted, re.ASCII):
-        change = files.change_at(request, reading, int(wanted))
-    change = change or most_important(work.inspection)
+    change, is_elsewhere = _change_meant(request, reading)
     found = {
         "reading": reading,
         "published": asked.published_versions,
         "files": filelist.files_of(request, reading),
-        "progress": files.progress_of(request, reading),
-        "options": options_of(request),
+        "progress": panel.progress_of(request, reading),
+        "is_elsewhere": is_elsewhere,
         "totals": [
             (label, (work.inspection.summary.get("old") or {}).get(name), after, is_size)
             for name, label, is_size in TOTALS
             if (after := (work.inspection.summary.get("new") or {}).get(name)) is not None
         ],
     }
-    return found | (files.panel_of(request, reading, change) if change else {})
+    return found | (panel.panel_of(request, reading, change) if change else {})
 
 
 @require_safe
@@ -136,6 +131,16 @@ def inspect_again(request: SignedInRequest, pk: int) -> HttpResponse:
     else:
         messages.info(request, "The comparison is under way already.")
     return redirect("version", pk)
+
+
+def _change_meant(request: SignedInRequest, reading: Reading) -> tuple[FileChange | None, bool]:
+    """The file to show, and whether the address means one of another comparison."""
+    inspection_id = whole(request.GET.get("in")) or reading.inspection.pk
+    change = None
+    if re.fullmatch(r"\d{1,9}", request.GET.get("file", ""), re.ASCII):
+        change = reading.change_at(int(request.GET["file"]), inspection_id)
+    is_elsewhere = change is not None and inspection_id != reading.inspection.pk
+    return change or most_important(reading.inspection), is_elsewhere
 
 
 @require_POST
@@ -187,14 +192,14 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
     }
     if inspection is not None:
         facts["counts"], facts["unusual"] = _found(
-            inspection.pk, inspection.made_at, staged_version
+            inspection.pk, inspection.made_at, staged_version.pk
         )
     return facts
 
 
 @lru_cache(maxsize=64)
 def _found(
-    inspection_id: int, made_at: datetime, staged_version: StagedVersion
+    inspection_id: int, made_at: datetime, staged_version_id: int
 ) -> tuple[list[tuple[int, str]], list[Point]]:
     """How many files changed in which way, and what is unusual.
 
@@ -204,7 +209,7 @@ def _found(
     counts = dict(inspection.files.order_by().values_list("status").annotate(number=Count("pk")))
     return (
         [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)],
-        unusual_of(staged_version, inspection),
+        unusual_of(StagedVersion.objects.with_package().get(pk=staged_version_id), inspection),
     )
 
 

@@ -1,11 +1,21 @@
 import hashlib
 import re
+import zlib
+from html import unescape
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from approvals.inspection.models import FileChange, InspectionRequest, OtherBaselineRequest
+from approvals.inspection.filediff import diff_texts
+from approvals.inspection.models import (
+    FileChange,
+    FileDiff,
+    Inspection,
+    InspectionRequest,
+    OtherBaselineRequest,
+)
+from approvals.inspection.results import CompareLimits
 from approvals.people.models import User
 from approvals.queue.models import StagedVersion
 from approvals.web.diff import ROWS_PER_PIECE
@@ -61,7 +71,7 @@ def test_a_hundred_folders_within_one_another_are_shown(client: Client) -> None:
     make_inspection(row, [{"path": path, "status": "added"} for path in sorted(paths)])
     response = client.get(reverse("version", args=[row.pk]))
     assert response.status_code == 200
-    assert "d/ 99" in text_of(response)
+    assert "d/ 99 files" in text_of(response)
 
 
 def test_files_are_a_tree_with_counts(client: Client) -> None:
@@ -78,11 +88,11 @@ def test_files_are_a_tree_with_counts(client: Client) -> None:
         ],
     )
     text = page(client, row)
-    assert "lib/deep/only/ 2 +5 \N{MINUS SIGN}1" in text
+    assert "lib/deep/only/ 2 files +5 \N{MINUS SIGN}1" in text
     assert "new.md from docs/old.md" in text
     assert "logo.png binary" in text
     assert "Mode changed run" in text
-    assert text.index("docs/ 1") < text.index("index.js") < text.index("lib/deep/only/")
+    assert text.index("docs/ 1 file") < text.index("index.js") < text.index("lib/deep/only/")
     assert "1.0 kB → 2.0 kB" in page(client, row, file="4")
     assert "mode 644 → 755" in page(client, row, file="5")
 
@@ -121,7 +131,7 @@ def test_thousands_of_files_are_loaded_folder_by_folder(client: Client) -> None:
     )
     response = client.get(reverse("version", args=[row.pk]))
     assert len(response.content) < 100_000
-    assert "dist/sub/ 1 500" in text_of(response)
+    assert "dist/sub/ 1 500 files" in text_of(response)
     assert "file-77.js" not in text_of(response)
     assert "dist/sub/file-0.js" in text_of(response), "the first file is shown at once"
     files = address("version_files", row)
@@ -154,17 +164,17 @@ def test_of_many_files_the_first_view_counts_what_each_folder_holds(client: Clie
         ],
     )
     text = page(client, row)
-    assert "Lib/one/ 80 +160 \N{MINUS SIGN}80" in text
-    assert "lib/ ! 1 80 +160 \N{MINUS SIGN}80" in text
-    assert "\U0001f4e6/ 1 +2" in text
+    assert "Lib/one/ 80 files +160 \N{MINUS SIGN}80" in text
+    assert "lib/ ! 1 80 files +160 \N{MINUS SIGN}80" in text
+    assert "\U0001f4e6/ 1 file +2" in text
     assert "lib.js" in text
     assert "top file.js" in text
     assert "007.js" not in text
     files = address("version_files", row)
     opened = text_of(client.get(files, {"under": "lib/"}, headers=HTMX))
     # No more than fit on one page: nothing is left to load.
-    assert "one/ 60 +120" in opened
-    assert "two/ ! 1 20 +40" in opened
+    assert "one/ 60 files +120" in opened
+    assert "two/ ! 1 20 files +40" in opened
     assert "007.js" in opened
 
 
@@ -202,7 +212,7 @@ def test_nonsense_in_the_address_finds_nothing_and_breaks_nothing(
         assert ("nothing matches" in text_of(response)) == ("page" not in query)
     for part in ("file_diff", "file_rows", "file_context"):
         odd = {"from": "\0", "old": "\0", "new": "-1", "count": "x", "line": "n" * 99, "view": "\0"}
-        assert client.get(address(part, row, 0), odd).status_code == 200
+        assert client.get(address(part, row, 0), odd, headers=HTMX).status_code == 200
 
 
 def test_a_diff_is_a_part_for_htmx_and_a_page_without_it(client: Client) -> None:
@@ -316,7 +326,7 @@ def test_what_was_viewed_is_kept_for_each_person(client: Client) -> None:
     assert re.search(rf'data-go="next-unviewed" href="{address("file_diff", row, 2)}"', html)
     assert "0 of 3 viewed" in text_of(client.post(url, {"viewed": "no"}, headers=HTMX))
     # Without scripts, it leads back to the file.
-    assert client.post(url, {"viewed": "yes"}).url.endswith(f"/versions/{row.pk}/?file=1")
+    assert client.post(url, {"viewed": "yes"}).url.startswith(f"/versions/{row.pk}/?file=1&")
     assert client.get(url).status_code == 405
 
 
@@ -342,11 +352,15 @@ def test_hidden_lines_open_above_a_change_and_behind_the_last(client: Client) ->
     assert "line 146;" in code_of(above)
     assert "line 86;" not in code_of(above)
     assert "86 unchanged lines: show 60" in code_of(above)
-    below = code_of(client.get(address("file_context", row, 0), {"old": 154, "new": 154}))
+    below = code_of(
+        client.get(address("file_context", row, 0), {"old": 154, "new": 154}, headers=HTMX)
+    )
     assert "line 154;" in below
     assert "line 213;" in below
     assert "line 214;" not in below
-    end = code_of(client.get(address("file_context", row, 0), {"old": 290, "new": 290}))
+    end = code_of(
+        client.get(address("file_context", row, 0), {"old": 290, "new": 290}, headers=HTMX)
+    )
     assert "line 300;" in end
     assert "show" not in end
 
@@ -354,7 +368,9 @@ def test_hidden_lines_open_above_a_change_and_behind_the_last(client: Client) ->
 def test_hidden_lines_of_a_tarball_that_is_gone_say_so(client: Client) -> None:
     row = make_staged_version()
     make_inspection(row, [{"path": "a.js", "diff": "@@ -10,1 +10,1 @@\n-a\n+b\n"}])
-    answer = client.get(address("file_context", row, 0), {"old": 1, "new": 1, "count": 9})
+    answer = client.get(
+        address("file_context", row, 0), {"old": 1, "new": 1, "count": 9}, headers=HTMX
+    )
     assert "not kept here any more" in text_of(answer)
     panel = text_of(client.get(address("file_diff", row, 0), headers=HTMX))
     assert "The tarballs are not kept here any more: only the diff is." in panel
@@ -368,7 +384,8 @@ def test_side_by_side_is_remembered_and_shows_both_sides(client: Client) -> None
     assert "diff--split" in first
     assert re.search(r'id="o150".*?line.*?id="n150".*?changed', first, re.S)
     assert "diff--split" in client.get(url, headers=HTMX).content.decode()
-    opened = client.get(address("file_context", row, 0), {"old": 1, "new": 1, "count": 9})
+    rows = {"old": 1, "new": 1, "count": 9, "view": "split"}
+    opened = client.get(address("file_context", row, 0), rows, headers=HTMX)
     assert opened.content.decode().count("<td") >= 4 * 9
     assert "diff--split" not in client.get(url, {"view": "unified"}).content.decode()
     assert "diff--scroll" in client.get(url, {"wrap": "no"}, headers=HTMX).content.decode()
@@ -611,3 +628,142 @@ def test_totals_and_the_releases_own_words(client: Client) -> None:
     assert (
         "In the release's own words new in CHANGELOG.md ## 1.5.0 - <b>pads</b> more U+202E" in text
     )
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2, 3, 4, 5])
+def test_a_diff_that_was_cut_off_passes_nothing_for_unchanged(client: Client, padding: int) -> None:
+    row = make_staged_version()
+    old = [f"line {n};" for n in range(400)]
+    new = ["evil();" if n % 7 == 0 else line for n, line in enumerate(old)]
+    with_all = diff_texts(lines(old).encode(), lines(new).encode(), CompareLimits(), 1 << 20)
+    kept = with_all.text.split("\n")[: 100 + padding]
+    compared(row, {"a.js": lines(old)}, {"a.js": lines(new)})
+    FileDiff.objects.update(compressed=zlib.compress(("\n".join(kept) + "\n").encode()))
+    panel = code_of(client.get(address("file_diff", row, 0), headers=HTMX))
+    assert "Show what follows" not in panel
+    for start in (90, 100, 150, 399):
+        query = {"old": start, "new": start}
+        for more in ({}, {"count": 300}):
+            answer = client.get(address("file_context", row, 0), query | more, headers=HTMX)
+            assert "evil" not in text_of(answer)
+
+
+def test_an_address_cannot_make_changed_lines_pass_for_unchanged(client: Client) -> None:
+    row = make_staged_version()
+    compared(row, {"a.js": lines(OLD_LINES)}, {"a.js": lines(NEW_LINES)})
+    for query in (
+        {"old": 150, "new": 150, "count": 1},
+        {"old": 1, "new": 1, "count": 200},
+        {"old": 1, "new": 5, "count": 10},
+        {"old": 160, "new": 161},
+        {"old": 150, "new": 150},
+    ):
+        answer = client.get(address("file_context", row, 0), query, headers=HTMX)
+        assert "These lines are not the same on both sides." in text_of(answer), query
+        assert "changed 150" not in text_of(answer)
+
+
+def test_an_address_means_the_same_file_after_another_comparison(client: Client) -> None:
+    row = make_staged_version()
+    first = make_inspection(row, [{"path": "b.js"}, {"path": "c.js"}])
+    old = first.inspection
+    html = client.get(address("file_diff", row, 0), headers=HTMX).content.decode()
+    shared = unescape(re.search(r'data-page="([^"]+)"', html)[1])  # type: ignore[index]  # it is there
+    Inspection.objects.filter(pk=old.pk).update(engine_version="2")
+    make_inspection(row, [{"path": "a.js"}, {"path": "b.js"}])
+    text = text_of(client.get(shared))
+    assert "compared again since this address was made" in text
+    assert re.search(r"Modified b\.js .{0,40}Modified", text)
+    # A comparison of another tarball cannot be looked into this way.
+    other = make_staged_version("right-pad")
+    secret = make_inspection(other, [{"path": "secret.js"}])
+    query = {"file": "0", "in": str(secret.inspection_id)}
+    assert "secret.js" not in page(client, row, **query)
+
+
+def test_a_line_can_be_shared_from_any_view_of_it(client: Client) -> None:
+    row = make_staged_version()
+    long = [f"value {n} " + "x" * 4_000 for n in range(100)]
+    new = [f"other {n} " + "y" * 4_000 for n in range(100)]
+    compared(row, {"a.txt": lines(long)}, {"a.txt": lines(new)})
+    page_url = reverse("version", args=[row.pk])
+    assert 'id="n90"' in client.get(page_url, {"line": "n90"}).content.decode()
+    html = client.get(address("file_diff", row, 0), {"variant": "whitespace"}, headers=HTMX)
+    assert "variant=whitespace" in re.search(r'data-page="([^"]+)"', html.content.decode())[1]  # type: ignore[index]  # it is there
+    split = client.get(address("file_diff", row, 0), {"view": "split"}, headers=HTMX)
+    ids = set(re.findall(r'id="([on]\d+)"', split.content.decode()))
+    assert set(re.findall(r'href="#([on]\d+)"', split.content.decode())) <= ids
+
+
+def test_rows_fit_the_table_that_asks_for_them_whatever_another_tab_chose(client: Client) -> None:
+    row = make_staged_version()
+    old = [f"line {n};" for n in range(1, 1001)]
+    compared(row, {"a.js": lines(old)}, {"a.js": lines([f"{line} new" for line in old])})
+    url = address("file_diff", row, 0)
+    unified = client.get(url, headers=HTMX).content.decode()
+    more = unescape(re.search(r'hx-get="([^"]*/rows/[^"]*)"', unified)[1])  # type: ignore[index]  # it is there
+    client.get(url, {"view": "split"}, headers=HTMX)
+    assert "diff__pair" not in client.get(more, headers=HTMX).content.decode()
+
+
+def test_without_scripts_more_of_a_diff_is_a_page(client: Client) -> None:
+    row = make_staged_version()
+    old = [f"line {n};" for n in range(1, 1001)]
+    compared(row, {"a.js": lines(old)}, {"a.js": lines([f"{line} new" for line in old])})
+    for part, query in (
+        ("file_rows", {"from": "500"}),
+        ("file_context", {"old": "900", "new": "900"}),
+    ):
+        answer = client.get(address(part, row, 0), query, follow=True)
+        assert answer.status_code == 200
+        assert_strict(answer)
+        assert "What changed in one file" in text_of(answer)
+        assert 'id="n1"' not in answer.content.decode()
+
+
+def test_many_unchanged_folders_do_not_make_an_endless_page(client: Client) -> None:
+    row = make_staged_version()
+    make_inspection(row, unchanged=[(f"f{n:05}/index.js", 9, "source") for n in range(5_000)])
+    for url in (reverse("version", args=[row.pk]), address("version_files", row)):
+        answer = client.get(url, {"unchanged": "1"})
+        assert len(answer.content) < 1_000_000
+        assert "Only the first 500 folders stand here." in text_of(answer)
+
+
+def test_folders_and_files_keep_their_order_over_pages(client: Client) -> None:
+    row = make_staged_version()
+    paths = [f"f{n:03}.js" for n in range(120)] + [f"f050x/{n}.js" for n in range(60)]
+    make_inspection(row, [{"path": path} for path in sorted([*paths, "z/1.js", "z/2.js"])])
+    listed = [
+        re.findall(r"\b(f\d{3}\.js|f050x/|z/)", text_of(client.get(url, headers=HTMX)))
+        for url in (
+            address("version_files", row),
+            address("version_files", row) + "?page=2",
+        )
+    ]
+    found = [name for part in listed for name in part]
+    assert found == sorted(found)
+    assert "z/" not in listed[0]
+
+
+def test_a_second_copy_that_npm_leaves_out_has_no_raw_side(client: Client) -> None:
+    row = make_staged_version()
+    diff = "@@ -1,1 +1,1 @@\n-evil();\n+good();\n"
+    make_inspection(
+        row,
+        [{"path": "a.js", "status": "left_out", "diff": diff}],
+        tarballs=(tarball({"a.js": "before();\n"}), tarball({"a.js": "good();\n"})),
+    )
+    panel = client.get(address("file_diff", row, 0), headers=HTMX)
+    assert "Second copy, left out by npm" in text_of(panel)
+    assert "evil" in text_of(panel)
+    assert client.get(address("file_raw", row, 0, "old")).status_code == 404
+    assert client.get(address("file_raw", row, 0, "new")).content == b"good();\n"
+
+
+def test_hidden_characters_of_a_name_stay_out_of_the_title(client: Client) -> None:
+    row = make_staged_version()
+    make_inspection(row, [{"path": "lib/\u202egpj.js"}])
+    html = client.get(address("file_diff", row, 0)).content.decode()
+    assert "\u202e" not in html
+    assert "lib/\\u202egpj.js" in html
