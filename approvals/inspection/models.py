@@ -57,6 +57,8 @@ class FileChange(models.Model):
         MODIFIED = "modified"
         RENAMED = "renamed"
         MODE_CHANGED = "mode_changed", "mode changed"
+        # Another copy under the same path, against the one that npm installs.
+        LEFT_OUT = "left_out", "left out"
 
     class Kind(models.TextChoices):
         SOURCE = "source"
@@ -102,8 +104,22 @@ class FileChange(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["inspection", "position"], name="file_position_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["added", "removed", "modified", "renamed", "mode_changed"]),
+                condition=Q(
+                    status__in=[
+                        *("added", "removed", "modified", "renamed", "mode_changed", "left_out")
+                    ]
+                ),
                 name="file_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=["", "source", "types", "docs", "data", "generated", "binary"]
+                ),
+                name="file_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(similarity__isnull=True) | Q(similarity__lte=100),
+                name="file_similarity_in_percent",
             ),
         ]
         indexes = [models.Index(fields=["inspection", "rank", "position"])]
@@ -141,6 +157,9 @@ class DiffVariant(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["change", "kind"], name="diff_variant_made_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["whitespace", "pretty"]), name="diff_variant_kind_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -184,8 +203,8 @@ class KeptTarball(models.Model):
     sha512 = models.CharField(max_length=128, unique=True)
     sha1 = models.CharField(max_length=40)
     size = models.PositiveBigIntegerField()
-    # Where it is in the storage.
-    name = models.CharField(max_length=200)
+    # Where it is in the storage: no other row's file, as it is deleted with its row.
+    name = models.CharField(max_length=200, unique=True)
     kept_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
@@ -234,9 +253,9 @@ class InspectionWork(models.Model):
     progress_total = models.PositiveBigIntegerField(default=0)
     failure = models.CharField(max_length=600, blank=True)
     baseline_version = models.CharField(max_length=256, blank=True)
-    inspection = models.ForeignKey(
-        Inspection, null=True, blank=True, on_delete=models.PROTECT, related_name="%(class)ss"
-    )
+    # Each kind declares it, under a related name of its own.
+    inspection: "models.ForeignKey[Inspection | None, Inspection | None]"
+    inspection_id: int | None
 
     class Meta:
         abstract = True
@@ -261,6 +280,10 @@ class InspectionRequest(InspectionWork):
     class Meta:
         constraints = [
             models.CheckConstraint(
+                condition=Q(state__in=["waiting", "running", "done", "failed"]),
+                name="request_state_known",
+            ),
+            models.CheckConstraint(
                 condition=~Q(state="done") | Q(inspection__isnull=False),
                 name="done_means_inspected",
             ),
@@ -277,9 +300,16 @@ class OtherBaselineRequest(InspectionWork):
     staged_version = models.ForeignKey(
         StagedVersion, on_delete=models.CASCADE, related_name="other_baselines"
     )
+    inspection = models.ForeignKey(
+        Inspection, null=True, blank=True, on_delete=models.PROTECT, related_name="other_requests"
+    )
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "running", "done", "failed"]),
+                name="other_request_state_known",
+            ),
             models.UniqueConstraint(
                 fields=["staged_version", "baseline_version"], name="other_baseline_asked_once"
             ),

@@ -53,7 +53,7 @@ def _needed(*, decided_since: datetime) -> set[str]:
         Q(state__in=OPEN_STATES) | Q(state_changed_at__gte=decided_since)
     )
     pairs = Inspection.objects.filter(
-        Q(requests__staged_version__in=rows) | Q(otherbaselinerequests__staged_version__in=rows)
+        Q(requests__staged_version__in=rows) | Q(other_requests__staged_version__in=rows)
     ).values_list("staged_sha512", "baseline_sha512")
     own = rows.values_list("sha512", flat=True)
     return {digest for pair in pairs.iterator() for digest in pair} | set(own.iterator())
