@@ -1,8 +1,6 @@
 """Making one inspection: from two tarballs to the rows that say what differs."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +12,7 @@ from approvals.audit.record import record
 from approvals.inspection.claims import Pair, PairTaken
 from approvals.inspection.compare import compare_tarballs
 from approvals.inspection.folders import temporary_folder
-from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.keep import keep
 from approvals.inspection.leases import LeaseLost, Progress, Work, give_back
 from approvals.inspection.limits import compare_limits
 from approvals.inspection.models import (
@@ -26,6 +24,7 @@ from approvals.inspection.models import (
 from approvals.inspection.requests import MOST_PUBLISHED_VERSIONS
 from approvals.inspection.sources import InspectionFailed, Sources
 from approvals.inspection.unusual import unusual_of
+from approvals.inspection.viewed import carry_over
 from approvals.queue.models import AlarmKind, StagedVersion
 from approvals.queue.registries import client_for
 from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
@@ -127,36 +126,30 @@ def _inspect(work: Work) -> None:
             # Even where it is kept: a decision stands on what the registry has now.
             staged = sources.staged()
         old = sources.published(baseline.version) if baseline.version else None
-        with _inspection(staged, old, progress) as inspection:
+        inspection = _compared(staged, old, progress)
+        with transaction.atomic():
             _done(work, inspection, baseline, packument)
 
 
-@contextmanager
-def _inspection(
-    staged: Download, baseline: Download | None, progress: Progress
-) -> Iterator[Inspection]:
+def _compared(staged: Download, baseline: Download | None, progress: Progress) -> Inspection:
     """The comparison of these two, made by this worker only if nobody has made it or is at it.
 
-    The caller finishes its work in the transaction that keeps the comparison. Raises PairTaken.
+    It is kept even where the work itself is somebody else's by then. Raises PairTaken.
     """
     pair = Pair(staged.sha512, baseline.sha512 if baseline else "")
-    with progress.claiming(pair) if pair.inspection() is None else nullcontext():
+    if (inspection := pair.inspection()) is not None:
+        return inspection
+    with progress.claiming(pair):
         # Looked for again: it may have been finished between the look and the claim.
-        inspection = pair.inspection()
-        comparison, diffs = None, []
-        if inspection is None:
-            comparison = compare_tarballs(
-                staged.path,
-                baseline.path if baseline else None,
-                limits=compare_limits(),
-                on_progress=progress,
-            )
-            diffs = compressed_diffs(comparison)
-        with transaction.atomic():
-            if comparison is not None:
-                inspection = keep(comparison, diffs, staged, baseline)
-            assert inspection is not None  # noqa: S101 - found above, or kept just now
-            yield inspection
+        if (inspection := pair.inspection()) is not None:
+            return inspection
+        comparison = compare_tarballs(
+            staged.path,
+            baseline.path if baseline else None,
+            limits=compare_limits(),
+            on_progress=progress,
+        )
+        return keep(comparison, staged, baseline)
 
 
 def _chosen(work: OtherBaselineRequest, packument: Packument | None) -> Baseline:
@@ -182,6 +175,8 @@ def _done(
     work: Work, inspection: Inspection, baseline: Baseline, packument: Packument | None
 ) -> None:
     fields: dict[str, Any] = {"inspection": inspection}
+    if work.inspection_id not in (None, inspection.pk):
+        carry_over(work.inspection_id, inspection.pk)
     if isinstance(work, OtherBaselineRequest):
         if not give_back(work, State.DONE, **fields):
             raise LeaseLost

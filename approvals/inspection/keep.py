@@ -2,8 +2,12 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from django.db import transaction
+
+from approvals.inspection import results
 from approvals.inspection.compare import ENGINE
 from approvals.inspection.models import FileChange, FileDiff, Inspection, UnchangedFiles
 from approvals.inspection.results import Comparison
@@ -12,43 +16,44 @@ from registry_client.client import Download
 FILES_PER_INSERT = 500
 
 
-def compressed_diffs(comparison: Comparison) -> list[bytes | None]:
-    """Each file's diff as it is stored. It takes a moment: not to be done in a transaction."""
-    return [zlib.compress(file.diff.encode()) if file.diff else None for file in comparison.files]
+def keep(comparison: Comparison, staged: Download, baseline: Download | None) -> Inspection:
+    """Writes down what was found, in a transaction of its own: whatever becomes of the work that
+    it was found for, nobody has to find it again.
+
+    Where another worker has compared the same pair meanwhile, that inspection is the one.
+    """
+    # They take a moment, which no transaction should.
+    diffs = [zlib.compress(file.diff.encode()) if file.diff else None for file in comparison.files]
+    unchanged = _compressed_unchanged(comparison)
+    with transaction.atomic():
+        inspection, created = Inspection.objects.get_or_create(
+            staged_sha512=staged.sha512,
+            baseline_sha512=baseline.sha512 if baseline else "",
+            engine_version=ENGINE,
+            defaults={
+                "staged_sha1": staged.sha1,
+                "summary": comparison.summary(),
+                "files_changed": len(comparison.files),
+                "lines_added": comparison.added_lines,
+                "lines_removed": comparison.removed_lines,
+            },
+        )
+        if created:
+            _keep_files(inspection, comparison.files, diffs)
+            UnchangedFiles.objects.create(inspection=inspection, compressed=unchanged)
+    return inspection
 
 
-def compressed_unchanged(comparison: Comparison) -> bytes:
-    """The list of files that are the same on both sides, as it is stored."""
+def _compressed_unchanged(comparison: Comparison) -> bytes:
     files = [[file.path, file.size, file.kind] for file in comparison.unchanged]
     return zlib.compress(json.dumps(files).encode())
 
 
-def keep(
-    comparison: Comparison,
-    diffs: list[bytes | None],
-    staged: Download,
-    baseline: Download | None,
-) -> Inspection:
-    """Writes down what was found, inside the caller's transaction.
-
-    Where another worker has compared the same pair meanwhile, that inspection is the one.
-    """
-    inspection, created = Inspection.objects.get_or_create(
-        staged_sha512=staged.sha512,
-        baseline_sha512=baseline.sha512 if baseline else "",
-        engine_version=ENGINE,
-        defaults={
-            "staged_sha1": staged.sha1,
-            "summary": comparison.summary(),
-            "files_changed": len(comparison.files),
-            "lines_added": comparison.added_lines,
-            "lines_removed": comparison.removed_lines,
-        },
-    )
-    if not created:
-        return inspection
-    for start in range(0, len(comparison.files), FILES_PER_INSERT):
-        files = comparison.files[start : start + FILES_PER_INSERT]
+def _keep_files(
+    inspection: Inspection, files: Sequence[results.FileChange], diffs: Sequence[bytes | None]
+) -> None:
+    for start in range(0, len(files), FILES_PER_INSERT):
+        part = files[start : start + FILES_PER_INSERT]
         changes = FileChange.objects.bulk_create(
             FileChange(
                 inspection=inspection,
@@ -75,17 +80,13 @@ def keep(
                 new_sha256=file.new_sha256,
                 rank=file.rank,
             )
-            for offset, file in enumerate(files)
+            for offset, file in enumerate(part)
         )
         FileDiff.objects.bulk_create(
             FileDiff(change=change, compressed=diff)
             for change, diff in zip(changes, diffs[start:], strict=False)
             if diff is not None
         )
-    UnchangedFiles.objects.create(
-        inspection=inspection, compressed=compressed_unchanged(comparison)
-    )
-    return inspection
 
 
 def diff_text(change: FileChange) -> str:

@@ -1,11 +1,18 @@
 """Which of the changed files a person has read, and which comes next."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from approvals.inspection.models import FileChange, Inspection, ViewedFile
+
+BATCH = 500
+_Sameness: TypeAlias = tuple[str | int | None, ...]
+_SAME = ("path", "old_path", "status", "old_mode", "new_mode", "old_sha256", "new_sha256")
+# On each side where the file is; earlier engines wrote no digests down.
+_CONTENT_KNOWN = (Q(old_size=None) | ~Q(old_sha256="")) & (Q(new_size=None) | ~Q(new_sha256=""))
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,44 @@ def neighbours(user: AbstractBaseUser, change: FileChange) -> Neighbours:
         previous_unviewed=_either(_last(unviewed.filter(position__lt=here)), _last(unviewed)),
         next_unviewed=_either(_first(unviewed.filter(position__gt=here)), _first(unviewed)),
     )
+
+
+def carry_over(previous_inspection_id: int, inspection_id: int) -> None:
+    """Marks what was read in one comparison as read in the one that takes its place.
+
+    For every person, and where nothing but the surroundings changed: the same file, in the same
+    way, with the same content and modes on both sides, as known by digests. Doing it twice is
+    doing it once.
+    """
+    viewed: dict[_Sameness, list[int]] = {}
+    old = FileChange.objects.filter(
+        Exists(ViewedFile.objects.filter(change=OuterRef("pk"))),
+        _CONTENT_KNOWN,
+        inspection_id=previous_inspection_id,
+    )
+    for pk, *sameness in old.values_list("pk", *_SAME).iterator(BATCH):
+        viewed.setdefault(tuple(sameness), []).append(pk)
+    new: dict[int, int] = {}
+    changes = FileChange.objects.filter(_CONTENT_KNOWN, inspection_id=inspection_id)
+    # A file whose path comes twice has two of them, which may be the same in all else.
+    for pk, *sameness in changes.values_list("pk", *_SAME).iterator(BATCH) if viewed else ():
+        new |= dict.fromkeys(viewed.pop(tuple(sameness), ()), pk)
+    _mark_as_well(new)
+
+
+def _mark_as_well(changes: dict[int, int]) -> None:
+    """Each person who has read a change has read another one, too."""
+    keys = list(changes)
+    for start in range(0, len(keys), BATCH):
+        marks = ViewedFile.objects.filter(change__in=keys[start : start + BATCH])
+        ViewedFile.objects.bulk_create(
+            [
+                ViewedFile(user_id=user, change_id=changes[change], viewed_at=viewed_at)
+                for user, change, viewed_at in marks.values_list("user", "change", "viewed_at")
+            ],
+            ignore_conflicts=True,
+            batch_size=BATCH,
+        )
 
 
 def most_important(inspection: Inspection) -> FileChange | None:

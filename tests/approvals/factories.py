@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
 from approvals.inspection.compare import ENGINE, compare_tarballs
-from approvals.inspection.keep import compressed_diffs, keep
+from approvals.inspection.keep import keep
 from approvals.inspection.models import (
     FileChange,
     FileDiff,
@@ -205,7 +205,7 @@ def _make_comparison(
             if files is None:
                 comparison = compare_tarballs(new.path, old.path if old else None)
                 comparison = replace(comparison, **summary)
-                return keep(comparison, compressed_diffs(comparison), new, old)
+                return keep(comparison, new, old)
             contents = (_files_in(old.path) if old else {}, _files_in(new.path))
     if files is None:
         files = [{"path": "index.js", "diff": DIFF}, {"path": "setup.js", "status": "added"}]

@@ -15,7 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from approvals.inspection import results
-from approvals.inspection.keep import compressed_diffs, diff_text, keep
+from approvals.inspection.keep import diff_text, keep
 from approvals.inspection.models import FileChange, Inspection, InspectionRequest
 from approvals.inspection.unchanged import unchanged_files
 from approvals.queue.models import StagedVersion
@@ -128,7 +128,7 @@ def compared(changed: int, unchanged: int) -> results.Comparison:
 
 def kept(comparison: results.Comparison, digest: str = "a" * 128) -> Inspection:
     download = Download(Path("staged.tgz"), 1, "a" * 40, digest)
-    return keep(comparison, compressed_diffs(comparison), download, None)
+    return keep(comparison, download, None)
 
 
 @pytest.mark.django_db
