@@ -24,7 +24,7 @@ from approvals.queue.models import State as StagedState
 from registry_client.versions import PLACEHOLDER_VERSION, parse_version
 
 MOST_OTHER_BASELINES = 20
-"""For each staged version: every one of them is work and rows."""
+"""For each staged version, without those that failed: every one of them is work and rows."""
 MOST_PUBLISHED_VERSIONS = 500
 """That are written down for each staged version, the newest."""
 State = InspectionWork.State
@@ -55,17 +55,27 @@ def _ask_again_for_returned() -> int:
 
 
 def _ask_again_for_outdated() -> int:
-    """What was compared with a baseline that users may no longer have: another version of the
-    package went live since."""
+    """What was compared by an earlier engine, or with a baseline that users may no longer have:
+    another version of the package went live since."""
+    done = InspectionRequest.objects.filter(
+        state=State.DONE, staged_version__state=StagedState.STAGED
+    )
+    engines = done.values_list("inspection__engine_version", flat=True).distinct()
     newer = StagedVersion.objects.filter(
         package=OuterRef("staged_version__package"),
         state__in=[StagedState.LIVE, StagedState.PUBLISHED_ELSEWHERE],
         state_changed_at__gt=OuterRef("requested_at"),
     )
-    outdated = InspectionRequest.objects.filter(
-        Exists(newer), state=State.DONE, staged_version__state=StagedState.STAGED
-    )
+    earlier = [engine for engine in engines if _is_earlier(engine)]
+    outdated = done.filter(Exists(newer) | Q(inspection__engine_version__in=earlier))
     return _again(outdated, from_states=[State.DONE])
+
+
+def _is_earlier(engine: str) -> bool:
+    # Where a worker of the release before still runs, it must not undo what the new ones do.
+    if engine.isdecimal() and ENGINE.isdecimal():
+        return int(engine) < int(ENGINE)
+    return engine != ENGINE
 
 
 def _again(requests: QuerySet[InspectionRequest], *, from_states: list[State]) -> int:
@@ -128,18 +138,17 @@ def compare_with(
     with transaction.atomic():
         # Whoever else asks for the same staged version waits here.
         row = StagedVersion.objects.select_for_update().get(pk=staged_version.pk)
+        compared = InspectionRequest.objects.filter(staged_version=row, state=State.DONE).first()
+        if compared is not None and version == compared.baseline_version:
+            raise BaselineRefused(f"{version} is what it is compared with already.")
         asked = OtherBaselineRequest.objects.filter(staged_version=row, baseline_version=version)
         request = asked.select_related("inspection").first()
         if request is not None and not _worth_asking_again(request):
             return request
-        _check_published(staged_version, version)
-        _check_tarball(row, staged_version)
+        _check_published(row, version)
+        _check_tarball(row)
         if request is None:
-            if row.other_baselines.count() >= MOST_OTHER_BASELINES:
-                raise BaselineRefused(
-                    f"It was compared with {MOST_OTHER_BASELINES} other versions already, which "
-                    "is as many as are kept."
-                )
+            _make_room(row)
             OtherBaselineRequest.objects.create(staged_version=row, baseline_version=version)
         else:
             asked.filter(state=request.state).update(**_anew(timezone.now()))
@@ -147,7 +156,7 @@ def compare_with(
         record(
             "inspection.requested_against",
             actor=actor,
-            subject=staged_version,
+            subject=row,
             stage_id=row.stage_id,
             baseline=version,
         )
@@ -164,20 +173,37 @@ def _check_published(staged_version: StagedVersion, version: str) -> None:
     compared = InspectionRequest.objects.filter(
         staged_version=staged_version, inspection__isnull=False
     ).first()
-    # Not compared yet, or more versions than are written down: the worker will see.
-    if compared is None or len(compared.published_versions) >= MOST_PUBLISHED_VERSIONS:
+    known = compared.published_versions if compared else []
+    # Not compared yet, by an engine that wrote none down, or more than are written down: the
+    # worker will see.
+    if not known or len(known) >= MOST_PUBLISHED_VERSIONS:
         return
-    if version not in compared.published_versions:
+    if version not in known:
         raise BaselineRefused(
-            f"{version} was not published when this version was compared last: choose another."
+            f"{version} was not published when this version was compared last: choose another. "
+            "Compare again to look anew."
         )
 
 
-def _check_tarball(row: StagedVersion, named: StagedVersion) -> None:
+def _make_room(row: StagedVersion) -> None:
+    """For one more comparison; the oldest that failed goes for it. Raises BaselineRefused."""
+    asked = row.other_baselines.order_by("requested_at", "pk")
+    if asked.exclude(state=State.FAILED).count() >= MOST_OTHER_BASELINES:
+        raise BaselineRefused(
+            f"It was compared with {MOST_OTHER_BASELINES} other versions already, which "
+            "is as many as are kept."
+        )
+    too_many = asked.count() + 1 - MOST_OTHER_BASELINES
+    if too_many > 0:
+        failed = asked.filter(state=State.FAILED).values_list("pk", flat=True)
+        row.other_baselines.filter(pk__in=list(failed[:too_many])).delete()
+
+
+def _check_tarball(row: StagedVersion) -> None:
     # Asked for even where the registry has it: it must not be forgotten before the work is done.
     if not wanted_again(row.sha512) and row.state not in AT_REGISTRY_STATES:
         raise BaselineRefused(
-            f"The tarball of {named} is kept neither at the registry nor here any more, so that "
+            f"The tarball of {row} is kept neither at the registry nor here any more, so that "
             "it cannot be compared again."
         )
 

@@ -58,6 +58,11 @@ def work(request: OtherBaselineRequest) -> OtherBaselineRequest:
     return request
 
 
+def the_default(row: StagedVersion) -> OtherBaselineRequest:
+    """As if 1.4.2 had been asked for before it was what the version is compared with anyway."""
+    return OtherBaselineRequest.objects.create(staged_version=row, baseline_version="1.4.2")
+
+
 def downloads(house: House, prefix: str = "/") -> list[str]:
     """The tarballs that were asked for since the last reset."""
     calls = house.sandbox.control.calls(method="GET", prefix=prefix)
@@ -125,6 +130,32 @@ class TestAsking:
         assert not OtherBaselineRequest.objects.exists()
         assert not AuditEvent.objects.filter(kind="inspection.requested_against").exists()
 
+    def test_what_it_is_compared_with_already_is_refused_with_a_sentence(
+        self, row: StagedVersion
+    ) -> None:
+        the_default(row)
+        with pytest.raises(BaselineRefused, match=r"^1\.4\.2 is what it is compared with already"):
+            compare_with(row, "1.4.2")
+        assert "inspection.requested_against" not in topics()
+        # Where that failed, it is the one way to see the difference.
+        InspectionRequest.objects.update(state=Work.FAILED)
+        assert work(compare_with(row, "1.4.2")).state == Work.DONE
+
+    def test_a_version_published_since_needs_a_look_anew(
+        self, house: House, row: StagedVersion
+    ) -> None:
+        for version in ("1.4.1", "1.4.3"):
+            house.publish("left-pad", version)
+        with pytest.raises(BaselineRefused, match="Compare again to look anew"):
+            compare_with(row, "1.4.1")
+        assert ask_again(row)
+        house.inspect()
+        assert work(compare_with(row, "1.4.1")).state == Work.DONE
+
+    def test_where_no_version_was_written_down_the_worker_sees(self, row: StagedVersion) -> None:
+        InspectionRequest.objects.update(published_versions=[])
+        assert work(compare_with(row, "1.3.0")).state == Work.DONE
+
     def test_where_not_all_versions_are_written_down_the_worker_sees(
         self, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -171,6 +202,29 @@ class TestAsking:
             compare_with(row, "1.4.0")
         assert compare_with(row, "1.3.0") == first
 
+    def test_what_failed_takes_no_place(
+        self, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(requests, "MOST_OTHER_BASELINES", 3)
+        InspectionRequest.objects.update(published_versions=[])
+        day = timedelta(days=1)
+        for number in range(5):
+            request = work(compare_with(row, f"9.9.{number}"))
+            assert request.state == Work.FAILED
+            # The first is asked for again last.
+            days_ago = 0 if number == 0 else 10 - number
+            OtherBaselineRequest.objects.filter(pk=request.pk).update(
+                requested_at=timezone.now() - days_ago * day
+            )
+        asked = OtherBaselineRequest.objects.order_by("pk").values_list("baseline_version", "state")
+        assert list(asked.all()) == [("9.9.0", "failed"), ("9.9.3", "failed"), ("9.9.4", "failed")]
+        for version in ("1.3.0", "1.4.0", "1.4.1"):
+            compare_with(row, version)
+        assert [version for version, _ in asked.all()] == ["1.3.0", "1.4.0", "1.4.1"]
+        with pytest.raises(BaselineRefused, match="3 other"):
+            compare_with(row, "9.9.0")
+        assert asked.count() == 3
+
     def test_the_published_versions_are_there_to_choose_from(
         self, house: House, row: StagedVersion
     ) -> None:
@@ -188,8 +242,9 @@ class TestAsking:
         assert InspectionRequest.objects.get().published_versions == []
         with pytest.raises(BaselineRefused):
             compare_with(row, "0.0.0-stage")
-        with pytest.raises(BaselineRefused, match="not published"):
-            compare_with(row, "0.9.0")
+        request = work(compare_with(row, "0.9.0"))
+        assert request.state == Work.FAILED
+        assert "0.9.0 is not published" in request.failure
 
     def test_only_so_many_are_written_down_the_newest(
         self, house: House, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
@@ -213,7 +268,7 @@ class TestWorking:
         assert claim_due() is None
 
     def test_nothing_that_is_kept_is_downloaded(self, house: House, row: StagedVersion) -> None:
-        request = compare_with(row, "1.4.2")
+        request = the_default(row)
         house.sandbox.control.reset()
         work(request)
         assert request.state == Work.DONE
@@ -225,7 +280,7 @@ class TestWorking:
         self, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(inspecting, "compare_tarballs", must_not_happen)
-        assert work(compare_with(row, "1.4.2")).state == Work.DONE
+        assert work(the_default(row)).state == Work.DONE
 
     def test_what_a_decision_stands_on_is_fresh_from_the_registry(
         self, house: House, row: StagedVersion
@@ -281,7 +336,7 @@ class TestWorking:
             return document
 
         monkeypatch.setattr(RegistryClient, "packument", changed)
-        request = work(compare_with(row, "1.4.2"))
+        request = work(the_default(row))
         assert request.state == Work.FAILED
         assert "not the one the registry announces" in request.failure
 
@@ -307,7 +362,7 @@ class TestWorking:
         monkeypatch.setattr(
             sources.Sources, "_kept", lambda own, sha512: asked.append(sha512) or None
         )
-        work(compare_with(row, "1.4.2"))
+        work(the_default(row))
         assert asked == [row.sha512], "the staged one only"
 
     def test_one_that_fails_stands_in_nobodys_way(self, house: House, row: StagedVersion) -> None:

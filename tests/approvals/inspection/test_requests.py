@@ -16,12 +16,14 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
-from approvals.inspection import claims, inspecting, leases, tasks
+from approvals.inspection import claims, inspecting, leases, requests, tasks
 from approvals.inspection.claims import Pair
+from approvals.inspection.compare import ENGINE
 from approvals.inspection.inspecting import inspect
 from approvals.inspection.models import Inspection, InspectionRequest, KeptTarball, PairClaim
 from approvals.inspection.requests import ask_again, claim_due, request_missing
 from approvals.inspection.tarballs import contents_of_change, opened, storage
+from approvals.inspection.viewed import set_viewed, viewed_count
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.client import RegistryClient
@@ -377,7 +379,7 @@ class TestClaiming:
         request.refresh_from_db()
         assert (request.state, request.lease_holder) == (Work.RUNNING, second.lease_holder)
 
-    def test_one_that_lost_its_lease_just_before_the_end_records_nothing(
+    def test_one_that_lost_its_lease_just_before_the_end_records_nothing_but_what_it_found(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         request = found(house)
@@ -392,9 +394,15 @@ class TestClaiming:
         inspect(take())
         request.refresh_from_db()
         assert (request.state, request.lease_holder) == (Work.RUNNING, "another")
-        assert not Inspection.objects.exists()
+        assert request.inspection is None
         assert StagedVersion.objects.get().sha512 == ""
         assert not AuditEvent.objects.filter(kind="inspection.done").exists()
+        assert not PairClaim.objects.exists()
+        # Whoever has the work now need not find it again.
+        monkeypatch.setattr(inspecting, "compare_tarballs", must_not_happen)
+        worker_dies(request)
+        assert work(request).state == Work.DONE
+        assert request.inspection == Inspection.objects.get()
 
     def test_a_tarball_that_kills_every_worker_is_left_alone_after_five(
         self, house: House, monkeypatch: pytest.MonkeyPatch
@@ -627,6 +635,48 @@ class TestAskingAgain:
         assert (request.state, request.baseline_version) == (Work.DONE, "1.2.0")
         assert request_missing() == 0
 
+    def test_a_better_engine_is_a_reason_to_compare_again(self, house: House) -> None:
+        row = house.ready()
+        request = of_engine(row, "2")
+        assert standing_in_the_way(row, "approve") == []
+        assert request_missing() == 1
+        request.refresh_from_db()
+        assert request.state == Work.WAITING
+        (obstacle,) = standing_in_the_way(StagedVersion.objects.get(), "approve")
+        assert "compared" in obstacle
+        assert work(request).state == Work.DONE
+        assert request.inspection
+        assert request.inspection.engine_version == ENGINE
+        assert request_missing() == 0
+
+    @pytest.mark.parametrize("state", [State.LIVE, State.REJECTED, State.WITHDRAWN])
+    def test_but_not_for_what_was_decided(self, house: House, state: State) -> None:
+        of_engine(house.ready(), "2")
+        StagedVersion.objects.update(state=state)
+        assert request_missing() == 0
+
+    def test_nor_does_a_worker_of_the_release_before_undo_it(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        of_engine(house.ready(), "10")
+        monkeypatch.setattr(requests, "ENGINE", "9")
+        assert request_missing() == 0
+        monkeypatch.setattr(requests, "ENGINE", "11")
+        assert request_missing() == 1
+
+    def test_what_was_read_stays_read_where_nothing_changed(self, house: House) -> None:
+        house.publish("left-pad", "1.4.2")
+        row = house.ready()
+        request, ada = of_engine(row, "2"), make_user("ada")
+        assert request.inspection
+        for change in request.inspection.files.all():
+            set_viewed(ada, change, viewed=True)
+        before = viewed_count(ada, request.inspection.pk)
+        request_missing()
+        work(request)
+        assert request.inspection.engine_version == ENGINE
+        assert viewed_count(ada, request.inspection.pk) == before == 1
+
     def test_two_who_ask_at_once_are_one_question(self, house: House) -> None:
         row = house.ready()
         assert ask_again(row)
@@ -636,6 +686,12 @@ class TestAskingAgain:
 
 def must_not_happen(*args: object, **named: object) -> None:
     raise AssertionError("this must not happen")
+
+
+def of_engine(row: StagedVersion, engine: str) -> InspectionRequest:
+    """The request for what was compared by that engine."""
+    Inspection.objects.filter(requests__staged_version=row).update(engine_version=engine)
+    return InspectionRequest.objects.get(staged_version=row)
 
 
 def raising(error: Exception) -> Callable[..., None]:
