@@ -9,7 +9,7 @@ import hashlib
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -24,13 +24,14 @@ from approvals.inspection.folders import temporary_folder
 from approvals.inspection.limits import tarball_limits
 from approvals.inspection.models import FileChange, Inspection, KeptTarball
 from registry_client.client import Download
-from registry_client.tarball import MIB, read_tarball
+from registry_client.tarball import MIB, TarballError, read_tarball
 
 logger = logging.getLogger(__name__)
 
 STORAGE = "tarballs"
 LONGEST_NAME = 200
 _PIECE = MIB
+_NO_SUCH_FILE = "The tarball has no such file."
 
 
 class TarballGone(Exception):
@@ -47,6 +48,10 @@ class NoSuchFile(TarballGone):
 
 class FileTooLarge(Exception):
     """The file has more bytes than were asked for."""
+
+
+CANNOT_READ = (TarballGone, FileTooLarge, TarballError)
+"""What reading a kept file raises; each is a sentence for a person."""
 
 
 def storage() -> Storage:
@@ -121,10 +126,11 @@ def fetch(sha512: str, destination: Path) -> Download:
 
 
 @contextmanager
-def opened(sha512: str) -> Iterator[Path]:
-    """A local file with exactly these bytes, to be read before the context ends.
+def opened(sha512: str) -> Iterator[BinaryIO]:
+    """An open file with exactly these bytes, at its beginning.
 
-    Where the storage is this machine's disk, it is the kept file itself. Raises TarballGone.
+    It is the one that was verified: what is put in its place meanwhile is not read. Raises
+    TarballGone.
     """
     kept = _kept(sha512)
     with ExitStack() as stack:
@@ -134,10 +140,12 @@ def opened(sha512: str) -> Iterator[Path]:
             except NotImplementedError:
                 path = stack.enter_context(temporary_folder()) / "kept.tgz"
                 _copy(kept, path)
+                file = stack.enter_context(path.open("rb"))
             else:
-                with path.open("rb") as source:
-                    _verify(kept, source)
-        yield path
+                file = stack.enter_context(path.open("rb"))
+                _verify(kept, file)
+            file.seek(0)
+        yield file
 
 
 def content_of(sha512: str, path: str, *, most: int) -> bytes:
@@ -156,11 +164,34 @@ def content_of(sha512: str, path: str, *, most: int) -> bytes:
     return content
 
 
+def stream_of(sha512: str, path: str) -> tuple[int, Generator[bytes, None, None]]:
+    """The same file in pieces, of any size that a tarball may have: its size in bytes, and them.
+
+    Close the pieces where they are not all taken: the tarball is open until then. Raises
+    TarballGone (NoSuchFile among it) and TarballError before the first one.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(opened(sha512))
+        index, size = -1, -1
+        for entry in read_tarball(file, tarball_limits()):
+            if entry.installed and entry.path == path:
+                index, size = entry.index, entry.size
+        if size < 0:
+            raise NoSuchFile(_NO_SUCH_FILE)
+        pieces = _pieces(file, index, stack.pop_all())
+        # Closing what was not begun would leave the tarball open.
+        next(pieces)
+    return size, pieces
+
+
 def contents_of_change(change: FileChange, *, most: int) -> tuple[bytes | None, bytes | None]:
     """A changed file before and after, None on the side where it is not.
 
     Raises what `content_of` raises; TarballGone also where the content is not what was compared.
     """
+    if change.status == FileChange.Status.LEFT_OUT:
+        # Its path leads to the other copy, the one that npm installs.
+        raise NoSuchFile("The copy that npm leaves out is only in the diff.")
     pair = Inspection.objects.values_list("baseline_sha512", "staged_sha512")
     baseline, staged = pair.get(pk=change.inspection_id)
     status = FileChange.Status
@@ -253,25 +284,30 @@ def _read(sha512: str, path: str, most: int) -> bytes:
     content: bytes | None = None
     size = -1
     with opened(sha512) as file:
-        try:
-            reader = read_tarball(file, tarball_limits())
-        except FileNotFoundError as error:
-            # Removed by the retention since it was verified.
-            raise TarballGone("The tarball is not kept here any more.") from error
-        with reader:
-            for entry in reader:
-                if entry.installed and entry.path == path:
-                    size = entry.size
-                    content = entry.read() if size <= most else None
+        for entry in read_tarball(file, tarball_limits()):
+            if entry.installed and entry.path == path:
+                size = entry.size
+                content = entry.read() if size <= most else None
     if size < 0:
-        raise NoSuchFile("The tarball has no such file.")
+        raise NoSuchFile(_NO_SUCH_FILE)
     if content is None:
         raise FileTooLarge(_too_large(size, most))
     return content
 
 
+def _pieces(file: BinaryIO, index: int, held: ExitStack) -> Generator[bytes, None, None]:
+    """An empty piece, then those of this entry; `held` ends with them."""
+    with held:
+        yield b""
+        file.seek(0)
+        for entry in read_tarball(file, tarball_limits()):
+            if entry.index == index:
+                yield from entry.chunks()
+                return
+
+
 def _too_large(size: int, most: int) -> str:
-    return f"The file is too large to show: {size:,} bytes; {most:,} are allowed."
+    return f"The file is too large: {size:,} bytes; {most:,} are allowed."
 
 
 def _check_content(content: bytes, sha256: str, tarball: str) -> None:

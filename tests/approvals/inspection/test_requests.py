@@ -218,7 +218,7 @@ class TestKeeping:
         assert second.inspection
         assert second.inspection.baseline_sha512 == digest
         with opened(digest) as whole:
-            assert whole != path
+            assert Path(whole.name) != path
 
     def test_a_storage_that_fails_fails_no_inspection(
         self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -1,5 +1,6 @@
 """Kept tarballs: whole or not at all, never another one, and gone when nobody needs them."""
 
+import gzip
 import hashlib
 import io
 import logging
@@ -7,10 +8,11 @@ import os
 import tarfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from celery import current_app
@@ -33,10 +35,11 @@ from approvals.inspection.tarballs import (
     fetch,
     keep_tarball,
     opened,
+    stream_of,
 )
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from registry_client.client import Download
-from registry_client.tarball import TarballError
+from registry_client.tarball import MIB, TarballError
 from tests.approvals.at_once import PATIENCE_SECONDS, at_once
 from tests.approvals.factories import make_inspection, make_staged_version
 from tests.packages import tarball
@@ -69,6 +72,12 @@ def kept(tmp_path: Path, content: bytes = CONTENT) -> KeptTarball:
 def files() -> list[str]:
     """All that is in the storage."""
     return [name for names in retention._listed() for name in names]
+
+
+def held() -> bytes:
+    """What is kept under the digest."""
+    with opened(DIGEST) as file:
+        return file.read()
 
 
 def file_of(row: KeptTarball) -> Path:
@@ -154,8 +163,7 @@ class TestKeeping:
         again = kept(tmp_path)
         assert again.pk == row.pk
         assert again.name != row.name
-        with opened(DIGEST) as path:
-            assert path.read_bytes() == CONTENT
+        assert held() == CONTENT
         assert DIGEST in caplog.text
 
     def test_a_storage_that_fails_leaves_no_row(self, tmp_path: Path, settings: Settings) -> None:
@@ -187,8 +195,7 @@ class TestKeeping:
             FileSystemStorage, "_save", lambda own, name, content: save(own, "aa/b.tgz", content)
         )
         assert kept(tmp_path).name == "aa/b.tgz"
-        with opened(DIGEST) as path:
-            assert path.read_bytes() == CONTENT
+        assert held() == CONTENT
 
 
 def damage(path: Path, harm: str) -> None:
@@ -219,16 +226,27 @@ class TestFetching:
 class TestOpening:
     def test_a_local_file_is_opened_where_it_is(self, tmp_path: Path) -> None:
         row = kept(tmp_path)
-        with opened(DIGEST) as path:
-            assert path == file_of(row)
-        assert path.exists()
+        with opened(DIGEST) as file:
+            assert Path(file.name) == file_of(row)
+        assert file.closed
+        assert file_of(row).exists()
+
+    def test_what_is_put_in_its_place_after_it_was_verified_is_not_read(
+        self, tmp_path: Path
+    ) -> None:
+        path = file_of(kept(tmp_path))
+        with opened(DIGEST) as file:
+            (tmp_path / "another").write_bytes(b"another")
+            (tmp_path / "another").replace(path)
+            assert file.read() == CONTENT
 
     def test_a_remote_one_is_a_copy_that_goes_away(
         self, tmp_path: Path, remote: Path, var: Path
     ) -> None:
         kept(tmp_path)
-        with opened(DIGEST) as path:
-            assert path.read_bytes() == CONTENT
+        with opened(DIGEST) as file:
+            assert file.read() == CONTENT
+            path = Path(file.name)
             assert path.is_relative_to(var)
             assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
         assert list((var / "inspecting").iterdir()) == []
@@ -350,7 +368,7 @@ class TestContents:
         with pytest.raises(TarballError, match="more than 1 entries"):
             content_of(DIGEST, "index.js", most=100)
 
-    def test_one_that_is_removed_in_the_middle_is_gone_and_no_crash(
+    def test_one_that_is_removed_in_the_middle_is_read_to_its_end(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         row = kept(tmp_path)
@@ -361,8 +379,121 @@ class TestContents:
             return read(*args)
 
         monkeypatch.setattr(tarballs, "read_tarball", late)
+        assert content_of(DIGEST, "index.js", most=100) == b"exports.a = 1;\n"
         with pytest.raises(TarballGone):
-            content_of(DIGEST, "index.js", most=100)
+            content_of(DIGEST, "package.json", most=100)
+
+
+class TestStreaming:
+    def test_it_is_the_file_that_npm_would_install(self, tmp_path: Path) -> None:
+        large = os.urandom(3 * MIB)
+        row = kept(
+            tmp_path,
+            packed(
+                ("package/a.js", b"first"),
+                # Its name takes an extended header, which is no file.
+                ("package/" + "long/" * 40 + "b.js", b"b"),
+                ("other/a.js", large),
+                ("package/c.js", b"c"),
+            ),
+        )
+        size, pieces = stream_of(row.sha512, "a.js")
+        found = list(pieces)
+        assert (size, b"".join(found)) == (len(large), large)
+        assert max(map(len, found)) <= MIB
+        _, pieces = stream_of(row.sha512, "long/" * 40 + "b.js")
+        assert list(pieces) == [b"b"]
+
+    def test_an_empty_file_has_no_pieces(self, tmp_path: Path) -> None:
+        row = kept(tmp_path, packed(("package/empty.js", b"")))
+        size, pieces = stream_of(row.sha512, "empty.js")
+        assert (size, list(pieces)) == (0, [])
+
+    @pytest.mark.parametrize("path", ["package/index.js", "nothing.js", "", "../index.js"])
+    def test_a_file_that_is_not_there_is_told_before_the_first_piece(
+        self, tmp_path: Path, path: str
+    ) -> None:
+        kept(tmp_path)
+        with pytest.raises(NoSuchFile):
+            stream_of(DIGEST, path)
+
+    @pytest.mark.parametrize("harm", ["missing", "changed", "longer"])
+    def test_so_is_a_tarball_that_was_harmed(self, tmp_path: Path, harm: str) -> None:
+        damage(file_of(kept(tmp_path)), harm)
+        with pytest.raises(TarballGone):
+            stream_of(DIGEST, "index.js")
+
+    def test_and_one_that_breaks_behind_the_file(self, tmp_path: Path) -> None:
+        raw = gzip.decompress(packed(("package/a.js", b"a"), ("package/b.js", b"b" * 2000)))
+        row = kept(tmp_path, gzip.compress(raw[: 4 * 512]))
+        with pytest.raises(TarballError):
+            stream_of(row.sha512, "a.js")
+
+    def test_and_one_that_breaks_the_limits_now_set(
+        self, tmp_path: Path, settings: Settings
+    ) -> None:
+        kept(tmp_path)
+        settings.TARBALL_LIMITS = {**settings.TARBALL_LIMITS, "entries": 1}
+        with pytest.raises(TarballError, match="more than 1 entries"):
+            stream_of(DIGEST, "index.js")
+
+    def test_it_is_read_to_its_end_whatever_becomes_of_the_kept_one(self, tmp_path: Path) -> None:
+        row = kept(tmp_path)
+        _, pieces = stream_of(DIGEST, "index.js")
+        file_of(row).unlink()
+        row.delete()
+        assert list(pieces) == [b"exports.a = 1;\n"]
+        with pytest.raises(TarballGone):
+            stream_of(DIGEST, "index.js")
+
+    @pytest.mark.parametrize("taken", ["none", "some", "all"])
+    def test_nothing_stays_open_or_behind(
+        self,
+        tmp_path: Path,
+        remote: Path,
+        var: Path,
+        taken: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        row = kept(tmp_path, packed(("package/a.js", os.urandom(3 * MIB))))
+        files_read: list[BinaryIO] = []
+        read = tarballs.read_tarball
+
+        def noted(file: BinaryIO, *args: Any) -> Any:
+            files_read.append(file)
+            return read(file, *args)
+
+        monkeypatch.setattr(tarballs, "read_tarball", noted)
+        _, pieces = stream_of(row.sha512, "a.js")
+        if taken == "some":
+            assert next(pieces)
+        assert not files_read[0].closed
+        assert len(list((var / "inspecting").iterdir())) == 1
+        if taken == "all":
+            assert len(list(pieces)) >= 3
+        else:
+            pieces.close()
+            assert list(pieces) == []
+        assert all(file.closed for file in files_read)
+        assert list((var / "inspecting").iterdir()) == []
+
+    def test_nothing_stays_open_where_there_is_no_such_file(
+        self, tmp_path: Path, remote: Path, var: Path
+    ) -> None:
+        kept(tmp_path)
+        with pytest.raises(NoSuchFile):
+            stream_of(DIGEST, "nothing.js")
+        assert list((var / "inspecting").iterdir()) == []
+
+    def test_memory_is_a_few_pieces(self, tmp_path: Path) -> None:
+        row = kept(tmp_path, packed(("package/a.js", os.urandom(MIB) * 40)))
+        tracemalloc.start()
+        try:
+            _, pieces = stream_of(row.sha512, "a.js")
+            assert sum(map(len, pieces)) == 40 * MIB
+            assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+        finally:
+            tracemalloc.stop()
 
 
 class TestBothSides:
@@ -410,6 +541,15 @@ class TestBothSides:
         with pytest.raises(TarballGone, match="not the one that was compared"):
             contents_of_change(change, most=100)
         assert "not the one that was compared" in caplog.text
+
+    def test_the_copy_that_npm_leaves_out_is_never_taken_for_the_other(
+        self, pair: Inspection
+    ) -> None:
+        change = FileChange.objects.create(
+            inspection=pair, position=0, path="a.js", status="left_out"
+        )
+        with pytest.raises(NoSuchFile, match="only in the diff"):
+            contents_of_change(change, most=100)
 
     def test_a_side_that_is_not_kept_is_gone(self, pair: Inspection) -> None:
         change = FileChange.objects.create(
@@ -539,8 +679,7 @@ class TestForgetting:
 
         monkeypatch.setattr(retention, "_delete", late)
         assert forget_expired() == 2
-        with opened(DIGEST) as path:
-            assert path.read_bytes() == CONTENT
+        assert held() == CONTENT
         assert files() == [KeptTarball.objects.get().name]
 
     def test_the_hourly_task_does_it(self, row: StagedVersion, settings: Settings) -> None:
