@@ -23,3 +23,8 @@ def unchanged_files(inspection_id: int, under: str = "") -> list[Unchanged]:
         return []
     files = json.loads(zlib.decompress(kept.compressed))
     return [Unchanged(*file) for file in files if file[0].startswith(under)]
+
+
+def is_unchanged(inspection_id: int, path: str) -> bool:
+    """Whether this file is the same on both sides."""
+    return any(file.path == path for file in unchanged_files(inspection_id, path))

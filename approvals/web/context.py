@@ -13,7 +13,7 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
         "queue",
         frozenset(
             {
-                *("version", "file_diff", "version_files", "unchanged_file"),
+                *("version", "file_diff", "version_files", "unchanged_file", "file_whole"),
                 *("confirm_approve", "confirm_reject"),
             }
         ),

@@ -16,6 +16,7 @@ from approvals.web.views.guards import SignedInRequest
 
 # Those whose size in pixels their first bytes tell.
 PICTURES = ("PNG image", "JPEG image", "GIF image", "WebP image")
+SIDES = ("old", "new")
 Status = FileChange.Status
 
 
@@ -41,7 +42,12 @@ def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> 
     if options.variant:
         problems = [problem for problem in problems if problem.get("rule") != LIMITED_DIFF]
     is_limited = any(problem.get("rule") == LIMITED_DIFF for problem in problems)
-    return rows_of(reading, change, options, piece.rows) | {
+    kept = _kept_sides(reading, change)
+    context = rows_of(reading, change, options, piece.rows)
+    return context | {
+        # Without the tarball there is nothing to open.
+        "may_open": context["may_open"] and "new" in kept,
+        "may_ignore_white_space": len(kept) == len(SIDES),
         "refused": refused,
         "note": "" if is_limited else diff.note,
         "is_not_whole": bool(diff.note) and not diff.is_whole,
@@ -51,7 +57,7 @@ def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> 
         "tail": tail_of(diff, piece),
         "neighbours": neighbours(request.user, change),
         "viewed": change.viewed_by.filter(user=request.user).exists(),
-        "kept": _kept_sides(reading, change),
+        "kept": kept,
         "is_image": change.is_binary and change.file_type in PICTURES,
         "page_here": reading.page_of(change.position),
         "page_as_shown": reading.page_of(change.position, options.variant),

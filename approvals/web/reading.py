@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import BigIntegerField
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -18,12 +19,14 @@ from approvals.inspection.models import (
     OtherBaselineRequest,
 )
 from approvals.inspection.tarballs import FileTooLarge, TarballGone
-from approvals.inspection.text import display_text
+from approvals.inspection.text import count_lines, display_text
 from approvals.queue.models import StagedVersion
 from registry_client.tarball import TarballError
 
 VIEWS = ("unified", "split")
 REMEMBERED = "reading"
+# How many bytes of a file a page looks at.
+LONGEST_WINDOW = 2 * 1024 * 1024
 LARGEST_SHOWN = 16 * 1024 * 1024
 CANNOT_READ = (TarballGone, FileTooLarge, TarballError)
 ANCHOR = re.compile(r"[on]\d{1,9}")
@@ -127,6 +130,8 @@ def request_of(staged_version: StagedVersion) -> InspectionRequest | None:
 
 def other_baseline(staged_version: StagedVersion, version: str) -> OtherBaselineRequest | None:
     """The comparison with this published version that somebody asked for, if any."""
+    if "\0" in version:
+        return None
     return (
         OtherBaselineRequest.objects.filter(staged_version=staged_version, baseline_version=version)
         .select_related("inspection", "staged_version__package", "staged_version__registry")
@@ -136,6 +141,8 @@ def other_baseline(staged_version: StagedVersion, version: str) -> OtherBaseline
 
 def reading_of(staged_version: StagedVersion, inspection_id: int) -> Reading:
     """A finished comparison of this version's tarball. Raises Http404 if it is another's."""
+    if inspection_id > BigIntegerField.MAX_BIGINT:
+        raise Http404
     work: InspectionWork | None = request_of(staged_version)
     if work is None or work.inspection_id != inspection_id:
         work = (
@@ -159,10 +166,27 @@ def reading_and_change(pk: int, inspection: int, position: int) -> tuple[Reading
     return reading, change
 
 
-def lines_of(content: bytes) -> list[str]:
-    """The lines of a file as text, without their line feeds."""
-    lines = display_text(content).split("\n")
-    return lines if lines[-1] else lines[:-1]
+class Lines:
+    """The lines of a file, of which only those that are asked for become text."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.total = count_lines(content)
+
+    def from_line(self, start: int, most: int) -> list[str]:
+        """Lines from the number `start` on, which counts from 0, without their line feeds."""
+        if start >= self.total or most <= 0:
+            return []
+        # Possessive, as nothing may be tried twice; numbers are those of an address, at most 9
+        # digits.
+        ahead = re.compile(rb"(?:[^\n]*+\n){%d}+" % start).match(self._content)
+        begin = ahead.end() if ahead else 0
+        lines = self._content[begin : begin + LONGEST_WINDOW].split(b"\n", most)
+        # What comes after the last line that is wanted, or after the last line feed.
+        rest = lines.pop() if len(lines) > 1 else b""
+        if len(lines) < most and begin + LONGEST_WINDOW >= len(self._content) and rest:
+            lines.append(rest)
+        return [display_text(line) for line in lines]
 
 
 def whole(text: str | None) -> int:

@@ -74,6 +74,7 @@ file_urls = [
     path(f"{_file}/context/", files.file_context, name="file_context"),
     path(f"{_file}/viewed/", files.file_viewed, name="file_viewed"),
     path(f"{_file}/raw/<str:side>/", contents.file_raw, name="file_raw"),
+    path(f"{_file}/whole/<str:side>/", contents.file_whole, name="file_whole"),
     path(f"{_file}/image/<str:side>/", contents.file_image, name="file_image"),
 ]
 telling_urls = [

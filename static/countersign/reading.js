@@ -31,18 +31,32 @@ const markCurrent = () => {
 };
 
 // The review page's address with this file; on a page of the file alone, that page's own.
-const remember = () => {
+const remember = ({ asStep = false } = {}) => {
   const data = panel()?.dataset;
-  const page = document.getElementById("files") ? data?.page : data?.ownPage;
+  const page = (document.getElementById("files") && data?.page) || data?.ownPage;
   if (!page) return;
   const line = /^#([on]\d+)$/.exec(location.hash);
-  history.replaceState(history.state, "", line ? `${page}&line=${line[1]}${location.hash}` : page);
+  const address = line ? `${page}&line=${line[1]}${location.hash}` : page;
+  if (asStep) history.pushState(null, "", address);
+  else history.replaceState(history.state, "", address);
 };
+
+// A click is a step that the browser's "back" takes back; with keys there are too many of them.
+let byKey = false;
+
+document.addEventListener(
+  "click",
+  (event) => {
+    if (event.isTrusted) byKey = false;
+  },
+  true,
+);
 
 const showFile = () => {
   markCurrent();
   if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
-  remember();
+  remember({ asStep: !byKey });
+  byKey = false;
   const box = document.getElementById("file");
   const fold = document.querySelector(".reader__fold");
   if (fold && isNarrow()) fold.open = false;
@@ -98,7 +112,49 @@ document.addEventListener("keydown", (event) => {
   if (!action || !panel()) return;
   if (document.getElementById("keys")?.open && event.key !== "?") return;
   event.preventDefault();
-  action();
+  press(event.key);
+});
+
+// Keys that come while a file is on its way mean that file, not the one still shown.
+let isUnderWay = false;
+const waiting = [];
+
+const press = (key) => {
+  if (isUnderWay) {
+    waiting.push(key);
+    return;
+  }
+  byKey = true;
+  KEYS[key]();
+};
+
+const isForPanel = (event) =>
+  event.detail.target?.id === "file" || event.detail.elt?.closest?.("#file .file__moves");
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isForPanel(event)) isUnderWay = true;
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  // The count and the tree settle apart, and sooner.
+  if (!event.target.closest("#file")) return;
+  isUnderWay = false;
+  if (waiting.length) press(waiting.shift());
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.successful) return;
+  isUnderWay = false;
+  waiting.length = 0;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+  if (event.target.closest(".file-filter")) document.getElementById("file")?.focus();
+});
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
 });
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -115,6 +171,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const fold = document.querySelector(".reader__fold");
   if (fold && isNarrow()) fold.open = false;
   markCurrent();
+  // A sign-in on the way loses what stands behind the #.
+  const line = new URLSearchParams(location.search).get("line");
+  if (line && !location.hash && document.getElementById(line)) location.hash = line;
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -126,4 +185,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
 });
 
-addEventListener("hashchange", remember);
+addEventListener("hashchange", () => remember());
+addEventListener("popstate", () => {
+  if (!location.hash) location.reload();
+});

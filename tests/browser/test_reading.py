@@ -84,7 +84,7 @@ def test_one_line_of_five_megabytes_shows_what_changed_in_it(
     expect(added.locator("mark").filter(has_text="telemetry")).not_to_have_count(0)
     expect(added).to_contain_text("bytes left out")
     assert_fits(reader)
-    file_panel(reader).get_by_role("link", name="Pretty-print").click()
+    file_panel(reader).get_by_role("link", name="Pretty-print both sides").click()
     expect(file_panel(reader)).to_contain_text(
         "Both sides were given line breaks here", timeout=60_000
     )
@@ -173,6 +173,53 @@ def test_files_are_read_with_keys_and_stay_read(
     expect(page.get_by_text("2 of 8 viewed")).to_be_visible()
 
 
+def test_keys_pressed_faster_than_files_arrive_mean_the_next_file(
+    dashboard: Dashboard, open_browser: OpenBrowser
+) -> None:
+    page = open_browser(dashboard.approver())
+    open_version(page, dashboard, MIXED)
+    page.keyboard.type("vjvjvj")
+    expect(page.get_by_text("3 of 8 viewed")).to_be_visible()
+    expect(file_panel(page).get_by_role("button", name="Mark viewed", exact=True)).to_be_visible()
+
+
+def test_keys_can_be_put_away(reader: Page, dashboard: Dashboard) -> None:
+    open_version(reader, dashboard, MIXED)
+    heading = file_panel(reader).get_by_role("heading", level=3)
+    reader.keyboard.press("?")
+    reader.get_by_label("Use these keys in this browser").uncheck()
+    reader.get_by_role("button", name="Close").click()
+    reader.keyboard.press("[")
+    reader.reload()
+    reader.keyboard.press("[")
+    expect(heading).to_have_text("package.json")
+    reader.get_by_role("button", name="Keys").click()
+    reader.get_by_label("Use these keys in this browser").check()
+    reader.get_by_role("button", name="Close").click()
+    reader.keyboard.press("[")
+    expect(heading).to_have_text("lib/spaces.js")
+
+
+def test_back_takes_back_what_was_clicked(reader: Page, dashboard: Dashboard) -> None:
+    open_version(reader, dashboard, MIXED)
+    choose(reader, "index.js")
+    choose(reader, "spaces.js")
+    reader.go_back()
+    expect(file_panel(reader).get_by_role("heading", level=3)).to_have_text("lib/index.js")
+
+
+def test_the_page_of_all_files_shows_them_beside_the_list(
+    reader: Page, dashboard: Dashboard
+) -> None:
+    open_version(reader, dashboard, MIXED)
+    reader.goto(tree(reader).locator(".tree__file").first.get_attribute("href") or "")
+    reader.get_by_role("link", name="Files", exact=True).click()
+    choose(reader, "index.js")
+    expect(file_panel(reader).locator(".diff__added")).to_contain_text("jump(150,")
+    reader.reload()
+    expect(file_panel(reader).get_by_role("heading", level=3)).to_have_text("lib/index.js")
+
+
 def test_folded_lines_open_and_a_line_can_be_shared(
     dashboard: Dashboard, open_browser: OpenBrowser, reader: Page
 ) -> None:
@@ -198,7 +245,8 @@ def test_both_sides_and_white_space(reader: Page, dashboard: Dashboard) -> None:
     assert_fits(reader)
     file_panel(reader).get_by_role("link", name="Ignore white space").click()
     expect(file_panel(reader)).to_contain_text("Nothing else differs")
-    file_panel(reader).get_by_role("link", name="Ignore white space").click()
+    file_panel(reader).get_by_role("link", name="Show white space changes").click()
+    expect(file_panel(reader).get_by_role("link", name="Ignore white space")).to_be_visible()
     file_panel(reader).get_by_role("link", name="Unified").click()
     expect(file_panel(reader).locator(".diff__added")).to_have_count(1)
 
@@ -214,11 +262,14 @@ def test_unchanged_files_appear_when_asked_for(reader: Page, dashboard: Dashboar
     expect(file_panel(reader)).to_contain_text("exports.untouched = true;")
 
 
-def test_another_version_is_compared_on_request(reader: Page, dashboard: Dashboard) -> None:
+def test_another_version_is_compared_on_request(
+    dashboard: Dashboard, open_browser: OpenBrowser
+) -> None:
+    reader = open_browser(dashboard.approver())
     open_version(reader, dashboard, MIXED)
     reader.get_by_label("Compare with").fill(OLDEST_VERSION)
     reader.get_by_role("button", name="Compare", exact=True).click()
-    expect(reader.get_by_text("which somebody chose")).to_be_visible()
+    expect(reader.get_by_text("You are reading against")).to_be_visible()
     expect(reader.get_by_text("changed, 0 unchanged")).to_be_visible(timeout=60_000)
     expect(reader.get_by_role("region", name="Decision")).to_contain_text("A minor step from 1.0.0")
     reader.get_by_role("link", name="Back to that one").click()
@@ -233,8 +284,6 @@ def test_reading_on_a_phone(reader: Page, dashboard: Dashboard) -> None:
     choose(reader, "index.js")
     expect(tree(reader).locator("#file-list")).to_be_hidden()
     expect(file_panel(reader).get_by_role("heading", level=3)).to_be_in_viewport()
-    file_panel(reader).get_by_role("button", name="Mark viewed").click()
-    expect(file_panel(reader).get_by_role("button", name="Viewed")).to_be_visible()
-    file_panel(reader).get_by_role("link", name="Next unviewed file").click()
+    file_panel(reader).get_by_role("button", name="Mark viewed and go on").click()
     expect(file_panel(reader).get_by_role("heading", level=3)).not_to_have_text("lib/index.js")
     assert_fits(reader)

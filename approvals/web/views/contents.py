@@ -5,20 +5,22 @@ from bisect import bisect
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from approvals.inspection.filetypes import file_type, image_dimensions, image_type
 from approvals.inspection.models import FileChange
 from approvals.inspection.tarballs import content_of
 from approvals.inspection.text import is_binary
+from approvals.inspection.unchanged import is_unchanged
 from approvals.web import diff as diffs
 from approvals.web.reading import (
     CANNOT_READ,
     LARGEST_SHOWN,
+    Lines,
     Reading,
     get_version,
-    lines_of,
     options_of,
     reading_and_change,
     reading_of,
@@ -68,40 +70,30 @@ def file_image(
 
 
 @require_safe
+def file_whole(
+    request: SignedInRequest, pk: int, inspection: int, position: int, side: str
+) -> HttpResponse:
+    """One side of a changed file from its first line to its last."""
+    reading, change = reading_and_change(pk, inspection, position)
+    sha512, path = _where(reading, change, side)
+    context = {"change": change, "side": side, "ways": [("next", position), ("previous", position)]}
+    context |= {"here": reverse("file_whole", args=[pk, inspection, position, side])}
+    return _whole_text(request, reading, sha512, path, context)
+
+
+@require_safe
 def unchanged_file(request: SignedInRequest, pk: int, inspection: int) -> HttpResponse:
-    """A file that is the same on both sides, as text."""
+    """A file that is the same on both sides, as text; what is not leads to its diff."""
     reading = reading_of(get_version(pk), inspection)
     path = request.GET.get("path", "")
-    context: dict[str, Any] = {
-        "version": reading.version,
-        "reading": reading,
-        "path": path,
+    if not is_unchanged(inspection, path):
+        return _where_it_changed(reading, path)
+    context = {
         "ways": _ways_from(reading, path),
-        "options": options_of(request),
+        "here": reverse("unchanged_file", args=[pk, inspection]),
+        "raw": reverse("unchanged_raw", args=[pk, inspection]),
     }
-    try:
-        content = content_of(reading.inspection.staged_sha512, path, most=LARGEST_SHOWN)
-    except CANNOT_READ as error:
-        context["note"] = str(error)
-    else:
-        context["size"] = len(content)
-        if is_binary(content):
-            context["file_type"] = file_type(path, content[:2048])
-        else:
-            lines = lines_of(content)
-            start = min(whole(request.GET.get("from")), len(lines))
-            rows = diffs.context_rows(lines[start:], start + 1, start + 1, path)
-            context |= {
-                "rows": rows,
-                "start": start,
-                "end": start + len(rows),
-                "left": len(lines) - start - len(rows),
-                "total": len(lines),
-            }
-    if "HX-Request" not in request.headers:
-        return render(request, "web/unchanged_file.html", context)
-    part = "unchanged_rows" if context.get("start") else "unchanged_panel"
-    return render(request, f"web/review/{part}.html", context)
+    return _whole_text(request, reading, reading.inspection.staged_sha512, path, context)
 
 
 @require_safe
@@ -109,7 +101,54 @@ def unchanged_raw(request: SignedInRequest, pk: int, inspection: int) -> HttpRes
     """The content of a file that is the same on both sides, as a download."""
     reading = reading_of(get_version(pk), inspection)
     path = request.GET.get("path", "")
+    if not is_unchanged(inspection, path):
+        return _where_it_changed(reading, path)
     return _download(request, reading, reading.inspection.staged_sha512, path, "")
+
+
+def _where_it_changed(reading: Reading, path: str) -> HttpResponse:
+    if "\0" in path:
+        raise Http404
+    change = FileChange.objects.filter(inspection=reading.inspection, path=path).first()
+    if change is None:
+        raise Http404
+    return redirect("file_diff", reading.version.pk, reading.inspection.pk, change.position)
+
+
+def _whole_text(
+    request: HttpRequest, reading: Reading, sha512: str, path: str, context: dict[str, Any]
+) -> HttpResponse:
+    context |= {
+        "version": reading.version,
+        "reading": reading,
+        "path": path,
+        "options": options_of(request),
+    }
+    try:
+        content = content_of(sha512, path, most=LARGEST_SHOWN)
+    except CANNOT_READ as error:
+        context["note"] = str(error)
+    else:
+        context["size"] = len(content)
+        if is_binary(content):
+            context["file_type"] = file_type(path, content[:2048])
+        else:
+            lines = Lines(content)
+            start = min(whole(request.GET.get("from")), lines.total)
+            window = lines.from_line(start, diffs.ROWS_PER_PIECE)
+            rows = diffs.context_rows(window, start + 1, start + 1, path)
+            end = start + len(rows)
+            context |= {
+                "rows": rows,
+                "start": start,
+                "end": end,
+                "left": lines.total - end,
+                "total": lines.total,
+            }
+    if "HX-Request" not in request.headers:
+        return render(request, "web/whole_file.html", context)
+    part = "whole_rows" if context.get("start") else "whole_panel"
+    return render(request, f"web/review/{part}.html", context)
 
 
 def _ways_from(reading: Reading, path: str) -> list[tuple[str, int]]:

@@ -9,15 +9,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from approvals.inspection.tarballs import content_of
 from approvals.inspection.variants import CannotShow
-from approvals.inspection.viewed import set_viewed
+from approvals.inspection.viewed import neighbours, set_viewed
 from approvals.web import diff as diffs
 from approvals.web import filelist
 from approvals.web.panel import diff_of, panel_of, progress_of, rows_of, tail_of
 from approvals.web.reading import (
     CANNOT_READ,
     LARGEST_SHOWN,
+    Lines,
+    Options,
     get_version,
-    lines_of,
     options_of,
     reading_and_change,
     reading_of,
@@ -60,7 +61,7 @@ def file_rows(request: SignedInRequest, pk: int, inspection: int, position: int)
     try:
         diff = diff_of(change, options)
     except (CannotShow, *CANNOT_READ) as error:
-        return _row_with(request, str(error))
+        return _row_with(request, options, str(error))
     piece = diffs.piece_of(diff.text, change.path, whole(request.GET.get("from")))
     context = rows_of(reading, change, options, piece.rows)
     context |= {"piece": piece, "tail": tail_of(diff, piece)}
@@ -85,25 +86,25 @@ def file_context(request: SignedInRequest, pk: int, inspection: int, position: i
         diff = diff_of(change, options)
         content = content_of(reading.inspection.staged_sha512, change.path, most=LARGEST_SHOWN)
     except (CannotShow, *CANNOT_READ) as error:
-        return _row_with(request, str(error))
+        return _row_with(request, options, str(error))
     is_tail = not wanted.count
     if not (
         diff.is_whole and diff.hidden.follows(old, new) if is_tail else diff.hidden.holds(wanted)
     ):
-        return _row_with(request, "These lines are not the same on both sides.")
-    hidden = lines_of(content)[new - 1 :]
-    above = below = None
-    if is_tail:
-        shown = hidden[: diffs.LINES_OPENED]
-    else:
-        hidden = hidden[: wanted.count]
-        left = max(len(hidden) - diffs.LINES_OPENED, 0)
-        above = diffs.Fold(old, new, left) if left else None
-        shown, old, new = hidden[left:], old + left, new + left
+        return _row_with(request, options, "These lines are not the same on both sides.")
+    lines = Lines(content)
+    there = max(lines.total - (new - 1), 0)
+    hidden = there if is_tail else min(wanted.count, there)
+    # Above a change its nearest lines open, behind the last one the first.
+    skipped = 0 if is_tail else max(hidden - diffs.LINES_OPENED, 0)
+    above = diffs.Fold(old, new, skipped) if skipped else None
+    old, new = old + skipped, new + skipped
+    shown = lines.from_line(new - 1, min(hidden - skipped, diffs.LINES_OPENED))
     rows = diffs.context_rows(shown, old, new, change.path)
-    rest = (len(hidden) if is_tail else len(shown)) - len(rows)
-    if rest:
-        below = diffs.Fold(old + len(rows), new + len(rows), rest)
+    if is_tail and not rows:
+        return _row_with(request, options, "That was the end of the file.")
+    rest = hidden - skipped - len(rows)
+    below = diffs.Fold(old + len(rows), new + len(rows), rest) if rest else None
     context = rows_of(reading, change, options, rows)
     context |= {"above": above, "below": below, "is_tail": is_tail}
     return render(request, "web/review/context_rows.html", context)
@@ -115,8 +116,15 @@ def file_viewed(request: SignedInRequest, pk: int, inspection: int, position: in
     reading, change = reading_and_change(pk, inspection, position)
     viewed = request.POST.get("viewed") == "yes"
     set_viewed(request.user, change, viewed=viewed)
+    onward = None
+    if request.POST.get("then") == "next":
+        onward = neighbours(request.user, change).next_unviewed
     if "HX-Request" not in request.headers:
-        return redirect(reading.page_of(change.position))
+        return redirect(reading.page_of(change.position if onward is None else onward))
+    if onward is not None:
+        context = panel_of(request, reading, reading.change_at(onward, inspection) or change)
+        context |= {"progress": progress_of(request, reading), "just_viewed": position}
+        return render(request, "web/review/file_panel.html", context)
     return render(
         request,
         "web/review/viewed_answer.html",
@@ -140,5 +148,7 @@ def _page_instead(request: HttpRequest, pk: int, inspection: int, position: int)
     return redirect(f"{reverse('file_diff', args=[pk, inspection, position])}?{urlencode(query)}")
 
 
-def _row_with(request: HttpRequest, sentence: str) -> HttpResponse:
-    return render(request, "web/review/diff_refused.html", {"sentence": sentence})
+def _row_with(request: HttpRequest, options: Options, sentence: str) -> HttpResponse:
+    columns = 4 if options.is_split else 3
+    context = {"sentence": sentence, "columns": columns}
+    return render(request, "web/review/diff_refused.html", context)

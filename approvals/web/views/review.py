@@ -72,6 +72,11 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
             "summary": summary,
             "other": other_baseline(staged_version, request.GET.get("against", "")),
         }
+        if request.GET.get("against") and context["other"] is None:
+            context["missing"] = [
+                f"Nobody had this compared with {request.GET['against'][:100]}: below is the "
+                "comparison that the decision stands on."
+            ]
         context |= _workspace(request, asked, context["other"])
     return render(request, "web/version.html", context)
 
@@ -146,6 +151,8 @@ def _change_meant(request: SignedInRequest, reading: Reading) -> tuple[FileChang
 @require_POST
 def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
     """Asks for a comparison with another published version, and leads to it."""
+    if not may_decide(request.user):
+        raise PermissionDenied("Only approvers have a version compared with another. Ask one.")
     staged_version = get_version(pk)
     chosen = request.POST.get("version", "").strip()
     page = reverse("version", args=[pk])
@@ -156,7 +163,7 @@ def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
         other = compare_with(staged_version, chosen, actor=request.user)
     except BaselineRefused as error:
         messages.error(request, str(error))
-        return redirect(f"{page}#files")
+        return redirect(page)
     return redirect(f"{page}?{urlencode({'against': other.baseline_version})}#files")
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import re
+import tracemalloc
 import zlib
 from html import unescape
 
@@ -516,9 +517,52 @@ def test_unchanged_files_are_listed_when_asked_for_and_can_be_read(client: Clien
         client.get(address("unchanged_file", row), {"path": "blob.bin"})
     )
     for path in ("not/there.js", "../../etc/passwd", "", "\0"):
-        answer = client.get(address("unchanged_file", row), {"path": path})
-        assert answer.status_code == 200
-        assert "notice--warn" in answer.content.decode()
+        assert client.get(address("unchanged_file", row), {"path": path}).status_code == 404
+        assert client.get(address("unchanged_raw", row), {"path": path}).status_code == 404
+
+
+def test_no_address_passes_a_changed_file_for_an_unchanged_one(client: Client) -> None:
+    row = make_staged_version()
+    compared(row, {"a.js": "good();\n"}, {"a.js": "evil();\n", "b.js": "evil();\n"})
+    for path in ("a.js", "b.js"):
+        for name in ("unchanged_file", "unchanged_raw"):
+            answer = client.get(address(name, row), {"path": path})
+            assert answer.status_code == 302
+            assert answer.url == address("file_diff", row, change(row, path))
+
+
+def test_a_whole_file_can_be_read_on_either_side(client: Client) -> None:
+    row = make_staged_version()
+    compared(row, {"a.js": lines(OLD_LINES)}, {"a.js": lines(NEW_LINES)})
+    new = client.get(address("file_whole", row, 0, "new"), headers=HTMX)
+    assert "changed 150;" in code_of(new)
+    assert "line 1;" in code_of(new)
+    old = client.get(address("file_whole", row, 0, "old"))
+    assert "line 150;" in code_of(old)
+    assert "line 300;" in code_of(old)
+    assert_strict(old)
+    assert client.get(address("file_whole", row, 0, "both")).status_code == 404
+
+
+def test_a_file_that_only_moved_can_be_read(client: Client) -> None:
+    row = make_staged_version()
+    compared(row, {"docs/notes.txt": "evil();\n"}, {"index.js": "evil();\n"})
+    panel = client.get(address("file_diff", row, 0), headers=HTMX)
+    assert "Only the name changed: the content is the same. Read it" in text_of(panel)
+    assert "evil();" in code_of(client.get(address("file_whole", row, 0, "new")))
+
+
+def test_a_file_of_endless_short_lines_is_read_by_its_window(client: Client) -> None:
+    row = make_staged_version()
+    compared(row, {"a.txt": "x\n"}, {"a.txt": "ab\n" * 1_000_000 + "end"})
+    url = address("file_whole", row, 0, "new")
+    tracemalloc.start()
+    answer = client.get(url, {"from": "999900"}, headers=HTMX)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 'id="n1000001"' in answer.content.decode()
+    assert 'id="n999900"' not in answer.content.decode()
+    assert peak < 60 * 1024 * 1024
 
 
 def test_kinds_narrow_the_list(client: Client) -> None:
@@ -608,6 +652,24 @@ def test_a_version_that_nobody_published_cannot_be_chosen(client: Client, versio
     assert answer.status_code == 200
     assert OtherBaselineRequest.objects.count() == 0
     assert "messages" in answer.content.decode()
+
+
+def test_a_viewer_keeps_no_worker_busy_with_other_versions() -> None:
+    row = make_staged_version()
+    make_inspection(row)
+    viewer = sign_in(make_user(role="viewer"))
+    answer = viewer.post(reverse("compare_with", args=[row.pk]), {"version": "1.4.0"})
+    assert answer.status_code == 403
+    assert "Compare with" not in page(viewer, row)
+    assert OtherBaselineRequest.objects.count() == 0
+
+
+def test_numbers_beyond_any_database_are_not_there(client: Client) -> None:
+    row = make_staged_version()
+    make_inspection(row)
+    url = reverse("file_diff", args=[row.pk, 10**30, 0])
+    assert client.get(url).status_code == 404
+    assert client.get(reverse("version", args=[row.pk]), {"against": "\0"}).status_code == 200
 
 
 def test_a_comparison_with_another_version_that_failed_says_why(client: Client) -> None:
