@@ -7,17 +7,19 @@ from typing import Any
 from approvals.inspection.filediff import CONTEXT_LINES, LONG_LINES
 from approvals.inspection.keep import diff_text
 from approvals.inspection.models import DiffVariant, FileChange, KeptTarball
+from approvals.inspection.tarballs import CANNOT_READ
 from approvals.inspection.unseen import LIMITED_DIFF
-from approvals.inspection.variants import CannotShow, diff_variant
+from approvals.inspection.variants import LARGEST, CannotShow, diff_variant
 from approvals.inspection.viewed import neighbours, viewed_count
 from approvals.web import diff as diffs
-from approvals.web.reading import ANCHOR, CANNOT_READ, Options, Reading, options_of, whole
+from approvals.web.reading import ANCHOR, Options, Reading, options_of, whole
 from approvals.web.views.guards import SignedInRequest
 
 # Those whose size in pixels their first bytes tell.
 PICTURES = ("PNG image", "JPEG image", "GIF image", "WebP image")
 SIDES = ("old", "new")
 Status = FileChange.Status
+Kind = DiffVariant.Kind
 
 
 def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> 
     return context | {
         # Without the tarball there is nothing to open.
         "may_open": context["may_open"] and "new" in kept,
-        "may_ignore_white_space": len(kept) == len(SIDES),
+        "may_ignore_white_space": len(kept) == len(SIDES) and _fits(change, Kind.IGNORE_WHITESPACE),
+        "may_be_pretty": len(kept) == len(SIDES) and _fits(change, Kind.PRETTY),
         "refused": refused,
         "note": "" if is_limited else diff.note,
         "is_not_whole": bool(diff.note) and not diff.is_whole,
@@ -79,7 +82,7 @@ def rows_of(
         "options": options,
         "rows": rows,
         # In a pretty-printed diff the numbers are not those of the file's lines.
-        "may_open": options.variant != DiffVariant.Kind.PRETTY and has_both_sides,
+        "may_open": options.variant != Kind.PRETTY and has_both_sides,
     }
     if options.is_split:
         context["pairs"] = diffs.sides_of(rows)
@@ -102,7 +105,7 @@ def diff_of(change: FileChange, options: Options) -> Diff:
     if not options.variant:
         note = change.diff_note
         return Diff(diff_text(change), note, change.added_lines, change.removed_lines)
-    variant = diff_variant(change, DiffVariant.Kind(options.variant))
+    variant = diff_variant(change, Kind(options.variant))
     text = zlib.decompress(variant.compressed).decode()
     return Diff(text, variant.note, variant.added_lines, variant.removed_lines)
 
@@ -121,6 +124,11 @@ def progress_of(request: SignedInRequest, reading: Reading) -> dict[str, int]:
         "viewed": viewed_count(request.user, reading.inspection.pk),
         "total": reading.inspection.files_changed,
     }
+
+
+def _fits(change: FileChange, kind: DiffVariant.Kind) -> bool:
+    """Whether the file is small enough for this kind of diff."""
+    return max(change.old_size or 0, change.new_size or 0) <= LARGEST[kind]
 
 
 def _kept_sides(reading: Reading, change: FileChange) -> list[str]:

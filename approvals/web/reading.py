@@ -18,17 +18,14 @@ from approvals.inspection.models import (
     InspectionWork,
     OtherBaselineRequest,
 )
-from approvals.inspection.tarballs import FileTooLarge, TarballGone
 from approvals.inspection.text import count_lines, display_text
 from approvals.queue.models import StagedVersion
-from registry_client.tarball import TarballError
 
 VIEWS = ("unified", "split")
 REMEMBERED = "reading"
 # How many bytes of a file a page looks at.
 LONGEST_WINDOW = 2 * 1024 * 1024
 LARGEST_SHOWN = 16 * 1024 * 1024
-CANNOT_READ = (TarballGone, FileTooLarge, TarballError)
 ANCHOR = re.compile(r"[on]\d{1,9}")
 
 

@@ -2,21 +2,28 @@
 
 import re
 from bisect import bisect
+from collections.abc import Generator, Iterator
+from itertools import chain
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from approvals.inspection.filetypes import file_type, image_dimensions, image_type
 from approvals.inspection.models import FileChange
-from approvals.inspection.tarballs import content_of
+from approvals.inspection.tarballs import CANNOT_READ, StorageAway, content_of, stream_of
 from approvals.inspection.text import is_binary
 from approvals.inspection.unchanged import is_unchanged
 from approvals.web import diff as diffs
 from approvals.web.reading import (
-    CANNOT_READ,
     LARGEST_SHOWN,
     Lines,
     Reading,
@@ -28,7 +35,6 @@ from approvals.web.reading import (
 )
 from approvals.web.views.guards import SignedInRequest
 
-LARGEST_RAW = 64 * 1024 * 1024
 LARGEST_IMAGE = 8 * 1024 * 1024
 MOST_PIXELS = 40_000_000
 # Whatever a package holds, a browser that gets it may do nothing with it.
@@ -43,7 +49,7 @@ INERT = {
 @require_safe
 def file_raw(
     request: SignedInRequest, pk: int, inspection: int, position: int, side: str
-) -> HttpResponse:
+) -> HttpResponseBase:
     """One side's content as a download that nothing runs."""
     reading, change = reading_and_change(pk, inspection, position)
     sha512, path = _where(reading, change, side)
@@ -97,7 +103,7 @@ def unchanged_file(request: SignedInRequest, pk: int, inspection: int) -> HttpRe
 
 
 @require_safe
-def unchanged_raw(request: SignedInRequest, pk: int, inspection: int) -> HttpResponse:
+def unchanged_raw(request: SignedInRequest, pk: int, inspection: int) -> HttpResponseBase:
     """The content of a file that is the same on both sides, as a download."""
     reading = reading_of(get_version(pk), inspection)
     path = request.GET.get("path", "")
@@ -179,14 +185,35 @@ def _where(reading: Reading, change: FileChange, side: str) -> tuple[str, str]:
 
 def _download(
     request: HttpRequest, reading: Reading, sha512: str, path: str, prefix: str
-) -> HttpResponse:
+) -> HttpResponseBase:
     try:
-        content = content_of(sha512, path, most=LARGEST_RAW)
+        size, pieces = stream_of(sha512, path)
     except CANNOT_READ as error:
         context = {"version": reading.version, "reading": reading, "sentence": str(error)}
-        return render(request, "web/raw_refused.html", context, status=404)
+        away = isinstance(error, StorageAway)
+        return render(request, "web/raw_refused.html", context, status=503 if away else 404)
     # Nothing opens or runs it by its name, whatever the package calls it.
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.rpartition("/")[2])[-80:].lstrip(".")
-    ending = "bin" if is_binary(content) else "txt"
-    headers = INERT | {"Content-Disposition": f'attachment; filename="{prefix}{name}.{ending}"'}
-    return HttpResponse(content, content_type="application/octet-stream", headers=headers)
+    first = next(pieces, b"")
+    ending = "bin" if is_binary(first) else "txt"
+    headers = INERT | {
+        "Content-Disposition": f'attachment; filename="{prefix}{name}.{ending}"',
+        "Content-Length": str(size),
+    }
+    return StreamingHttpResponse(
+        _Rest(first, pieces), content_type="application/octet-stream", headers=headers
+    )
+
+
+class _Rest:
+    """Pieces of which the first was taken; closed with the response, also when nobody reads on."""
+
+    def __init__(self, first: bytes, pieces: Generator[bytes, None, None]) -> None:
+        self._first = first
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return chain([self._first], self._pieces)
+
+    def close(self) -> None:
+        self._pieces.close()

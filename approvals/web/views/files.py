@@ -7,14 +7,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from approvals.inspection.tarballs import content_of
+from approvals.inspection.tarballs import CANNOT_READ, content_of
 from approvals.inspection.variants import CannotShow
 from approvals.inspection.viewed import neighbours, set_viewed
 from approvals.web import diff as diffs
 from approvals.web import filelist
 from approvals.web.panel import diff_of, panel_of, progress_of, rows_of, tail_of
 from approvals.web.reading import (
-    CANNOT_READ,
     LARGEST_SHOWN,
     Lines,
     Options,

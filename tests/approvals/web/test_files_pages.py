@@ -442,7 +442,7 @@ def test_raw_content_is_inert(client: Client) -> None:
     position = change(row, path)
     for side, content in (("old", b"old\n"), ("new", hostile.encode())):
         answer = client.get(address("file_raw", row, position, side))
-        assert answer.content == content
+        assert b"".join(answer) == content
         assert answer["Content-Type"] == "application/octet-stream"
         assert re.fullmatch(
             r'attachment; filename="(old|new)-[\w.-]+\.txt"', answer["Content-Disposition"]
@@ -490,7 +490,7 @@ def test_a_removed_file_has_only_its_old_side(client: Client) -> None:
     row = make_staged_version()
     compared(row, {"gone.js": "bye();\n", "a.js": "1\n"}, {"a.js": "1\n"})
     position = change(row, "gone.js")
-    assert client.get(address("file_raw", row, position, "old")).content == b"bye();\n"
+    assert client.get(address("file_raw", row, position, "old")).getvalue() == b"bye();\n"
     assert client.get(address("file_raw", row, position, "new")).status_code == 404
 
 
@@ -512,7 +512,7 @@ def test_unchanged_files_are_listed_when_asked_for_and_can_be_read(client: Clien
     assert "1 const same = '<b>';" in code_of(read)
     assert "<b>" not in read.content.decode()
     raw = client.get(address("unchanged_raw", row), {"path": "lib/same.js"})
-    assert raw.content == b"const same = '<b>';\n"
+    assert raw.getvalue() == b"const same = '<b>';\n"
     assert "unknown binary data" in text_of(
         client.get(address("unchanged_file", row), {"path": "blob.bin"})
     )
@@ -820,7 +820,7 @@ def test_a_second_copy_that_npm_leaves_out_has_no_raw_side(client: Client) -> No
     assert "Second copy, left out by npm" in text_of(panel)
     assert "evil" in text_of(panel)
     assert client.get(address("file_raw", row, 0, "old")).status_code == 404
-    assert client.get(address("file_raw", row, 0, "new")).content == b"good();\n"
+    assert client.get(address("file_raw", row, 0, "new")).getvalue() == b"good();\n"
 
 
 def test_hidden_characters_of_a_name_stay_out_of_the_title(client: Client) -> None:
