@@ -17,9 +17,9 @@ _CONTENT_KNOWN = (Q(old_size=None) | ~Q(old_sha256="")) & (Q(new_size=None) | ~Q
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Positions of the files before and after one, None where there is none.
+    """Positions of the files before and after one, None where there is no other.
 
-    The unviewed ones go round: after the last file comes the first.
+    They go round: after the last file comes the first.
     """
 
     previous: int | None
@@ -52,10 +52,11 @@ def neighbours(user: AbstractBaseUser, change: FileChange) -> Neighbours:
     """What comes before and after a file, in the order of paths."""
     files = FileChange.objects.filter(inspection_id=change.inspection_id)
     unviewed = files.filter(~_viewed_by(user)).exclude(pk=change.pk)
+    others = files.exclude(pk=change.pk)
     here = change.position
     return Neighbours(
-        previous=_last(files.filter(position__lt=here)),
-        next=_first(files.filter(position__gt=here)),
+        previous=_either(_last(files.filter(position__lt=here)), _last(others)),
+        next=_either(_first(files.filter(position__gt=here)), _first(others)),
         previous_unviewed=_either(_last(unviewed.filter(position__lt=here)), _last(unviewed)),
         next_unviewed=_either(_first(unviewed.filter(position__gt=here)), _first(unviewed)),
     )
