@@ -14,6 +14,7 @@ from approvals.inspection.text import count_lines, display_text
 
 _NO_END = b"\\ No newline at end of file"
 _MAX_INDENT = 40
+ONLY_BEGINNING = "Only the beginning of the diff is shown."
 LONG_LINES = "Long lines are shown in part"
 # Unchanged lines that are shown on each side of a change.
 CONTEXT_LINES = 3
@@ -114,7 +115,7 @@ class _Output:
     def note(self) -> str:
         notes = []
         if self.full:
-            notes.append("Only the beginning of the diff is shown.")
+            notes.append(ONLY_BEGINNING)
         if self.cut_lines:
             notes.append(f"{LONG_LINES}: {self.cut_lines}.")
         return " ".join(notes)

@@ -2,13 +2,14 @@
 
 For reading only: nothing is parsed, and what is taken for a string, a comment or a regular
 expression is a good guess. The text never changes: line breaks and indentation are put in between
-tokens, and nothing is taken away. Time and memory grow with the length alone, whatever the text
-is. A beautifier such as jsbeautifier was left out: it takes most of a minute for 5 MB, and has no
-bound for input that is broken on purpose.
+tokens, and nothing is taken away; which breaks are the file's own is kept beside it. Time and
+memory grow with the length alone, whatever the text is. A beautifier such as jsbeautifier was left
+out: it takes most of a minute for 5 MB, and has no bound for input that is broken on purpose.
 """
 
 import re
 from array import array
+from dataclasses import dataclass
 from posixpath import splitext
 
 _INDENT = 2
@@ -20,15 +21,36 @@ _ROOM = 64 * 1024
 _ROOM_RATIO = 2
 # More than real bundles of 8 MiB have; behind them the text stays as it is.
 MOST_BREAKS = 500_000
-_MOST_TOKENS = 2_500_000
+_MOST_TOKENS = 1_500_000
+# Slashes that are no comment, and arrows, take longer than other tokens, and are few.
+_MOST_SLASHES = 50_000
+# Templates and regular expressions, too.
+_MOST_SKIPS = 300_000
 
 # Possessive, so that no text can make them try twice.
 _DOUBLE = rb'"(?:[^"\\\n]++|\\[\s\S])*+"?'
 _SINGLE = rb"'(?:[^'\\\n]++|\\[\s\S])*+'?"
 _BLOCK_COMMENT = rb"/\*(?:[^*]++|\*(?!/))*+(?:\*/)?"
+# What ends a line in JavaScript (ECMA-262, "Line Terminators"), U+2028 and U+2029 included.
+_LINE_BREAK = re.compile(rb"[\n\r]|\xe2\x80[\xa8\xa9]")
+_REST_OF_LINE = rb"(?:[^\n\r\xe2]++|\xe2(?!\x80[\xa8\xa9]))*+"
 _SCRIPT = re.compile(
-    b"|".join((rb"[;{}()\[\],`]", _DOUBLE, _SINGLE, _BLOCK_COMMENT, rb"//[^\n]*+", rb"/"))
+    b"|".join(
+        (
+            rb"[;{}()\[\],`]",
+            _DOUBLE,
+            _SINGLE,
+            _BLOCK_COMMENT,
+            rb"//" + _REST_OF_LINE,
+            rb"/",
+            # Comments as well, in whatever is no module (ECMA-262, "HTML-like Comments").
+            rb"<!--" + _REST_OF_LINE,
+            rb"-->",
+        )
+    )
 )
+_LINE = re.compile(_REST_OF_LINE)
+_FIRST_LINE = re.compile(rb"(?:\xef\xbb\xbf)?#!" + _REST_OF_LINE)
 _STYLE = re.compile(
     b"|".join((rb"[;{}()\[\],]", _DOUBLE, _SINGLE, _BLOCK_COMMENT, rb"url\([^\"')\n]*+\)?"))
 )
@@ -76,9 +98,68 @@ def pretty(content: bytes, path: str) -> bytes:
     What is not known to be JSON or CSS is read as JavaScript. Only line breaks with the spaces
     behind them are put in, and only before something that can be seen; at most 500,000 of them.
     """
+    return pretty_printed(content, path).text
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """Pretty-printed text, and where in it line breaks were put in."""
+
+    text: bytes
+    put_in: "array[int]"
+
+    def own_breaks(self) -> bytearray:
+        """Of each line break, in order, whether it is the file's own: 1 or 0.
+
+        Together with the text this is the whole file: no two have both in common.
+        """
+        own = bytearray()
+        start = 0
+        for place in self.put_in:
+            own += b"\1" * self.text.count(b"\n", start, place)
+            own.append(0)
+            start = place + 1
+        return own + b"\1" * self.text.count(b"\n", start)
+
+
+def pretty_printed(content: bytes, path: str) -> Printed:
+    """What `pretty` makes, with the places of what it put in."""
     if content.startswith(_UTF16):
-        return content
-    return _Printer(content, _LANGUAGES.get(splitext(path)[1].lower(), _SCRIPT)).printed()
+        return Printed(content, array("Q"))
+    printer = _Printer(content, _LANGUAGES.get(splitext(path)[1].lower(), _SCRIPT))
+    return Printed(printer.printed(), printer.put_in)
+
+
+def hides_breaks(old: Printed, new: Printed, diff: str, *, is_whole: bool) -> bool:
+    """Whether two lines that a diff of these texts shows as the same end in different breaks:
+    one in the file's own and the other in one that was put in.
+
+    Such a break may be the end of a comment, and what follows it code that was none before.
+    `diff` is hunks of a unified diff; if it is not whole, its last line is where looking ends.
+    """
+    breaks = old.own_breaks(), new.own_breaks()
+    kept = bytearray(), bytearray()
+    at = [0, 0]
+    for line in diff.split("\n"):
+        if head := _HUNK.match(line):
+            # With no lines on one side, its number is that of the line before.
+            for side, (first, count) in enumerate(((head[1], head[2]), (head[3], head[4]))):
+                start = int(first) - (count != "0")
+                kept[side].extend(breaks[side][at[side] : start])
+                at[side] = start
+        elif line[:1] in (" ", "-", "+"):
+            if line[0] == " ":
+                for side in (0, 1):
+                    kept[side].extend(breaks[side][at[side] : at[side] + 1])
+            at[0] += line[0] != "+"
+            at[1] += line[0] != "-"
+    if is_whole:
+        for side in (0, 1):
+            kept[side].extend(breaks[side][at[side] :])
+    return kept[0] != kept[1]
+
+
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
 class _Printer:
@@ -93,12 +174,14 @@ class _Printer:
         # Where the brackets that are open began; `${` of a template counts from its `$`.
         self.open = array("Q")
         self.braces = 0
-        self.breaks = 0
+        self.put_in = array("Q")
+        self.slashes = self.skips = 0
         self.line_start = 0
         # What was closed last, to know what a slash behind it means: where it began and ended.
         self.closed = (-1, -1)
-        # Where code ended before the last comment, and where that comment ended.
-        self.comment = (-1, -1)
+        # Where code ended before the last comment, where that comment ended, and whether there is
+        # a line break between the two.
+        self.comment = (-1, -1, False)
         self.no_regex_before = 0
 
     def printed(self) -> bytes:
@@ -115,8 +198,13 @@ class _Printer:
             ord(","): self._comma,
             ord("`"): self._template,
             ord("/"): self._slash,
+            ord("<"): self._comment,
+            ord("-"): self._arrow,
         }
         start = seen = 0
+        if self.tokens is _SCRIPT and (first := _FIRST_LINE.match(content)):
+            start = first.end()
+            self.comment = (0, start, False)
         while start < len(content):
             resume = len(content)
             for seen, match in enumerate(find(content, start), seen + 1):  # noqa: B020 - it goes on
@@ -125,8 +213,15 @@ class _Printer:
                 if take and (skip_to := take(at, match.end())):
                     resume = skip_to
                     break
-                if seen > _MOST_TOKENS or self.breaks > MOST_BREAKS:
+                if (
+                    seen > _MOST_TOKENS
+                    or len(self.put_in) > MOST_BREAKS
+                    or self.slashes > _MOST_SLASHES
+                ):
                     break
+            self.skips += 1
+            if self.skips > _MOST_SKIPS:
+                break
             start = resume
         self.out += content[self.done :]
         return bytes(self.out)
@@ -137,8 +232,8 @@ class _Printer:
         place = self._next(place)
         if place >= len(content) or content[place] in _ENDS_OF_LINE or place <= self.done:
             return
-        self.breaks += 1
         self.out += content[self.done : place]
+        self.put_in.append(len(self.out))
         indent = min(self.braces, _DEEPEST) * _INDENT
         self.room -= indent
         self.out += _NEW_LINES[indent if self.room > 0 else 0]
@@ -259,9 +354,8 @@ class _Printer:
     def _slash(self, at: int, end: int) -> int:
         content = self.content
         if end > at + 1:
-            code_end = self._code_end(at)
-            self.comment = (code_end, end)
-            return 0
+            return self._comment(at, end)
+        self.slashes += 1
         if at < self.no_regex_before or not self._value_may_start(self._code_end(at)):
             return 0
         regex = _REGEX.match(content, at)
@@ -271,10 +365,33 @@ class _Printer:
         self.no_regex_before = content.find(b"\n", at) + 1 or len(content)
         return 0
 
+    def _comment(self, at: int, end: int) -> int:
+        has_break = self._begins_line(at) or bool(_LINE_BREAK.search(self.content, at, end))
+        self.comment = (self._code_end(at), end, has_break)
+        return 0
+
+    def _arrow(self, at: int, end: int) -> int:
+        """`-->` is a comment where nothing but blanks and comments is before it in its line."""
+        self.slashes += 1
+        if self._code_end(at) and not self._begins_line(at):
+            return 0
+        line = _LINE.match(self.content, at)
+        end = line.end() if line else end
+        self._comment(at, end)
+        return end
+
+    def _begins_line(self, at: int) -> bool:
+        """Whether a line break stands between that place and the code before it."""
+        before = self._before_blanks(at, _BLANK)
+        _, comment_end, has_break = self.comment
+        if before == comment_end and has_break:
+            return True
+        return _LINE_BREAK.search(self.content, before, at) is not None
+
     def _code_end(self, at: int) -> int:
         """Where code ends before that place, past blanks and comments."""
         at = self._before_blanks(at, _BLANK)
-        code_end, comment_end = self.comment
+        code_end, comment_end, _ = self.comment
         return code_end if at == comment_end else at
 
     def _before_blanks(self, at: int, blanks: frozenset[int]) -> int:

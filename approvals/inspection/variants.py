@@ -6,10 +6,10 @@ This runs inside a web request, so that its limits are tighter than the worker's
 import zlib
 from dataclasses import replace
 
-from approvals.inspection.filediff import TextDiff, diff_one_side, diff_texts
+from approvals.inspection.filediff import ONLY_BEGINNING, TextDiff, diff_one_side, diff_texts
 from approvals.inspection.limits import compare_limits
 from approvals.inspection.models import DiffVariant, FileChange
-from approvals.inspection.pretty import pretty
+from approvals.inspection.pretty import Printed, hides_breaks, pretty_printed
 from approvals.inspection.tarballs import FileTooLarge, TarballGone, contents_of_change
 from approvals.inspection.text import is_utf8
 from registry_client.tarball import MIB, TarballError
@@ -49,9 +49,14 @@ def diff_variant(change: FileChange, kind: DiffVariant.Kind) -> DiffVariant:
 
 def _made(change: FileChange, kind: DiffVariant.Kind) -> TextDiff:
     old, new = _sides(change, kind)
+    printed: list[Printed] = []
     if kind == DiffVariant.Kind.PRETTY:
-        old = None if old is None else pretty(old, change.old_path or change.path)
-        new = None if new is None else pretty(new, change.path)
+        if old is not None:
+            printed.append(pretty_printed(old, change.old_path or change.path))
+            old = printed[-1].text
+        if new is not None:
+            printed.append(pretty_printed(new, change.path))
+            new = printed[-1].text
     lines = max((old or b"").count(b"\n"), (new or b"").count(b"\n"))
     if lines > MOST_LINES:
         raise CannotShow(
@@ -67,10 +72,29 @@ def _made(change: FileChange, kind: DiffVariant.Kind) -> TextDiff:
     else:
         ignore = kind == DiffVariant.Kind.IGNORE_WHITESPACE
         diff = diff_texts(old, new, limits, room, ignore_whitespace=ignore)
+        if printed:
+            hidden = _hidden(printed[0], printed[1], diff)
+            diff = replace(diff, note=f"{diff.note} {hidden}".strip())
     if not is_utf8(old or b"") or not is_utf8(new or b""):
         odd = "It is not valid UTF-8; broken bytes are shown as \ufffd."
         diff = replace(diff, note=f"{diff.note} {odd}".strip())
     return diff
+
+
+def _hidden(old: Printed, new: Printed, diff: TextDiff) -> str:
+    """What a diff of these leaves out: line breaks that are not the file's own on both sides."""
+    is_whole = ONLY_BEGINNING not in diff.note
+    if not hides_breaks(old, new, diff.text, is_whole=is_whole):
+        return ""
+    if not diff.text:
+        return (
+            "They differ only in white space that pretty-printing puts in as well: read the diff "
+            "as it is."
+        )
+    return (
+        "Where pretty-printing puts line breaks in, the files' own differ as well, which is not "
+        "shown here: read the diff as it is, too."
+    )
 
 
 def _sides(change: FileChange, kind: DiffVariant.Kind) -> tuple[bytes | None, bytes | None]:

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals.inspection.pretty import MOST_BREAKS, pretty
+from approvals.inspection.filediff import diff_texts
+from approvals.inspection.pretty import MOST_BREAKS, hides_breaks, pretty, pretty_printed
+from approvals.inspection.results import CompareLimits
+
+LIMITS = CompareLimits()
 
 PIECES = [
     *(";", ",", "{", "}", "(", ")", "[", "]", "/", "`", "${", '"', "'", "\\", "\n", "\r\n", " "),
@@ -209,3 +213,89 @@ def test_breaks_are_bounded() -> None:
 def test_text_in_two_bytes_a_letter_is_left_alone() -> None:
     text = "a;b;c".encode("utf-16")
     assert pretty(text, "a.js") == text
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        pytest.param("#!/usr/bin/env node ;a{b}", id="first-line"),
+        pytest.param("\ufeff#!/usr/bin/env node ;a{b}", id="first-line-behind-a-mark"),
+        pytest.param("x=1 <!-- ;a{b}", id="html-like"),
+        pytest.param("--> ;a{b}", id="arrow-in-the-first-line"),
+        pytest.param("x=1\n --> ;a{b}", id="arrow"),
+        pytest.param("x=1\n/**/ /* ; */--> ;a{b}", id="arrow-behind-comments"),
+        pytest.param("x=1/*\n*/ /**/--> ;a{b}", id="arrow-behind-the-end-of-a-comment"),
+        pytest.param("x=1 // ;a{b}", id="ordinary"),
+    ],
+)
+def test_what_a_comment_says_is_not_shown_as_if_it_were_code(comment: str) -> None:
+    assert js(f"{comment}\nc;d") == f"{comment}\nc;\nd"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("while(n-->0)a;b", "while(n-->0)a;\nb", id="counting-down"),
+        pytest.param("a=1;#!/x;b", "a=1;\n#!/x;\nb", id="not-the-first"),
+        pytest.param("//x\u2028a;b", "//x\u2028a;\nb", id="line-separator"),
+        pytest.param("//x\ra;b", "//x\ra;\nb", id="carriage-return"),
+        pytest.param("/**/n-->0;b", "/**/n-->0;\nb", id="arrow-behind-code"),
+    ],
+)
+def test_what_is_no_comment_is_not_taken_for_one(text: str, shown: str) -> None:
+    assert js(text) == shown
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "\n  ", "#!", "<!--", "-->"]), max_size=20),
+    st.sampled_from(["a.js", "a.css", "a.json"]),
+)
+def test_the_text_and_its_own_breaks_are_the_whole_file(pieces: list[str], path: str) -> None:
+    before = "".join(pieces).encode()
+    printed = pretty_printed(before, path)
+    lines = printed.text.split(b"\n")
+    own = printed.own_breaks()
+    assert len(own) == len(lines) - 1
+    again = lines[0]
+    for line, is_own in zip(lines[1:], own, strict=True):
+        again += b"\n" + line if is_own else line.lstrip(b" ")
+    assert again == before
+
+
+@given(
+    st.lists(st.sampled_from(["a;", "b{", "}", ";", "\n", "\n  ", "//c;"]), max_size=30),
+    st.lists(st.sampled_from(["a;", "b{", "}", ";", "\n", "\n  ", "//c;"]), max_size=30),
+)
+def test_no_difference_is_hidden(pieces: list[str], others: list[str]) -> None:
+    before, after = ("".join(these).encode() for these in (pieces, others))
+    old, new = pretty_printed(before, "a.js"), pretty_printed(after, "a.js")
+    diff = diff_texts(old.text, new.text, LIMITS, LIMITS.file_diff).text
+    hides = hides_breaks(old, new, diff, is_whole=True)
+    assert (diff == "" and not hides) == (before == after)
+
+
+@pytest.mark.parametrize("other", ["", "x=1;" * 10], ids=["alone", "among-others"])
+def test_a_break_that_ends_a_comment_is_no_silence_even_if_the_comment_is_not_known(
+    other: str,
+) -> None:
+    # Within a regular expression that is none, two slashes are no comment.
+    before, after = (f"a++ /1;//;{end}evil();{more}b" for end, more in (("", ""), ("\n", other)))
+    old, new = (pretty_printed(text.encode(), "a.css") for text in (before, after))
+    diff = diff_texts(old.text, new.text, LIMITS, LIMITS.file_diff).text
+    assert hides_breaks(old, new, diff, is_whole=True)
+    assert not hides_breaks(old, old, "", is_whole=True)
+
+
+def test_of_a_diff_that_ends_early_only_what_is_shown_is_looked_at() -> None:
+    old, new = (pretty_printed(text, "a.js") for text in (b"a;b;c;d", b"x;b;c;\nd"))
+    diff = diff_texts(old.text, new.text, LIMITS, LIMITS.file_diff).text
+    assert hides_breaks(old, new, diff, is_whole=True)
+    assert not hides_breaks(old, new, "\n".join(diff.split("\n")[:4]), is_whole=False)
+
+
+@pytest.mark.parametrize(
+    "unit", ["a/ ", "\n-->a", "<!--\n", "/*a*/\n-->", "   -->", "//\u2028", "a;\n"]
+)
+def test_hostile_comments_leave_the_text_whole(unit: str) -> None:
+    before = unit.encode() * 60_000
+    assert_only_breaks_were_added(before, pretty(before, "a.js"))

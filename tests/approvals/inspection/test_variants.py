@@ -180,3 +180,40 @@ def test_broken_bytes_are_told() -> None:
     variant = diff_variant(changed({"a.js": b"a;b"}, {"a.js": b"a;\xff"}), PRETTY)
     assert "not valid UTF-8" in variant.note
     assert "\ufffd" in text(variant)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        # A comment, where `yield` is a name.
+        pytest.param(("yield/x;//;", "evil()"), id="misread-expression"),
+        pytest.param(("a;", "b"), id="plain-statements"),
+    ],
+)
+def test_what_pretty_printing_cannot_show_is_told(hidden: tuple[str, str]) -> None:
+    one, two = hidden
+    change = changed({"a.js": f"{one}{two}"}, {"a.js": f"{one}\n{two}"})
+    variant = diff_variant(change, PRETTY)
+    assert (text(variant), variant.added_lines) == ("", 0)
+    assert variant.note == (
+        "They differ only in white space that pretty-printing puts in as well: read the diff as "
+        "it is."
+    )
+
+
+@pytest.mark.django_db
+def test_nor_does_another_change_hide_it() -> None:
+    change = changed({"a.js": "a;b;c;d;e;f;g"}, {"a.js": "a;\nb;c;d;e;f;x"})
+    variant = diff_variant(change, PRETTY)
+    assert lines(variant, "+") == ["x"]
+    assert "the files' own differ as well" in variant.note
+
+
+@pytest.mark.django_db
+def test_the_end_of_a_comment_in_the_first_line_is_a_difference() -> None:
+    first = "#!/usr/bin/env node ;"
+    change = changed({"a.js": f"{first}evil()\nok()"}, {"a.js": f"{first}\nevil()\nok()"})
+    variant = diff_variant(change, PRETTY)
+    assert (lines(variant, "-"), lines(variant, "+")) == ([f"{first}evil()"], [first, "evil()"])
+    assert variant.note == ""
