@@ -13,6 +13,7 @@ from typing import BinaryIO, Final, cast
 from isal import igzip_lib
 
 from registry_client.tar_limits import (
+    AmbiguousTarball,
     DamagedTarball,
     Limits,
     NotATarball,
@@ -59,7 +60,7 @@ class Gunzip:
 
     @property
     def trailing(self) -> bool:
-        """At the end: whether there is data behind the last stream."""
+        """At the end: whether there are zeros behind the last stream; anything else is refused."""
         return self._source.trailing
 
     @property
@@ -106,6 +107,12 @@ class Gunzip:
         if self._position >= len(self._piece) and not self._refill():
             return b""
         return self.exactly(count)
+
+    def up_to_piece(self) -> bytes:
+        """All that is unpacked and not yet read, or what comes next; nothing at the very end."""
+        if self._position >= len(self._piece) and not self._refill():
+            return b""
+        return self.some(self.available)
 
     def _refill(self) -> bool:
         found = next(self._pieces, None)
@@ -167,11 +174,23 @@ class _Source:
         return data
 
     def _next_member(self, rest: bytes) -> bytes:
-        """What the next stream begins with; nothing if there is none."""
+        """What the next stream begins with; nothing if there is none.
+
+        npm's unpacking skips zeros only to the end of the piece that it has read, and takes what
+        the next piece begins with for another stream: files could hide there.
+        """
         if len(rest) < len(_MAGIC):
             rest += self._read()
         if not rest.startswith(_MAGIC):
             self.trailing = bool(rest)
+            while rest:
+                if rest.count(0) != len(rest):
+                    raise AmbiguousTarball(
+                        "trailing-data",
+                        "There is data behind the tarball's compressed stream, in which npm may "
+                        "find files that other programs do not see.",
+                    )
+                rest = self._read()
             return b""
         self.members += 1
         if self.members > self._limits.gzip_members:

@@ -184,7 +184,8 @@ class TarballReader(Iterator[Entry]):
         while block := self._next_block():
             if block == ZERO_BLOCK:
                 ended = True
-                continue
+                self._see_nothing_follows()
+                break
             headers += 1
             if headers > self.limits.entries:
                 raise TarballLimit(
@@ -204,7 +205,7 @@ class TarballReader(Iterator[Entry]):
             if header.type in "xgLK":
                 self._take_extended(header, pending)
                 continue
-            entry = self._entry(header, pending, ended=ended)
+            entry = self._entry(header, pending)
             if pending.is_used:
                 pending = Pending()
             yield entry
@@ -222,6 +223,16 @@ class TarballReader(Iterator[Entry]):
         self._index += 1
         return self._stream.up_to(BLOCK)
 
+    def _see_nothing_follows(self) -> None:
+        """Read the zeros behind the end mark. Some versions of npm read on there, others do not."""
+        while piece := self._stream.up_to_piece():
+            if piece.count(0) != len(piece):
+                raise AmbiguousTarball(
+                    "after-end",
+                    "The tarball goes on behind its end mark, where some versions of npm find "
+                    "files and others do not.",
+                )
+
     def _take_extended(self, header: Header, pending: Pending) -> None:
         if header.size > self.limits.extended_header:
             raise TarballLimit(
@@ -238,7 +249,7 @@ class TarballReader(Iterator[Entry]):
         else:
             apply_pax(body, pending, is_global=header.type == "g")
 
-    def _entry(self, header: Header, pending: Pending, *, ended: bool) -> Entry:
+    def _entry(self, header: Header, pending: Pending) -> Entry:
         name, raw, link = effective(header, pending)
         limits = self.limits
         if len(raw) > limits.path_length or name.count("/") > limits.path_depth:
@@ -273,12 +284,6 @@ class TarballReader(Iterator[Entry]):
             problems.append(
                 Problem("setuid", shown, "It has the setuid, setgid or sticky bit set.")
             )
-        if ended:
-            problems.append(
-                Problem(
-                    "after-end", shown, "It stands behind the tarball's end mark; npm installs it."
-                )
-            )
         if may_be_named_otherwise(header, name, pending):
             other = printable(decode_name(header.raw_name))
             sentence = f"npm may install it as '{other}': it has two different names."
@@ -310,7 +315,7 @@ class TarballReader(Iterator[Entry]):
             self._report([Problem("gzip-members", "", sentence)])
         if trailing:
             self._report(
-                [Problem("trailing-data", "", "There is data behind the compressed stream.")]
+                [Problem("trailing-data", "", "There are zeros behind the compressed stream.")]
             )
 
     def _report(self, problems: list[Problem]) -> tuple[Problem, ...]:

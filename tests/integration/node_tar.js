@@ -3,7 +3,8 @@
 //
 //   node node_tar.js NODE_TAR_FOLDER WORK_FOLDER < tarballs
 //
-// Standard input has a tarball's path a line; standard output gets a JSON line for each:
+// Standard input has a tarball's path a line, after it a tab and the size of the pieces in which it
+// arrives (0: all at once); standard output gets a JSON line for each:
 // {"path": [size, sha1], …}, or null where npm would end with an error.
 'use strict'
 
@@ -15,17 +16,36 @@ const [, , nodeTar, work] = process.argv
 const tar = require(nodeTar)
 
 // What npm's own unpacking says (pacote, lib/fetcher.js).
-const options = {
-  strip: 1,
-  sync: true,
-  noChmod: true,
-  noMtime: true,
-  preserveOwner: false,
-  umask: 0o22,
-  filter: (_, entry) => {
-    entry.mode = entry.mode | (/Directory/.test(entry.type) ? 0o777 : 0o666) | 0o600
-    return !/Link$/.test(entry.type)
-  },
+function options () {
+  const ignores = new Set()
+  return {
+    strip: 1,
+    sync: true,
+    noChmod: true,
+    noMtime: true,
+    preserveOwner: false,
+    umask: 0o22,
+    filter: (_, entry) => {
+      if (/Link$/.test(entry.type)) {
+        return false
+      }
+      entry.mode = entry.mode | (/Directory/.test(entry.type) ? 0o777 : 0o666) | 0o600
+      if (!/File$/.test(entry.type)) {
+        return undefined
+      }
+      const name = path.basename(entry.path)
+      if (name === '.npmignore') {
+        ignores.add(entry.path)
+      } else if (name === '.gitignore') {
+        const renamed = entry.path.slice(0, -name.length) + '.npmignore'
+        if (ignores.has(renamed)) {
+          return false
+        }
+        entry.path = renamed
+      }
+      return true
+    },
+  }
 }
 
 function files (folder, prefix, found) {
@@ -44,12 +64,19 @@ function files (folder, prefix, found) {
   return found
 }
 
-for (const file of fs.readFileSync(0, 'utf8').split('\n').filter(Boolean)) {
+for (const line of fs.readFileSync(0, 'utf8').split('\n').filter(Boolean)) {
+  const [file, size] = line.split('\t')
   const folder = path.join(work, 'unpacked')
   fs.mkdirSync(folder)
   let found = null
   try {
-    tar.x({ ...options, file, cwd: folder })
+    const content = fs.readFileSync(file)
+    const unpack = tar.x({ ...options(), cwd: folder })
+    const step = Number(size) || content.length || 1
+    for (let start = 0; start < content.length; start += step) {
+      unpack.write(content.subarray(start, start + step))
+    }
+    unpack.end()
     found = files(folder, '', {})
   } catch {
     // npm's own error; nothing is installed.

@@ -70,28 +70,40 @@ def npm_is_there() -> None:
         pytest.skip(missing)
 
 
+def contents_of(path: Path) -> tuple[Files, list[str]]:
+    """What our reader says that npm installs, and which problems it reports.
+
+    Raises TarballError.
+    """
+    files: Files = {}
+    with read_tarball(path) as reader:
+        for entry in reader:
+            if entry.installed:
+                content = entry.read()
+                digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+                files[entry.path] = [len(content), digest]
+        return files, [problem.rule for problem in reader.problems]
+
+
 def shown(path: Path) -> Files | None:
     """What our reader sees, or None if it refuses the tarball or reports a problem."""
-    files: Files = {}
     try:
-        with read_tarball(path) as reader:
-            for entry in reader:
-                if entry.installed:
-                    content = entry.read()
-                    digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-                    files[entry.path] = [len(content), digest]
-            return None if reader.problems else files
+        files, problems = contents_of(path)
     except TarballError:
         return None
+    return None if problems else files
 
 
-def installed(paths: Iterable[Path], work: Path) -> list[Files | None]:
-    """What npm would write for each tarball; None where it would end with an error."""
+def installed(tarballs: Iterable[tuple[Path, int]], work: Path) -> list[Files | None]:
+    """What npm would write for each tarball; None where it would end with an error.
+
+    With each comes the size in bytes of the pieces in which npm gets it, or 0.
+    """
     node = shutil.which("node")
     assert node is not None
     finished = subprocess.run(
         [node, Path(__file__).with_name("node_tar.js"), node_tar(), work],
-        input="\n".join(map(str, paths)),
+        input="\n".join(f"{path}\t{size}" for path, size in tarballs),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_SECONDS,
@@ -109,7 +121,7 @@ def disagreements(tarballs: Iterable[tuple[str, bytes]], folder: Path) -> tuple[
         files = shown(path)
         if files is not None:
             seen.append((name, path, files))
-    written = installed([path for _, path, _ in seen], folder)
+    written = installed([(path, 0) for _, path, _ in seen], folder)
     assert len(written) == len(seen)
     pairs = zip(seen, written, strict=True)
     return [f"{name}: {files} / {npm}" for (name, _, files), npm in pairs if npm != files], len(
@@ -185,3 +197,56 @@ def test_what_is_shown_is_what_npm_installs(
     different, agreed = disagreements(made(), tmp_path)
     assert different == []
     assert agreed > 0
+
+
+def packed(blocks: bytes) -> bytes:
+    return gzip.compress(blocks, compresslevel=1, mtime=0)
+
+
+def streams() -> Iterator[tuple[str, bytes, tuple[int, ...]]]:
+    """Several compressed streams in one file, and in which pieces npm may get them."""
+    whole = HONEST + member("package/last.js", b"last\n" * 300) + END
+    for cut in (512, 513, 1024, 1300, len(HONEST), len(whole) - 700, len(whole)):
+        first, second = packed(whole[:cut]), packed(whole[cut:])
+        ends = (len(first) + more for more in (-9, -8, -1, 0, 1, 2, 3, 9))
+        sizes = (0, 1, 7, 64, *ends)
+        yield f"cut at {cut}", first + second, sizes
+        yield f"cut at {cut}, nothing between", first + packed(b"") + second, sizes
+        yield f"cut at {cut}, zeros last", first + second + bytes(900), sizes
+    for blocks in (HONEST, HONEST + END):
+        for zeros in (0, 1, 2, 17, 64):
+            first = packed(blocks) + bytes(zeros)
+            behind = tuple(len(first) + more for more in (-1, 0, 1, 2))
+            sizes = (0, 1, 7, 64, *behind)
+            for tail in (packed(HIDDEN + END), b"x", b"\x1f", b"\x1f\x8b", b"\0\x1f\x8b\x08", b""):
+                yield f"{zeros} zeros before {tail[:4]!r}", first + tail, sizes
+
+
+def test_in_whatever_pieces_it_comes_npm_finds_what_we_read(tmp_path: Path) -> None:
+    seen: list[tuple[str, Path, int, Files]] = []
+    for number, (name, content, sizes) in enumerate(streams()):
+        path = tmp_path / f"{number}.tgz"
+        path.write_bytes(content)
+        try:
+            files, _ = contents_of(path)
+        except TarballError:
+            continue
+        seen += [(name, path, size, files) for size in sizes]
+    written = installed([(path, size) for _, path, size, _ in seen], tmp_path)
+    assert len(seen) > 200
+    different = [
+        f"{name} by {size}: {files} / {npm}"
+        for (name, _, size, files), npm in zip(seen, written, strict=True)
+        if files != npm
+    ]
+    assert different == []
+
+
+def test_npm_finds_files_behind_zeros_that_we_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "hidden.tgz"
+    path.write_bytes(packed(HONEST).ljust(4096, b"\0") + packed(HIDDEN + END))
+    (files,) = installed([(path, 4096)], tmp_path)
+    assert files is not None
+    assert "evil.js" in files
+    with pytest.raises(TarballError, match="data behind"):
+        contents_of(path)

@@ -18,6 +18,7 @@ from registry_client import gunzip
 from registry_client.gunzip import Gunzip
 from registry_client.tar_limits import (
     MIB,
+    AmbiguousTarball,
     DamagedTarball,
     Limits,
     NotATarball,
@@ -42,7 +43,7 @@ def unpacked(data: bytes, limits: Limits | None = None, *, is_threaded: bool = F
 
 
 def by_zlib(data: bytes) -> bytes | None:
-    """What zlib makes of it, as npm would; None if it refuses."""
+    """What zlib makes of it, as npm would; None if it refuses, or if there is more behind it."""
     found = b""
     while data.startswith(b"\x1f\x8b"):
         inflate = zlib.decompressobj(wbits=31)
@@ -53,7 +54,7 @@ def by_zlib(data: bytes) -> bytes | None:
         if not inflate.eof:
             return None
         data = inflate.unused_data
-    return found
+    return None if data.strip(b"\0") else found
 
 
 @pytest.mark.parametrize("is_threaded", [False, True])
@@ -166,11 +167,28 @@ def test_a_bomb_is_unpacked_only_some_pieces_far(is_threaded: bool) -> None:
     assert peak < 8 * MIB
 
 
-def test_members_and_trailing_data_are_told() -> None:
-    stream = Gunzip(io.BytesIO(gzip.compress(b"a") + gzip.compress(b"b") + b"tail"), Limits())
+def test_members_and_zeros_behind_them_are_told() -> None:
+    stream = Gunzip(io.BytesIO(gzip.compress(b"a") + gzip.compress(b"b") + bytes(9)), Limits())
     assert stream.exactly(2) == b"ab"
     assert stream.up_to(1) == b""
     assert (stream.members, stream.trailing) == (2, True)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2, 63, 64, 65, 200, 100_000])
+@pytest.mark.parametrize("tail", [b"x", b"\x1f", b"\x8b", gzip.compress(b"evil")])
+@pytest.mark.parametrize("feed", [2, 64, 65_536])
+def test_nothing_hides_behind_the_last_stream(
+    zeros: int, tail: bytes, feed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gunzip, "_FEED", feed)
+    data = gzip.compress(b"good") + bytes(zeros)
+    assert unpacked(data) == b"good"
+    if not zeros and tail.startswith(b"\x1f\x8b"):
+        assert unpacked(data + tail) == b"goodevil"
+        return
+    with pytest.raises(AmbiguousTarball) as caught:
+        unpacked(data + tail)
+    assert caught.value.rule == "trailing-data"
 
 
 def test_packed_bytes_grow_up_to_all(tmp_path: Path) -> None:

@@ -263,20 +263,24 @@ def test_deep_folders_cannot_fill_the_memory(tmp_path: Path) -> None:
     assert peak < 32 * 1024 * 1024
 
 
-def test_entries_behind_the_end_mark_are_read_because_npm_installs_them(tmp_path: Path) -> None:
-    path = write(tmp_path, member("package/a", b"a"), END, member("package/evil", b"e"))
-    assert contents(path) == {"a": b"a", "evil": b"e"}
-    assert rules(path) == {"after-end"}
+@pytest.mark.parametrize("end", [END, bytes(512), END * 3])
+def test_entries_behind_the_end_mark_are_refused_as_only_some_programs_see_them(
+    tmp_path: Path, end: bytes
+) -> None:
+    path = write(tmp_path, member("package/a", b"a"), end, member("package/a", b"e"))
+    with pytest.raises(AmbiguousTarball, match="behind its end mark") as caught:
+        entries(path)
+    assert caught.value.rule == "after-end"
 
 
 def test_a_missing_end_mark_is_reported(tmp_path: Path) -> None:
     assert rules(write(tmp_path, member("package/a", b"a"), end=b"")) == {"no-end"}
 
 
-def test_joined_streams_and_trailing_data_are_reported(tmp_path: Path) -> None:
+def test_joined_streams_and_zeros_behind_them_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "joined.tgz"
     first, second = gzip.compress(member("package/a", b"a")), gzip.compress(END)
-    path.write_bytes(first + second + b"and more")
+    path.write_bytes(first + second + bytes(9))
     assert contents(path) == {"a": b"a"}
     assert rules(path) == {"gzip-members", "trailing-data"}
 
