@@ -17,7 +17,7 @@ from registry_client.sandbox.demo_organisation import READER
 from registry_client.sandbox.documents import pack, publish_document
 from registry_client.sandbox.second_factor import Mode
 from registry_client.sandbox.server import SandboxRegistry
-from tests.browser.awkward import MIXED, OLDEST_VERSION, Files, awkward_packages
+from tests.awkward import MIXED, OLDEST_VERSION, Files, awkward_packages
 from tests.integration.codes import FreshCodes
 from tests.program import Program
 

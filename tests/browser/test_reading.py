@@ -5,8 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.actions import PHONE, assert_fits
-from tests.browser.awkward import (
+from tests.awkward import (
     DRAWING,
     FILES_IN_THOUSANDS,
     HIDDEN,
@@ -20,6 +19,7 @@ from tests.browser.awkward import (
     THOUSANDS,
     UNTOUCHED,
 )
+from tests.browser.actions import PHONE, assert_fits
 from tests.browser.conftest import OpenBrowser
 from tests.browser.dashboard import Dashboard
 

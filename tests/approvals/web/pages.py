@@ -8,6 +8,8 @@ from django.test import Client
 
 from approvals.people.models import User
 
+HTMX = {"HX-Request": "true"}
+
 
 def sign_in(user: User) -> Client:
     client = Client()

@@ -27,13 +27,12 @@ from tests.approvals.factories import (
     make_staged_version,
     make_user,
 )
-from tests.approvals.web.pages import assert_strict, code_of, sign_in, text_of
-from tests.browser.awkward import Files, png
+from tests.approvals.web.pages import HTMX, assert_strict, code_of, sign_in, text_of
+from tests.awkward import Files, png
 from tests.packages import tarball
 
 pytestmark = pytest.mark.django_db
 
-HTMX = {"HX-Request": "true"}
 TROJAN = (
     "@@ -1,2 +1,2 @@\n"
     " const role = 'user';\n"

@@ -19,11 +19,10 @@ from tests.approvals.factories import (
     make_staged_version,
     make_user,
 )
-from tests.approvals.web.pages import assert_strict, sign_in, text_of
+from tests.approvals.web.pages import HTMX, assert_strict, sign_in, text_of
 
 pytestmark = pytest.mark.django_db
 
-HTMX = {"HX-Request": "true"}
 TROJAN = (
     "@@ -1,2 +1,2 @@\n"
     " const role = 'user';\n"
