@@ -49,6 +49,8 @@ class Changes:
                 problems += self.unseen.look_at(old, new, limited)
             odd = _odd((old, new), (before, after)) if diff else ""
             note = "It is a binary file." if binary else f"{limited} {odd}".strip()
+        if old and new:
+            problems += self.unseen.look_at_move(old, new)
         content = after if new else before
         head = shown.head if content is None else content[:HEAD]
         rank = self.risk.rank(shown)

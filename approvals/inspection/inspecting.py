@@ -23,7 +23,7 @@ from approvals.inspection.models import (
 )
 from approvals.inspection.requests import MOST_PUBLISHED_VERSIONS
 from approvals.inspection.sources import InspectionFailed, Sources
-from approvals.inspection.unusual import unusual_of
+from approvals.inspection.unusual import dangers_in, unusual_of
 from approvals.inspection.viewed import carry_over
 from approvals.queue.models import AlarmKind, StagedVersion
 from approvals.queue.registries import client_for
@@ -188,7 +188,7 @@ def _done(
         "baseline_reason": baseline.reason[:400],
         "maintainers": list(packument.maintainers) if packument else [],
         "published_versions": published_versions(packument),
-        "dangers": sum(point.is_bad for point in unusual_of(row, inspection)),
+        "dangers": dangers_in(unusual_of(row, inspection)),
     }
     if not give_back(work, State.DONE, **fields):
         raise LeaseLost

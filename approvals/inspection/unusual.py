@@ -8,15 +8,17 @@ from approvals.inspection.compare import ENGINE
 from approvals.inspection.installing import NEW_BUILD, NEW_SCRIPT
 from approvals.inspection.models import Inspection
 from approvals.inspection.risk import INSTALL_SCRIPTS
-from approvals.inspection.unseen import NUL_IN_CODE
+from approvals.inspection.unseen import DANGEROUS, MORE_DANGERS
 from approvals.queue.models import StagedVersion
 from registry_client.versions import parse_version
 
 MOST_PROBLEMS = 50
+# Far above what anybody reads, and far below what a page can hold.
+MOST_DANGERS = 200
+# Of those that are not dangerous, however many others there are.
+LEAST_HARMLESS = 20
 LONGEST_ABOUT = 2_000
-_BAD_RULES = frozenset({NEW_SCRIPT, NEW_BUILD, NUL_IN_CODE, "two-names"})
-
-
+_BAD_RULES = DANGEROUS | {NEW_SCRIPT, NEW_BUILD, "two-names"}
 # What is wrong with the baseline and takes something away from the comparison.
 _BASELINE_RULES = frozenset({"baseline-unreadable", "manifest"})
 
@@ -25,13 +27,15 @@ _BASELINE_RULES = frozenset({"baseline-unreadable", "manifest"})
 class Point:
     """One sentence, what it is about (a path, a command) and whether it is new and dangerous.
 
-    `rule` is a stable id for programs.
+    `rule` is a stable id for programs. `stands_for` is how many things it counts for, if it is
+    about those that are not named one by one.
     """
 
     sentence: str
     about: str = ""
     is_bad: bool = False
     rule: str = field(default="", compare=False)
+    stands_for: int = 1
 
 
 def unusual_of(staged_version: StagedVersion, inspection: Inspection) -> list[Point]:
@@ -40,7 +44,7 @@ def unusual_of(staged_version: StagedVersion, inspection: Inspection) -> list[Po
         *_engine(inspection),
         *_names(inspection.summary, inspection.named_otherwise(staged_version)),
         *_install_scripts(inspection.summary),
-        *_problems(inspection.summary, MOST_PROBLEMS),
+        *_problems(inspection.summary, is_cut=True),
     ]
     return sorted(points, key=lambda point: not point.is_bad)
 
@@ -51,9 +55,14 @@ def unusual_in(summary: dict[str, Any]) -> list[Point]:
         *_names(summary, ""),
         *_own_names(summary),
         *_install_scripts(summary),
-        *_problems(summary, None),
+        *_problems(summary, is_cut=False),
     ]
     return sorted(points, key=lambda point: not point.is_bad)
+
+
+def dangers_in(points: list[Point]) -> int:
+    """How many things are new and dangerous, those that are not named one by one included."""
+    return sum(point.stands_for for point in points if point.is_bad)
 
 
 def _engine(inspection: Inspection) -> Iterator[Point]:
@@ -114,16 +123,28 @@ def _install_scripts(summary: dict[str, Any]) -> Iterator[Point]:
         yield Point(f"The script {name} {words}.", command, is_bad=changed, rule=rule)
 
 
-def _problems(summary: dict[str, Any], most: int | None) -> Iterator[Point]:
-    # Sorted before it is cut: many harmless problems must not push a dangerous one out of sight.
-    problems = sorted(
-        summary.get("problems") or [], key=lambda problem: problem.get("rule") not in _BAD_RULES
-    )
-    shown = problems if most is None else problems[:most]
-    yield from map(_point, shown)
-    left_out = int(summary.get("problems_left_out") or 0) + len(problems) - len(shown)
-    if left_out:
-        yield Point(f"{left_out} more problems like these.", rule="more-problems")
+def _problems(summary: dict[str, Any], *, is_cut: bool) -> Iterator[Point]:
+    # Each kind has a bound of its own: many harmless problems must not push a dangerous one out of
+    # sight, and what is left out of them must not be counted as one.
+    problems = summary.get("problems") or []
+    bad = [problem for problem in problems if problem.get("rule") in _BAD_RULES]
+    bad.sort(key=lambda problem: problem.get("rule") == MORE_DANGERS, reverse=True)
+    others = [problem for problem in problems if problem.get("rule") not in _BAD_RULES]
+    most_bad = MOST_DANGERS if is_cut else len(bad)
+    most = max(MOST_PROBLEMS - len(bad), LEAST_HARMLESS) if is_cut else len(others)
+    yield from map(_point, bad[:most_bad])
+    if more_bad := len(bad[most_bad:]):
+        yield Point(
+            f"{more_bad:,} more dangerous problem{'s' if more_bad > 1 else ''}.",
+            is_bad=True,
+            rule=MORE_DANGERS,
+            stands_for=more_bad,
+        )
+    yield from map(_point, others[:most])
+    if left_out := int(summary.get("problems_left_out") or 0) + len(others[most:]):
+        yield Point(
+            f"{left_out} more problems like these.", rule="more-problems", stands_for=left_out
+        )
     for problem in summary.get("old_problems") or []:
         rule = problem.get("rule")
         if rule in _BASELINE_RULES:

@@ -3,8 +3,8 @@
 import pytest
 
 from approvals.inspection.models import Inspection
-from approvals.inspection.unseen import NUL_IN_CODE
-from approvals.inspection.unusual import Point, unusual_in, unusual_of
+from approvals.inspection.unseen import MORE_DANGERS, NUL_IN_CODE
+from approvals.inspection.unusual import Point, dangers_in, unusual_in, unusual_of
 from approvals.queue.models import StagedVersion
 from tests.approvals.factories import make_inspection, make_staged_version
 
@@ -56,7 +56,9 @@ def test_native_code_that_is_compiled_without_a_script() -> None:
     assert point == Point("npm compiles it.", "binding.gyp", is_bad=True)
 
 
-@pytest.mark.parametrize("rule", ["nested-install-script", "nul-in-code", "two-names"])
+@pytest.mark.parametrize(
+    "rule", ["nested-install-script", "nul-in-code", "became-code", "two-names"]
+)
 def test_hidden_code_is_an_alarm(rule: str) -> None:
     other = {"rule": "symlink", "path": "a", "sentence": "A link."}
     found = points({}, {}, problems=[other, {"rule": rule, "path": "b", "sentence": "Bad."}])
@@ -155,3 +157,24 @@ def test_every_point_has_a_rule_for_programs_and_none_is_left_out() -> None:
     ]
     assert len(found) == 204
     assert found[-1].sentence == "3 more problems like these."
+
+
+def test_dangerous_problems_are_never_counted_among_harmless_ones() -> None:
+    harmless = [{"rule": "link", "path": f"{n}", "sentence": "A link."} for n in range(60)]
+    dangerous = [{"rule": NUL_IN_CODE, "path": f"{n}.js", "sentence": "NUL."} for n in range(150)]
+    found = points({}, {}, problems=[*harmless, *dangerous], problems_left_out=7)
+    bad = [point for point in found if point.is_bad]
+    assert [point.about for point in bad] == [f"{n}.js" for n in range(150)]
+    assert found[-1].sentence == "47 more problems like these."
+    assert (len(found), dangers_in(found)) == (171, 150)
+
+
+def test_even_more_dangerous_ones_are_counted_as_what_they_are() -> None:
+    dangerous = [{"rule": NUL_IN_CODE, "path": f"{n}.js", "sentence": "NUL."} for n in range(1000)]
+    more = {"rule": MORE_DANGERS, "path": "", "sentence": "In 5 more files there is more."}
+    found = points({}, {}, problems=[*dangerous, more])
+    assert len(found) == 201
+    assert "In 5 more files there is more." in [point.sentence for point in found]
+    assert (found[-1].sentence, found[-1].is_bad) == ("801 more dangerous problems.", True)
+    assert dangers_in(found) == 1001
+    assert dangers_in(unusual_in({"problems": dangerous})) == 1000
