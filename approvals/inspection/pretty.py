@@ -19,8 +19,9 @@ _LONG_LINE = 100
 # at the margin.
 _ROOM = 64 * 1024
 _ROOM_RATIO = 2
-# More than real bundles of 8 MiB have; behind them the text stays as it is.
-MOST_BREAKS = 500_000
+# More than real bundles have.
+MOST_LINES = 400_000
+# Behind so many of them the text stays as it is.
 _MOST_TOKENS = 1_500_000
 # Slashes that are no comment, and arrows, take longer than other tokens, and are few.
 _MOST_SLASHES = 50_000
@@ -92,11 +93,16 @@ _NEW_LINES = [b"\n" + b" " * indent for indent in range(_DEEPEST * _INDENT + 1)]
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
+class TooManyLines(Exception):
+    """The text has, or would get, more lines than were asked for."""
+
+
 def pretty(content: bytes, path: str) -> bytes:
     """The same text with more line breaks and indentation; the path's ending says the language.
 
     What is not known to be JSON or CSS is read as JavaScript. Only line breaks with the spaces
-    behind them are put in, and only before something that can be seen; at most 500,000 of them.
+    behind them are put in, and only before something that can be seen. Raises TooManyLines as
+    soon as there would be more than 400,000.
     """
     return pretty_printed(content, path).text
 
@@ -123,10 +129,14 @@ class Printed:
 
 
 def pretty_printed(content: bytes, path: str) -> Printed:
-    """What `pretty` makes, with the places of what it put in."""
+    """What `pretty` makes, with the places of what it put in. Raises TooManyLines."""
+    most_breaks = MOST_LINES - content.count(b"\n")
+    if most_breaks < 0:
+        raise TooManyLines
     if content.startswith(_UTF16):
         return Printed(content, array("Q"))
-    printer = _Printer(content, _LANGUAGES.get(splitext(path)[1].lower(), _SCRIPT))
+    tokens = _LANGUAGES.get(splitext(path)[1].lower(), _SCRIPT)
+    printer = _Printer(content, tokens, most_breaks)
     return Printed(printer.printed(), printer.put_in)
 
 
@@ -165,7 +175,7 @@ _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 class _Printer:
     """One text on its way. Brackets that do not match are borne with."""
 
-    def __init__(self, content: bytes, tokens: re.Pattern[bytes]) -> None:
+    def __init__(self, content: bytes, tokens: re.Pattern[bytes], most_breaks: int) -> None:
         self.content = content
         self.tokens = tokens
         self.out = bytearray()
@@ -175,6 +185,7 @@ class _Printer:
         self.open = array("Q")
         self.braces = 0
         self.put_in = array("Q")
+        self.most_breaks = most_breaks
         self.slashes = self.skips = 0
         self.line_start = 0
         # What was closed last, to know what a slash behind it means: where it began and ended.
@@ -213,11 +224,7 @@ class _Printer:
                 if take and (skip_to := take(at, match.end())):
                     resume = skip_to
                     break
-                if (
-                    seen > _MOST_TOKENS
-                    or len(self.put_in) > MOST_BREAKS
-                    or self.slashes > _MOST_SLASHES
-                ):
+                if seen > _MOST_TOKENS or self.slashes > _MOST_SLASHES:
                     break
             self.skips += 1
             if self.skips > _MOST_SKIPS:
@@ -232,6 +239,8 @@ class _Printer:
         place = self._next(place)
         if place >= len(content) or content[place] in _ENDS_OF_LINE or place <= self.done:
             return
+        if len(self.put_in) >= self.most_breaks:
+            raise TooManyLines
         self.out += content[self.done : place]
         self.put_in.append(len(self.out))
         indent = min(self.braces, _DEEPEST) * _INDENT

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from approvals.inspection import pretty as pretty_module
 from approvals.inspection.filediff import diff_texts
-from approvals.inspection.pretty import MOST_BREAKS, hides_breaks, pretty, pretty_printed
+from approvals.inspection.pretty import TooManyLines, hides_breaks, pretty, pretty_printed
 from approvals.inspection.results import CompareLimits
 
 LIMITS = CompareLimits()
@@ -204,10 +205,23 @@ def test_hostile_text_cannot_grow_without_bound(unit: str, path: str) -> None:
     assert len(pretty(before, path)) <= 5 * len(before) + 64 * 1024
 
 
-def test_breaks_are_bounded() -> None:
-    shown = pretty(b";" * (MOST_BREAKS + 1000), "a.js")
-    assert shown.count(b"\n") == MOST_BREAKS + 1
-    assert shown.replace(b"\n", b"") == b";" * (MOST_BREAKS + 1000)
+@pytest.mark.parametrize("own", [0, 30], ids=["none of its own", "some of its own"])
+def test_lines_are_bounded(own: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretty_module, "MOST_LINES", 100)
+    lines = b"a\n" * own
+    assert pretty(lines + b";" * (101 - own), "a.js").count(b"\n") == 100
+    with pytest.raises(TooManyLines):
+        pretty(lines + b";" * (102 - own), "a.js")
+    with pytest.raises(TooManyLines):
+        pretty(b"\n" * 101, "a.js")
+
+
+def test_it_stops_where_it_has_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretty_module, "MOST_LINES", 100)
+    printer = pretty_module._Printer(b";" * 1_000_000, pretty_module._SCRIPT, 100)
+    with pytest.raises(TooManyLines):
+        printer.printed()
+    assert len(printer.out) < 1000
 
 
 def test_text_in_two_bytes_a_letter_is_left_alone() -> None:

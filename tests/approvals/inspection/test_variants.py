@@ -1,13 +1,19 @@
 """A diff made otherwise: for who asks, once, and with a plain word where it cannot be."""
 
+import os
+import subprocess
+import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from approvals.inspection import tarballs, variants
+from approvals.inspection import pretty, tarballs, variants
 from approvals.inspection.models import DiffVariant, FileChange, KeptTarball
+from approvals.inspection.tarballs import TarballGone
 from approvals.inspection.variants import CannotShow, diff_variant
 from tests.approvals.at_once import at_once
 from tests.approvals.factories import make_inspection, make_staged_version
@@ -105,11 +111,49 @@ def test_it_is_made_once_and_then_needs_no_tarball() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_readers_at_the_same_time_get_the_one_row() -> None:
+def test_of_several_readers_at_the_same_time_one_waits_for_the_diff(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     change = changed({"a.js": BUNDLE}, {"a.js": BUNDLE + ";b"})
-    made = at_once(*[lambda: diff_variant(change, PRETTY).pk] * 4)
-    assert len(set(made)) == 1
-    assert DiffVariant.objects.get().pk == made[0]
+    refused: list[str] = []
+    read = variants.contents_of_change
+
+    def while_it_is_made(*args: Any, **named: Any) -> Any:
+        for kind in (PRETTY, WHITESPACE):
+            with pytest.raises(CannotShow) as busy:
+                diff_variant(change, kind)
+            refused.append(str(busy.value))
+        return read(*args, **named)
+
+    monkeypatch.setattr(variants, "contents_of_change", while_it_is_made)
+    made = diff_variant(change, PRETTY)
+    assert refused == ["Another diff is being made just now: try again in a moment."] * 2
+    monkeypatch.setattr(variants, "contents_of_change", read)
+    assert diff_variant(change, PRETTY) == made
+    assert diff_variant(change, WHITESPACE)
+    answers = at_once(*[lambda: diff_variant(change, PRETTY).pk] * 4)
+    assert answers == [made.pk] * 4
+
+
+@pytest.mark.django_db
+def test_what_failed_does_not_keep_the_next_from_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change = changed({"a.js": BUNDLE}, {"a.js": BUNDLE + ";b"})
+    for error in (TarballGone("It is gone."), MemoryError()):
+        with monkeypatch.context() as broken:
+            broken.setattr(variants, "contents_of_change", raising(error))
+            with pytest.raises((CannotShow, MemoryError)):
+                diff_variant(change, PRETTY)
+    assert not DiffVariant.objects.exists()
+    assert diff_variant(change, PRETTY).added_lines == 2
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def function(*args: object, **named: object) -> None:
+        raise error
+
+    return function
 
 
 @pytest.mark.django_db
@@ -159,11 +203,112 @@ def test_a_size_that_is_not_the_files_does_not_help() -> None:
 
 
 @pytest.mark.django_db
-def test_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(variants, "MOST_LINES", 500)
-    change = changed({"a.js": ";" * 1000}, {"a.js": ";" * 400})
-    with pytest.raises(CannotShow, match=r"too many lines .+: 999; 500 are allowed"):
-        diff_variant(change, PRETTY)
+@pytest.mark.parametrize(
+    ("kind", "limit", "sentence"),
+    [
+        (PRETTY, "most lines", "It has too many lines to be shown like this: 500 are allowed. "),
+        (
+            WHITESPACE,
+            "most lines",
+            "It has too many lines to be shown like this: 500 are allowed. ",
+        ),
+        (PRETTY, "most different", "Too much of it differs to be shown like this: 1,600 lines; "),
+        (
+            WHITESPACE,
+            "most different",
+            "Too much of it differs to be shown like this: 1,600 lines; ",
+        ),
+    ],
+    ids=["pretty", "white space", "pretty and different", "white space and different"],
+)
+def test_too_many_lines_are_refused_and_not_counted_again(
+    kind: DiffVariant.Kind, limit: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limit == "most lines":
+        monkeypatch.setattr(variants, "MOST_LINES", 500)
+        monkeypatch.setattr(pretty, "MOST_LINES", 500)
+    else:
+        monkeypatch.setattr(variants, "MOST_DIFFERENT", 500)
+    change = changed({"a.js": "a;\n" * 800}, {"a.js": "b;\n" * 800})
+    for _ in range(2):
+        with pytest.raises(CannotShow) as refused:
+            diff_variant(change, kind)
+        assert str(refused.value).startswith(sentence)
+        assert str(refused.value).endswith("Read the diff as it is instead.")
+        # Neither the tarball nor any time is needed for the second answer.
+        KeptTarball.objects.all().delete()
+        tarballs.forget_recent()
+
+
+@pytest.mark.django_db
+def test_bundles_with_more_lines_than_are_compared_at_once_show_what_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(variants, "MOST_DIFFERENT", 30_000)
+    bundle = ";".join(f"v{n}=function(){{return {n}}}" for n in range(10_000))
+    new = bundle.replace("return 10}", "return 11}").replace("return 9990}", "return 9991}")
+    change = changed({"a.min.js": bundle}, {"a.min.js": new})
+    variant = diff_variant(change, PRETTY)
+    assert lines(variant, "-") == ["  return 10", "  return 9990"]
+    assert lines(variant, "+") == ["  return 11", "  return 9991"]
+    assert "@@ -29969,7 +29969,7 @@" in text(variant)
+    assert variant.note == ""
+
+
+def differing(kind: str) -> tuple[bytes, bytes]:
+    """Two texts that are as large, have as many lines, and differ as much as is allowed."""
+    count = variants.MOST_DIFFERENT // 2 - 50
+    both = []
+    for first in (0, 10**7):
+        if kind == "pretty":
+            tokens = (b"a%d" % (first + number) for number in range(count))
+            head = b"{" * 30
+            largest = variants.LARGEST[PRETTY]
+            both.append(head + b";".join(tokens) + b";" + b"x" * 100)
+            both[-1] += b"y" * (largest - len(both[-1]))
+        else:
+            width = variants.LARGEST[WHITESPACE] // count - 1
+            numbers = range(first, first + count)
+            both.append(b"\n".join((b"%d" % number).ljust(width, b"z") for number in numbers))
+    return both[0], both[1]
+
+
+@pytest.mark.parametrize("kind", ["pretty", "whitespace"])
+def test_a_web_process_stays_small(kind: str) -> None:
+    # A process of its own, as the peak of this one is over.
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD.format(kind=kind)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+    )
+    lines, grown = map(int, child.stdout.split())
+    assert lines > variants.MOST_DIFFERENT // 2 - 100
+    assert grown < 110
+
+
+CHILD = """
+import django
+django.setup()
+from approvals.inspection import variants
+from approvals.inspection.models import DiffVariant, FileChange
+from tests.approvals.inspection.test_variants import differing
+
+def peak():
+    status = open("/proc/self/status").read()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+texts = [differing("{kind}")]
+variants.contents_of_change = lambda change, most: texts.pop()
+with open("/proc/self/clear_refs", "w") as peaks:
+    peaks.write("5")
+before = peak()
+change = FileChange(path="a.js", status="modified", kind="source")
+diff = variants._made(change, DiffVariant.Kind("{kind}"))
+print(diff.added_lines, peak() - before)
+"""
 
 
 @pytest.mark.django_db
