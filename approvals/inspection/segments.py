@@ -20,6 +20,7 @@ _SAMPLED = 32
 _MOST_SAMPLES = 30_000
 # Lines that have to be the same around a cut: more than a diff shows around a change.
 _AROUND = 4
+_WHITE_SPACE = b" \t\n\r\x0b\f"
 _LINE = re.compile(rb"[^\n]*+\n|[^\n]++\Z")
 _HEAD = re.compile(r"^@@ -(\d+)((?:,\d+)?) \+(\d+)", re.MULTILINE)
 _LONG_LINES = re.compile(r"Long lines are shown in part: (\d+)\.")
@@ -122,7 +123,7 @@ def _samples(text: bytes, *, ignore_whitespace: bool) -> dict[int, _Place | None
     """
     found: dict[int, _Place | None] = {}
     for number, match in enumerate(_LINE.finditer(text)):
-        line = b"".join(match[0].split()) if ignore_whitespace else match[0]
+        line = match[0].translate(None, _WHITE_SPACE) if ignore_whitespace else match[0]
         key = zlib.crc32(line)
         if key % _SAMPLED == 0:
             found[key] = None if key in found else _Place(match.start(), number)
@@ -137,7 +138,7 @@ def _around(text: bytes, place: _Place, ignore_whitespace: bool) -> list[bytes]:
         start = text.rfind(b"\n", 0, max(start - 1, 0)) + 1
         end = text.find(b"\n", end) + 1 or len(text)
     lines = text[start:end].split(b"\n")
-    return [b"".join(line.split()) for line in lines] if ignore_whitespace else lines
+    return [line.translate(None, _WHITE_SPACE) for line in lines] if ignore_whitespace else lines
 
 
 def _in_order(pairs: list[tuple[_Place, _Place]]) -> list[tuple[_Place, _Place]]:
