@@ -649,6 +649,15 @@ class TestForgetting:
         assert forget_expired() == 1
         assert KeptTarball.objects.get() == both[0]
 
+    @pytest.mark.parametrize(("used", "forgotten"), [(1.9, 0), (2.1, 2)], ids=["lately", "before"])
+    def test_whatever_the_setting_it_stays_two_days_after_it_was_used(
+        self, row: StagedVersion, settings: Settings, used: float, forgotten: int
+    ) -> None:
+        settings.TARBALL_DAYS = 1
+        decided(row, days=1.5)
+        KeptTarball.objects.update(kept_at=timezone.now() - timedelta(days=used))
+        assert forget_expired() == forgotten
+
     def test_one_that_is_wanted_while_it_is_being_forgotten_stays(
         self,
         row: StagedVersion,
