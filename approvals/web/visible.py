@@ -19,12 +19,17 @@ from django.utils.safestring import SafeString, mark_safe
 from approvals.web.look_alikes import look_alikes, looks_like
 
 # Letters of no width and no ink, which Unicode does not count as format characters.
-BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5"
+BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\U00016fe4\U0001d159"
 _VARIATION_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef\u180b-\u180f"
 # How many of a run of hidden characters are spelt out before the rest is counted.
 SPELT_OUT = 4
 # So many boxes of one text have a title; a text made of boxes must not become many times as long.
 MOST_TITLES = 200
+# So many boxes a text has; then hidden characters stand as this sign, and the rest is counted.
+MOST_BOXES = 2_000
+STAND_IN = "\ufffd"
+# Marks that a letter may have to be one of a language; more are not looked at.
+_MOST_ACCENTS = 4
 
 # Everything but printable ASCII, tab and line feed is looked at one by one.
 _SUSPECT = re.compile(r"[^\t\n\x20-\x7e]+")
@@ -47,6 +52,34 @@ def is_hidden(character: str) -> bool:
         or character in BLANK_LETTERS
         or _HIDDEN_SELECTOR.match(character) is not None
     )
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character) in {"Mn", "Me"}
+
+
+def _odd_marks(text: str, start: int, end: int) -> int:
+    """Up to where marks stand from `start` on that make another letter of an ASCII one.
+
+    Those of which Unicode has the letter with the mark as one character are ordinary accents.
+    """
+    stop = start
+    while stop < end and _is_mark(text[stop]):
+        stop += 1
+    before = text[start - 1 : start]
+    # At the start of a part of a line, nobody knows what is before.
+    if stop == start or not (before.isalnum() or before in ("", "_", "$")):
+        return start
+    few = stop - start <= _MOST_ACCENTS
+    if few and len(unicodedata.normalize("NFC", text[max(start - 1, 0) : stop])) == 1 and before:
+        return start
+    return stop
+
+
+def hidden_in(text: str) -> set[int]:
+    """The positions of what a reader would not see, or not see as what it is."""
+    return {at for start, end, hidden in _runs(text) if hidden for at in range(start, end)}
 
 
 def name_of(character: str) -> str:
@@ -99,6 +132,8 @@ def line_html(
         parts.append(inked)
     if in_mark:
         parts.append("</mark>")
+    if boxes:
+        parts.append(boxes.rest())
     return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
 
 
@@ -108,6 +143,8 @@ class _Boxes:
     def __init__(self, text: str) -> None:
         self._text = text
         self._titles_left = MOST_TITLES
+        self._boxes_left = MOST_BOXES
+        self._hidden_left_out = self._alike_left_out = 0
         self._runs = _runs(text)
         self._next = 0
 
@@ -127,7 +164,23 @@ class _Boxes:
         parts.append(html.escape(self._text[start:end]))
         return "".join(parts)
 
+    def rest(self) -> str:
+        """What stands behind the text: how many characters have no box."""
+        counts = []
+        if self._hidden_left_out:
+            counts.append(f"{self._hidden_left_out} more hidden characters, each run as {STAND_IN}")
+        if self._alike_left_out:
+            counts.append(f"{self._alike_left_out} more look-alikes that are not marked")
+        return f' <span class="hidden-char">{", ".join(counts)}</span>' if counts else ""
+
     def _box(self, run: str, hidden: bool) -> str:
+        if not self._boxes_left:
+            if hidden:
+                self._hidden_left_out += len(run)
+                return STAND_IN
+            self._alike_left_out += len(run)
+            return html.escape(run)
+        self._boxes_left -= 1
         title = ""
         if self._titles_left > 0:
             self._titles_left -= 1
@@ -160,8 +213,9 @@ def _runs(text: str) -> list[tuple[int, int, bool]]:
     alike = look_alikes(text)
     runs: list[tuple[int, int, bool]] = []
     for match in _SUSPECT.finditer(text):
+        odd = _odd_marks(text, *match.span())
         for index in range(match.start(), match.end()):
-            hidden = is_hidden(text[index])
+            hidden = index < odd or is_hidden(text[index])
             if not hidden and index not in alike:
                 continue
             if runs and runs[-1][1] == index and runs[-1][2] == hidden:

@@ -4,7 +4,7 @@ import html
 import re
 from html.parser import HTMLParser
 
-from approvals.web.visible import is_hidden
+from approvals.web.visible import hidden_in
 
 # All that may stand in the HTML of a line: escaped text, and the tags that we make ourselves.
 _TITLE = r'(?: title="(?:[^<>"\'&]|&#x27;)*")?'
@@ -40,7 +40,8 @@ def text_of_line(markup: str) -> str:
 
 
 def without_hidden(text: str) -> str:
-    return "".join(character for character in text if not is_hidden(character))
+    hidden = hidden_in(text)
+    return "".join(character for at, character in enumerate(text) if at not in hidden)
 
 
 def marked(markup: str) -> str:

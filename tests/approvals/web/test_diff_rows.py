@@ -9,6 +9,7 @@ from approvals.inspection.filediff import diff_texts
 from approvals.inspection.results import CompareLimits
 from approvals.web import diff as diffs
 from approvals.web.diff import Fold, Row, context_rows, piece_of, row_of, sides_of
+from approvals.web.visible import STAND_IN
 from tests.approvals.web.rendered import alike, marked, text_of_line, without_hidden
 
 LIMITS = CompareLimits()
@@ -244,7 +245,7 @@ def test_opened_context_has_its_numbers_and_colours() -> None:
         pytest.param(["x"] * 100_000, diffs.ROWS_PER_PIECE, id="many"),
         pytest.param(["x" * 10**6] * 100, 12, id="long"),
         pytest.param(["x" * 10**7], 1, id="one-very-long"),
-        pytest.param(["a\u200b" * 50_000] * 60, 8, id="full-of-boxes"),
+        pytest.param(["a\u200b" * 50_000] * 60, 12, id="full-of-boxes"),
     ],
 )
 def test_of_much_context_there_are_the_first_rows_and_no_line_is_endless(
@@ -252,7 +253,9 @@ def test_of_much_context_there_are_the_first_rows_and_no_line_is_endless(
 ) -> None:
     rows = context_rows(lines, 1, 1, "a.js")
     assert len(rows) == count
-    assert all(text_of_line(str(row.html)) == without_hidden(row.text) for row in rows)
+    for row in rows:
+        shown = text_of_line(str(row.html)).replace(STAND_IN, "").removesuffix(" ")
+        assert shown == without_hidden(row.text)
     assert all("characters left out]" in row.text for row in rows if len(lines[0]) > 1)
     assert sum(len(row.html) for row in rows) < 2 * diffs.HTML_PER_PIECE
 

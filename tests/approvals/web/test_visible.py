@@ -1,4 +1,5 @@
 import html
+import re
 import unicodedata
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from approvals.web.look_alikes import looks_like
-from approvals.web.visible import SPELT_OUT, line_html, visible
+from approvals.web.visible import MOST_BOXES, SPELT_OUT, STAND_IN, line_html, visible
 from tests.approvals.web.rendered import alike, text_of_line, without_hidden
 
 CYRILLIC_A, CYRILLIC_COPY = "\u0430", "\u0441\u043e\u0440\u0443"
@@ -15,6 +16,7 @@ HOSTILE = st.text(
     st.one_of(
         st.sampled_from("<>&\"' ab$_1\\\t"),
         st.sampled_from("\u0430\u0441\u043f\u03bf\u0585\uff41\uff1a\u4e00\U0001d41a\u2044\u037e"),
+        st.sampled_from("\u0301\u0335\u20e3\u026a\u0131\u0661"),
         st.sampled_from("\u202e\u200b\u2028\x00\x1b\r\ufe0f\U000e0041\u3164"),
         st.characters(),
     ),
@@ -86,6 +88,22 @@ def test_a_look_alike_says_what_it_is_and_what_it_looks_like() -> None:
         pytest.param("a\u2024b a\ua789b", ["\u2024", "\ua789"], id="dot-and-colon"),
         pytest.param("foo\uff08\uff09", ["\uff08\uff09"], id="full-width-signs"),
         pytest.param("a\\u0061\u0430b", ["\u0430"], id="after-an-escape"),
+        pytest.param("pr\u1d0fcess", ["\u1d0f"], id="small-capital"),
+        pytest.param("\ua731\u1d07\u1d04ret", ["\ua731\u1d07\u1d04"], id="small-capitals"),
+        pytest.param("adm\u026an \u029f\u0274", ["\u026a", "\u029f\u0274"], id="latin-extended"),
+        pytest.param("adm\u0131n", ["\u0131"], id="dotless-i"),
+        pytest.param("for (const \xfc of adm\u0131n)", ["\u0131"], id="dotless-i-in-code"),
+        pytest.param("\u017fecret", ["\u017f"], id="long-s"),
+        pytest.param("\u0185uffer \u01bdafe", ["\u0185", "\u01bd"], id="tones"),
+        pytest.param("a\u02d0b", ["\u02d0"], id="long-sound-as-colon"),
+        pytest.param("c\U0001042cde", ["\U0001042c"], id="deseret"),
+        pytest.param("\u07caet", ["\u07ca"], id="nko"),
+        pytest.param("c\u05e1de", ["\u05e1"], id="hebrew"),
+        pytest.param("l\u0661 x\u0966", ["\u0661", "\u0966"], id="digits-in-names"),
+        pytest.param("x = \u0661\u0660;", ["\u0661\u0660"], id="digits-alone"),
+        pytest.param("x = 1\u0660", ["\u0660"], id="digit-in-a-number"),
+        pytest.param("a\u2025b c\u0589", ["\u2025", "\u0589"], id="two-dots-and-full-stop"),
+        pytest.param("i\u1fbed", ["\u1fbe"], id="what-is-another-look-alike"),
         pytest.param("pay\u200dp\u0430l", ["\u0430"], id="beside-a-joiner"),
     ],
 )
@@ -115,6 +133,18 @@ def test_what_passes_for_another_letter_is_marked(text: str, found: list[str]) -
             "\u201cquoted\u201d \u2014 it\u2019s \u2026 \u2192 \xb7 \xa9", id="prose-signs"
         ),
         pytest.param("\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627", id="right-to-left"),
+        pytest.param(
+            "// oda s\u0131cakl\u0131\u011f\u0131 \xe7ok art\u0131yor gibi",
+            id="turkish",
+        ),
+        pytest.param("/\u02c8\u026antr\u0259st/ \u0283\u026ap", id="sounds"),
+        pytest.param("\u0627\u0644\u0639\u062f\u062f \u0661\u0662", id="number-in-arabic"),
+        pytest.param(
+            "\u0928\u092e\u0942\u0928\u093e \u0967\u0968 \u0914\u0930", id="number-in-hindi"
+        ),
+        pytest.param("\u0532\u0561\u0580\u0587\u0589", id="armenian-sentence"),
+        pytest.param("e\u0301te\u0301 n\u0303 c\u0327 a\u030a u\u0308", id="accents-apart"),
+        pytest.param("e\u0302\u0301 u\u031b\u0301", id="two-accents"),
         pytest.param("plain ASCII = $all_of(it);", id="ascii"),
     ],
 )
@@ -142,6 +172,45 @@ def test_a_long_run_is_spelt_out_only_in_its_beginning() -> None:
 def test_a_text_full_of_boxes_does_not_grow_without_measure(character: str) -> None:
     text = f"a{character}" * 10_000
     markup = visible(text)
-    assert text_of_line(markup) == without_hidden(text)
     assert markup.count("title=") == 200
-    assert len(markup) < 30 * len(text)
+    assert markup.count("<span") == MOST_BOXES + 1
+    assert len(markup) < 100 * MOST_BOXES + 2 * len(text)
+    shown = text_of_line(markup)
+    if character == "\u0430":
+        assert shown == f"{text} "
+        assert "8000 more look-alikes that are not marked" in markup
+    else:
+        assert shown == "a" * MOST_BOXES + f"a{STAND_IN}" * (10_000 - MOST_BOXES) + " "
+        assert "8000 more hidden characters" in markup
+        assert character not in markup
+
+
+def test_what_comes_behind_many_boxes_is_not_shown_as_it_would_hide() -> None:
+    markup = line_html("a\u200b" * 3000 + "\u202e" * 5 + "<b>\u0430", [(6001, 6004, "k")])
+    assert "\u202e" not in markup
+    assert "<b>" not in markup
+    assert "1005 more hidden characters" in markup
+    assert "1 more look-alikes" in markup
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("a\u0335dmin", "aU+0335dmin", id="stroke"),
+        pytest.param("x_\u0332y", "x_U+0332y", id="line-below"),
+        pytest.param("x1\u20e3", "x1U+20E3", id="key"),
+        pytest.param("q\u0301", "qU+0301", id="letter-that-has-no-such-accent"),
+        pytest.param("e\u0301\u0335", "eU+0301 U+0335", id="accent-and-stroke"),
+        pytest.param(
+            "a" + "\u0301" * 9, "aU+0301 U+0301 U+0301 U+0301 … 9 hidden characters", id="many"
+        ),
+        pytest.param("\u0335a", "U+0335a", id="behind-what-is-not-known"),
+        pytest.param("x\U00016fe4y", "xU+16FE4y", id="filler"),
+    ],
+)
+def test_a_mark_that_makes_another_letter_of_an_ascii_one_is_spelt_out(
+    text: str, shown: str
+) -> None:
+    markup = visible(text)
+    assert re.sub(r"<[^>]*>", "", markup) == shown
+    assert "hidden-char" in markup
