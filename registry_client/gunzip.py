@@ -6,7 +6,7 @@ length, as zlib does (RFC 1952), and leaves joined members and what follows them
 
 import queue
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from typing import BinaryIO, Final, cast
 
@@ -36,6 +36,8 @@ _BROKEN: Final = (cast("type[Exception]", igzip_lib.IsalError), EOFError)
 
 # One piece of content, and how many packed bytes were read by then.
 Pieces = Generator[tuple[bytes, int], None, None]
+# Told for each piece how many packed bytes were read by then, in the reader's own thread.
+OnPiece = Callable[[int], None]
 
 
 class Gunzip:
@@ -45,12 +47,20 @@ class Gunzip:
     reader has other work. All methods raise TarballError. Close it, so that the thread ends.
     """
 
-    def __init__(self, file: BinaryIO, limits: Limits, *, is_threaded: bool = False) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        limits: Limits,
+        *,
+        is_threaded: bool = False,
+        on_piece: OnPiece | None = None,
+    ) -> None:
         self._source = _Source(file, limits)
         pieces = self._source.pieces(THREADED_PIECE if is_threaded else PIECE)
         self._pieces: Pieces = _unpacked_ahead(pieces) if is_threaded else pieces
         self._piece = b""
         self._position = 0
+        self._on_piece = on_piece
         self.packed = 0
 
     @property
@@ -121,6 +131,8 @@ class Gunzip:
             return False
         self._piece, self.packed = found
         self._position = 0
+        if self._on_piece is not None:
+            self._on_piece(self.packed)
         return True
 
 

@@ -78,12 +78,13 @@ class Pending:
     link: bytes | None = None
     size: int | None = None
     keys: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
     has_records: bool = False
 
     @property
     def is_used(self) -> bool:
         """Whether any extended header stood before the entry."""
-        return bool(self.keys) or self.has_records
+        return bool(self.types)
 
 
 def parse_header(block: bytes) -> Header:
@@ -155,9 +156,13 @@ def _check_time(part: bytes) -> None:
     _number(part, 0, 12, "time")
 
 
-def apply_pax(body: bytes, pending: Pending, *, is_global: bool) -> None:
-    """Read extended header records (`LENGTH KEY=VALUE\\n`) into `pending`. Raises HeaderError."""
+def apply_pax(body: bytes, pending: Pending, *, is_global: bool) -> int:
+    """Read extended header records (`LENGTH KEY=VALUE\\n`) into `pending`; how many there are.
+
+    Raises HeaderError.
+    """
     position = 0
+    keys: set[bytes] = set()
     end = len(body.rstrip(b"\0"))
     while position < end:
         space = body.find(b" ", position, position + _MAX_LENGTH_DIGITS + 1)
@@ -173,16 +178,27 @@ def apply_pax(body: bytes, pending: Pending, *, is_global: bool) -> None:
         if record.count(b"\n") != 1:
             raise HeaderError("an extended header has a line break inside a value")
         raw_key, _, value = record[:-1].partition(b"=")
+        if raw_key in keys:
+            key = printable(raw_key.decode("utf-8", "replace"))[:100]
+            raise HeaderError(f"extended headers set '{key}' more than once for one entry")
+        keys.add(raw_key)
         _take_record(raw_key.decode("utf-8", "replace"), value, pending, is_global=is_global)
         position = stop
+    return len(keys)
 
 
 def check_extended(header: Header, pending: Pending) -> None:
-    """Whether npm reads an extended header's body as such a body at all. Raises HeaderError."""
+    """Whether npm reads an extended header's body as such a body at all, and only one of a type
+    before an entry. Raises HeaderError.
+    """
     if not decode_name(header.raw_name):
         raise HeaderError("an extended header has no name")
     if decode_name(header.raw_link):
         raise HeaderError("an extended header has a target without being a link")
+    if header.type != "g":
+        if header.type in pending.types:
+            raise HeaderError("an extended header stands more than once for one entry")
+        pending.types.add(header.type)
     if header.type in "LK" and pending.has_records:
         # Older npm applies the records to the long name's own header.
         raise HeaderError("two kinds of extended headers stand before one entry")

@@ -11,7 +11,7 @@ class Limits:
 
     Sizes are bytes. `ratio` (unpacked to packed) counts only past `ratio_free` unpacked bytes,
     since small repetitive packages compress well. `path_length` is in bytes, before the first
-    segment is dropped.
+    segment is dropped. `problems` are as many as are told, those of some rules counted apart.
     """
 
     unpacked_size: int = 2048 * MIB
@@ -24,6 +24,8 @@ class Limits:
     all_paths: int = 16 * MIB
     folders: int = 50_000
     extended_header: int = 64 * 1024
+    all_extended_headers: int = 16 * MIB
+    extended_records: int = 200_000
     gzip_members: int = 100
     problems: int = 1000
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from registry_client.tar_limits import Limits, TarballLimit
+from registry_client.tar_limits import AmbiguousTarball, Limits, TarballLimit
 from registry_client.tar_paths import Problem, collision_key, printable
 
+GITIGNORE = ".gitignore"
+NPMIGNORE = ".npmignore"
 _MOST_CLEAN = 64
 
 
@@ -24,14 +26,17 @@ class Names:
         # the file before; few at a time, so that deep paths cannot fill the memory.
         self._clean: dict[str, int] = {}
 
-    def collisions(self, path: str, shown: str, *, is_folder: bool) -> list[Problem]:
-        self._bytes += len(path)
+    def count(self, name: str) -> None:
+        """Take one name into account, installed or not: each costs time to look at."""
+        self._bytes += len(name)
         if self._bytes > self._limits.all_paths:
             raise TarballLimit(
                 "all_paths",
                 self._limits.all_paths,
                 f"The tarball's paths have more than {self._limits.all_paths:,} characters.",
             )
+
+    def collisions(self, path: str, shown: str, *, is_folder: bool) -> list[Problem]:
         key = collision_key(path)
         folder, _, name = key.rpartition("/")
         if not is_folder and (number := self._clean.get(folder)) is not None:
@@ -84,3 +89,35 @@ class Names:
             yield Problem("file-and-folder", shown, "It is both a file and a folder.")
             self._clean.clear()
         self._files[place] = path
+
+
+class Ignores:
+    """Files .gitignore, which npm installs under another name (pacote, lib/fetcher.js).
+
+    It installs each as .npmignore, unless it has seen one in the same place, first segment
+    included. As a package.json may name that file as code, what is in it must be known: where
+    there are both, the tarball is refused. `npm pack` puts neither of them into a tarball.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+
+    def installed_path(self, path: str, name: str, shown: str) -> tuple[str, list[Problem]]:
+        """Where npm installs a file of that name, and what is to be said of it.
+
+        `path` is where it would be by its name alone. Raises AmbiguousTarball.
+        """
+        last = name.rpartition("/")[2]
+        if last not in (GITIGNORE, NPMIGNORE):
+            return path, []
+        installed = path[: -len(last)] + NPMIGNORE
+        if self._seen.setdefault(collision_key(installed), last) != last:
+            raise AmbiguousTarball(
+                "gitignore",
+                "The tarball has a file .gitignore and a file .npmignore in one folder: npm "
+                "installs the one in the place of the other.",
+            )
+        if last == NPMIGNORE:
+            return path, []
+        sentence = "npm installs it as '.npmignore', other tools under its own name."
+        return installed, [Problem("gitignore", shown, sentence)]

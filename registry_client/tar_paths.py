@@ -36,7 +36,7 @@ class Problem:
 
 def printable(text: str) -> str:
     """The text with every character that cannot be seen written as an escape such as `\\u202e`."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(
         char.encode("unicode_escape").decode("ascii")
@@ -85,7 +85,7 @@ def name_problems(name: str, raw: bytes) -> list[Problem]:
     parts = name.replace("\\", "/").split("/")
     on_windows = any(_bad_on_windows(part) for part in parts if part not in (".", ".."))
     rest = name.partition("/")[2]
-    kinds = {unicodedata.category(char) for char in name}
+    kinds = set() if name.isprintable() else {unicodedata.category(char) for char in set(name)}
     checks = (
         (
             "no-folder",

@@ -5,13 +5,14 @@ is followed. Memory stays small whatever the tarball says: one piece of unpacked
 extended header, and the names seen so far, each within its limit.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
-from registry_client.gunzip import Gunzip
+from registry_client.gunzip import Gunzip, OnPiece
 from registry_client.tar_headers import (
     BLOCK,
     ZERO_BLOCK,
@@ -34,7 +35,7 @@ from registry_client.tar_limits import (
     TarballError,
     TarballLimit,
 )
-from registry_client.tar_names import Names
+from registry_client.tar_names import GITIGNORE, NPMIGNORE, Ignores, Names
 from registry_client.tar_paths import (
     Problem,
     decode_name,
@@ -75,6 +76,16 @@ _KIND_SENTENCES: dict[Kind, str] = {
     "fifo": "It is a named pipe; npm leaves it out.",
 }
 
+# Problems by which a reviewer may be shown another file than somebody installs, in words.
+_ONE_FOR_ANOTHER = {
+    "two-names": "npm may install it under another name",
+    "duplicate": "it is in the tarball more than once",
+    "gitignore": "npm installs it under another name",
+}
+# Kept even where the room for all problems is used up.
+_MOST_OF_EACH_RULE = 50
+_IGNORES = (GITIGNORE, NPMIGNORE)
+
 
 @dataclass(slots=True)
 class Entry:
@@ -109,23 +120,36 @@ class Entry:
 
 
 class TarballReader(Iterator[Entry]):
-    """The entries of one tarball. After the last one, `problems` has the whole tarball's."""
+    """The entries of one tarball. After the last one, `problems` has the whole tarball's.
+
+    The list is bounded, with room for each rule. `problems_left_out` counts what is not in it, but
+    for what makes one file stand for another: the list itself says how much more there is of that.
+    """
 
     def __init__(
-        self, source: Path | BinaryIO, limits: Limits | None = None, *, is_threaded: bool = False
+        self,
+        source: Path | BinaryIO,
+        limits: Limits | None = None,
+        *,
+        is_threaded: bool = False,
+        on_piece: OnPiece | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self._owned = source.open("rb") if isinstance(source, Path) else None
         file = self._owned or source
         assert not isinstance(file, Path)  # noqa: S101 - tells mypy what the line above settled
-        self._stream = Gunzip(file, self.limits, is_threaded=is_threaded)
+        self._stream = Gunzip(file, self.limits, is_threaded=is_threaded, on_piece=on_piece)
         self._entries = self._walk()
         self._names = Names(self.limits)
+        self._ignores = Ignores()
         self._index = -1
         self._left = 0
         self._padding = 0
+        self._extended_size = self._records = 0
         self.problems: list[Problem] = []
         self.problems_left_out = 0
+        self._counts: Counter[str] = Counter()
+        self._room_for_problems = self.limits.problems
 
     @property
     def packed_size(self) -> int:
@@ -242,15 +266,31 @@ class TarballReader(Iterator[Entry]):
                 f"{self.limits.extended_header:,} are allowed.",
             )
         check_extended(header, pending)
+        self._extended_size += header.size
+        if self._extended_size > self.limits.all_extended_headers:
+            raise TarballLimit(
+                "all_extended_headers",
+                self.limits.all_extended_headers,
+                "The tarball's extended headers have more than "
+                f"{self.limits.all_extended_headers:,} bytes.",
+            )
         body = self._stream.exactly(header.size)
         self._stream.skip(-header.size % BLOCK)
         if header.type in "LK":
             apply_long_name(header.type, body, pending)
         else:
-            apply_pax(body, pending, is_global=header.type == "g")
+            self._records += apply_pax(body, pending, is_global=header.type == "g")
+            if self._records > self.limits.extended_records:
+                raise TarballLimit(
+                    "extended_records",
+                    self.limits.extended_records,
+                    "The tarball's extended headers have more than "
+                    f"{self.limits.extended_records:,} records.",
+                )
 
     def _entry(self, header: Header, pending: Pending) -> Entry:
         name, raw, link = effective(header, pending)
+        self._names.count(name)
         limits = self.limits
         if len(raw) > limits.path_length or name.count("/") > limits.path_depth:
             limit = "path_length" if len(raw) > limits.path_length else "path_depth"
@@ -277,6 +317,9 @@ class TarballReader(Iterator[Entry]):
             path, installable = installed_path(name)
             shown = printable(name)
             problems = name_problems(name, raw)
+        if kind == "file" and installable and path.endswith(_IGNORES):
+            path, renaming = self._ignores.installed_path(path, name, shown)
+            problems.extend(renaming)
         if kind in _KIND_SENTENCES:
             sentence = _KIND_SENTENCES[kind].format(link=printable(link))
             problems.append(Problem(kind, shown, sentence))
@@ -307,6 +350,7 @@ class TarballReader(Iterator[Entry]):
         )
 
     def _finish(self, *, ended: bool) -> None:
+        self._report_the_rest()
         members, trailing = self._stream.members, self._stream.trailing
         if not ended:
             self._report([Problem("no-end", "", "The tarball has no end mark.")])
@@ -319,24 +363,51 @@ class TarballReader(Iterator[Entry]):
             )
 
     def _report(self, problems: list[Problem]) -> tuple[Problem, ...]:
-        room = self.limits.problems - len(self.problems)
-        self.problems.extend(problems[:room])
-        self.problems_left_out += len(problems[room:])
-        return tuple(problems[:room])
+        return tuple(problem for problem in problems if self._keeps(problem.rule, problem))
+
+    def _keeps(self, rule: str, problem: Problem) -> bool:
+        # Whatever is wrong a thousand times must not push out what is wrong once, and worse.
+        self._counts[rule] += 1
+        most = self.limits.problems
+        if rule in _ONE_FOR_ANOTHER:
+            is_kept = self._counts[rule] <= most
+        elif self._room_for_problems > 0:
+            is_kept = True
+            self._room_for_problems -= 1
+        else:
+            is_kept = self._counts[rule] <= min(_MOST_OF_EACH_RULE, most)
+        if is_kept:
+            self.problems.append(problem)
+        elif rule not in _ONE_FOR_ANOTHER:
+            self.problems_left_out += 1
+        return is_kept
+
+    def _report_the_rest(self) -> None:
+        for rule, words in _ONE_FOR_ANOTHER.items():
+            more = self._counts[rule] - self.limits.problems
+            if more > 0:
+                are = "entry is" if more == 1 else "entries are"
+                self.problems.append(Problem(rule, "", f"{more:,} more {are} like this: {words}."))
 
 
 def read_tarball(
-    source: Path | BinaryIO, limits: Limits | None = None, *, is_threaded: bool = False
+    source: Path | BinaryIO,
+    limits: Limits | None = None,
+    *,
+    is_threaded: bool = False,
+    on_piece: OnPiece | None = None,
 ) -> TarballReader:
     """Read a tarball from a path or an open binary file, which the caller closes.
 
     With `is_threaded` a thread of its own unpacks some pieces ahead, which is faster where there is
     work to do between the entries; use the reader in a `with` statement then, so that it ends.
+    `on_piece` gets how many packed bytes were read, for each piece of at most 1 MiB that is
+    unpacked, whatever it is part of.
 
     Iterate over the result; raises TarballError (NotATarball, DamagedTarball, AmbiguousTarball or
     TarballLimit) where reading on would be wrong.
     """
-    return TarballReader(source, limits, is_threaded=is_threaded)
+    return TarballReader(source, limits, is_threaded=is_threaded, on_piece=on_piece)
 
 
 def _looks_like_tar(block: bytes) -> bool:

@@ -14,7 +14,6 @@ from registry_client.tarball import MIB, DamagedTarball, Entry, Limits, read_tar
 
 Progress = Callable[[int], None]
 HEAD = 2048
-PROGRESS_EVERY = 32
 # Each of the two stores may take this much memory before it writes to the disk.
 _IN_MEMORY = 32 * MIB
 _SHEBANG = b"#!"
@@ -199,10 +198,8 @@ def fetch_contents(
     left = len(wanted)
     if not left:
         return
-    with read_tarball(source, limits) as reader:
+    with read_tarball(source, limits, on_piece=progress) as reader:
         for entry in reader:
-            if entry.index % PROGRESS_EVERY == 0:
-                progress(reader.packed_size)
             info = wanted.get(entry.index)
             if info is None:
                 continue

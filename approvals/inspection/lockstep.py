@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from approvals.inspection.filetree import (
-    PROGRESS_EVERY,
     ContentStore,
     FileInfo,
     FileTree,
@@ -113,17 +112,22 @@ def _read(
     sources: list[tuple[Path, ContentStore]], pair: "_Pair", on_bytes: OnBytes
 ) -> list[FileTree]:
     total = sum(path.stat().st_size for path, _ in sources)
+
+    def report(_: int) -> None:
+        # All is unpacked before all is read.
+        on_bytes(min(total - 1, sum(side.reader.packed_size for side in pair.sides)), total)
+
     with ExitStack() as stack:
         for path, store in sources:
             reader = read_tarball(
-                path, pair.limits.tarball, is_threaded=path.stat().st_size >= _THREADED_SIZE
+                path,
+                pair.limits.tarball,
+                is_threaded=path.stat().st_size >= _THREADED_SIZE,
+                on_piece=report,
             )
             pair.sides.append(_Side(stack.enter_context(reader), store))
-        steps = 0
         while pair.step():
-            if steps % PROGRESS_EVERY == 0:
-                on_bytes(min(total, sum(side.reader.packed_size for side in pair.sides)), total)
-            steps += 1
+            pass
         on_bytes(total, total)
         return [pair.finish(side) for side in pair.sides]
 

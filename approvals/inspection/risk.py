@@ -6,6 +6,7 @@ from posixpath import basename, normpath, splitext
 from typing import Any
 
 from approvals.inspection.filetree import FileInfo
+from registry_client.tar_names import GITIGNORE, NPMIGNORE
 
 # npm runs these on the machine of whoever installs the package (docs: "scripts", life cycle).
 INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
@@ -46,8 +47,8 @@ class Risk:
         path, name = info.path, basename(info.path)
         checks = (
             path == MANIFEST,
-            path in self._scripts or name == NATIVE_BUILD,
-            path in self._entries,
+            _is_named(path, name, self._scripts) or name == NATIVE_BUILD,
+            _is_named(path, name, self._entries),
             name == MANIFEST,
             _ending(path) in CODE_ENDINGS or info.shebang,
         )
@@ -75,6 +76,13 @@ def install_scripts(manifest: dict[str, Any] | None) -> dict[str, str]:
         for name in INSTALL_SCRIPTS
         if scripts.get(name) and isinstance(scripts[name], str)
     }
+
+
+def _is_named(path: str, name: str, paths: frozenset[str]) -> bool:
+    if path in paths:
+        return True
+    # Tools other than npm leave its name as it is in the tarball.
+    return name == NPMIGNORE and path[: -len(NPMIGNORE)] + GITIGNORE in paths
 
 
 def _paths(names: Any) -> frozenset[str]:

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,6 +220,17 @@ REFUSED = [
     Refused("zeros", packed(END * 20), "empty-tarball", "empty"),
     Refused(
         "noise behind the end", sealed(CODE, END, b"!" * 512), "after-end", "behind its end mark"
+    ),
+    *(
+        Refused(
+            f"{first} and {last}", sealed(CODE, member(first), member(last)), "gitignore", "one"
+        )
+        for first, last in (
+            ("package/.npmignore", "other/.gitignore"),
+            ("package/.gitignore", "other/.npmignore"),
+            ("package/a/.npmignore", "package/a/.gitignore"),
+            ("package/a/.gitignore", "package//A/.npmignore"),
+        )
     ),
     Refused("files behind the end", sealed(CODE, END, HIDDEN), "after-end", "others do not"),
     Refused(
@@ -525,6 +537,27 @@ TOLD = [
         "setuid, setgid or sticky",
         frozenset({"index.js", "run"}),
     ),
+    Told(
+        "a file that npm renames",
+        sealed(CODE, member("package/lib/.gitignore", b"evil\n")),
+        "gitignore",
+        "npm installs it as '.npmignore'",
+        frozenset({"index.js", "lib/.npmignore"}),
+        "package/lib/.gitignore",
+    ),
+    Told(
+        "files that npm does not rename",
+        sealed(
+            CODE,
+            member("package/a.gitignore"),
+            member("package/.GitIgnore"),
+            member("package/b/.gitignore/b"),
+            member("package/a/.npmignore"),
+        ),
+        "",
+        "",
+        frozenset({"index.js", "a.gitignore", ".GitIgnore", "b/.gitignore/b", "a/.npmignore"}),
+    ),
     Told("no end", sealed(CODE, end=b""), "no-end", "no end mark"),
     Told("half an end", sealed(CODE, end=bytes(512)), "", ""),
     Told("a long end", sealed(CODE, end=END * 500), "", ""),
@@ -627,6 +660,16 @@ def test_of_two_files_in_one_place_the_last_is_shown_whole(tmp_path: Path) -> No
     assert [problem.rule for problem in change.problems] == ["duplicate"]
 
 
+@pytest.mark.parametrize("main", ["./.npmignore", ".gitignore"])
+def test_code_under_a_name_that_npm_changes_is_an_entry_point(tmp_path: Path, main: str) -> None:
+    code = member("package/.gitignore", b"evil()\n\0")
+    described = member("package/package.json", json.dumps({"main": main}).encode())
+    found = compare_tarballs(write(tmp_path, described, code), None)
+    (change,) = [change for change in found.files if change.path == ".npmignore"]
+    assert (change.rank, change.is_binary) == (2, False)
+    assert "gitignore" in {problem.rule for problem in change.problems}
+
+
 @pytest.mark.parametrize(("before", "after"), [(0o644, 0o755), (0o755, 0o644), (0o755, 0o4755)])
 def test_a_bit_that_lets_a_file_run_is_a_change(tmp_path: Path, before: int, after: int) -> None:
     paths = [
@@ -668,7 +711,25 @@ def test_findings_are_bounded_and_the_rest_is_counted(tmp_path: Path) -> None:
     found = compare_tarballs(write(tmp_path, DESCRIBED, *names), None)
     rows = told(found)
     assert len(found.problems) <= 1100
-    assert ("more-problems", "", "2000 more problems like these.") in rows
+    (words,) = [sentence for rule, _, sentence in rows if rule == "more-problems"]
+    assert words.replace(",", "").startswith("2000 more problems")
+
+
+@pytest.mark.parametrize("count", [1, 1_200])
+def test_many_harmless_problems_push_no_other_out_of_sight(tmp_path: Path, count: int) -> None:
+    harmless = [member(f"package/d/a:{n}.txt") for n in range(3_000)]
+    names = [("path", f"package/\u00e9{n}.js".encode()) for n in range(count)]
+    renamed = [pax(name) + member(f"package/{n}.js") for n, name in enumerate(names)]
+    last = [member("package/d/.gitignore"), CODE, member("package/d/run", mode=0o4755)]
+    found = compare_tarballs(write(tmp_path, DESCRIBED, CODE, *harmless, *renamed, *last), None)
+    rules = Counter(rule for rule, _, _ in told(found))
+    for rule in ("gitignore", "duplicate", "setuid"):
+        assert rules[rule] == 1
+    assert rules["two-names"] == min(count, 1_001)
+    sentences = [sentence for rule, _, sentence in told(found) if rule == "two-names"]
+    assert ("200 more entries" in " ".join(sentences)) == (count > 1_000)
+    # Two are wrong with each name.
+    assert found.problems_left_out == 5_000
 
 
 def test_a_file_that_grows_while_it_is_read_is_noticed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from registry_client.tar_paths import installed_path, printable
 from registry_client.tarball import (
+    MIB,
     AmbiguousTarball,
     DamagedTarball,
     Entry,
@@ -359,9 +360,72 @@ def test_an_extended_header_cannot_fill_the_memory(tmp_path: Path, kind: bytes) 
 
 
 def test_endless_extended_headers_are_stopped(tmp_path: Path) -> None:
-    path = write(tmp_path, *[pax(("comment", b"x"))] * 50, member("package/a"))
-    with pytest.raises(TarballLimit):
+    path = write(tmp_path, *[pax(("comment", b"x"), kind=b"g")] * 50, member("package/a"))
+    with pytest.raises(TarballLimit) as caught:
         entries(path, Limits(entries=40))
+    assert caught.value.limit == "entries"
+    with pytest.raises(TarballLimit) as caught:
+        entries(path, Limits(extended_records=49))
+    assert caught.value.limit == "extended_records"
+    with pytest.raises(TarballLimit) as caught:
+        entries(path, Limits(all_extended_headers=50 * 13 - 1))
+    assert caught.value.limit == "all_extended_headers"
+    assert len(entries(path, Limits(extended_records=50, all_extended_headers=50 * 13))) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (pax(("comment", b"x")), pax(("mtime", b"1"))),
+        (pax(), pax()),
+        (pax(("comment", b"x"), ("comment", b"y")),),
+        (pax(("SCHILY.x", b"x"), ("SCHILY.x", b"x")),),
+        (pax(("comment", b"x"), ("comment", b"x"), kind=b"g"),),
+        *(
+            (member("L", b"package/a\0", kind=kind), member("L", b"package/b\0", kind=kind))
+            for kind in (b"L", b"K")
+        ),
+    ],
+    ids=range(7),
+)
+def test_what_is_said_twice_of_one_entry_is_refused(
+    tmp_path: Path, headers: tuple[bytes, ...]
+) -> None:
+    with pytest.raises(AmbiguousTarball, match="more than once for one entry"):
+        entries(write(tmp_path, *headers, member("package/a")))
+
+
+def test_names_that_are_not_installed_count_as_well(tmp_path: Path) -> None:
+    path = write(tmp_path, *[member(f"package/../{n:02}") for n in range(20)])
+    assert len(entries(path, Limits(all_paths=20 * 13))) == 20
+    with pytest.raises(TarballLimit) as caught:
+        entries(path, Limits(all_paths=20 * 13 - 1))
+    assert caught.value.limit == "all_paths"
+
+
+@pytest.mark.parametrize("is_threaded", [False, True])
+@pytest.mark.parametrize(
+    "members",
+    [
+        [pax(("comment", random.Random(5).randbytes(20_000).hex().encode())) + member("package/a")]
+        * 400,
+        [member("../left-out", bytes(8 * MIB)), member("package/a")],
+        [member("package/a", bytes(8 * MIB))],
+        [member("package/a"), bytes(8 * MIB)],
+    ],
+    ids=["extended headers", "left out", "one file", "zeros"],
+)
+def test_progress_is_told_whatever_is_read(
+    tmp_path: Path, members: list[bytes], is_threaded: bool
+) -> None:
+    path = write(tmp_path, *members)
+    told: list[int] = []
+    with read_tarball(path, is_threaded=is_threaded, on_piece=told.append) as reader:
+        for _ in reader:
+            pass
+    assert len(told) >= 8
+    assert told == sorted(told)
+    assert told[-1] <= path.stat().st_size
 
 
 def test_many_joined_streams_are_stopped(tmp_path: Path) -> None:
