@@ -32,6 +32,10 @@ AROUND_MARKS = 120
 LEAST_FOLDED = 200
 # Lines are cut after so many characters. filediff.py has cut them before, around the change.
 LONGEST_LINE = 10_000
+# What stands for the part of a long line that was cut off, there or here.
+_CUT_BEFORE = re.compile(r"\[\d{1,12} bytes left out\] ")
+_CUT_BEHIND = re.compile(r" \[\d{1,12} (?:bytes|characters) left out\]\Z")
+_LONGEST_LABEL = 40
 
 EMPTY = SafeString("")
 
@@ -312,7 +316,12 @@ def _render(rows: list[Row], path: str) -> int:
         for left, right in aligned(_texts(removed), _texts(added), budget):
             if left is not None and right is not None:
                 before, after = removed[left], added[right]
-                marks[id(before)], marks[id(after)] = marks_of(before.text, after.text, budget)
+                found, other_found = marks_of(before.text, after.text, budget)
+                if found or other_found or before.text == after.text:
+                    # What was cut off behind may differ as well.
+                    found = _with_cut(before.text, found)
+                    other_found = _with_cut(after.text, other_found)
+                marks[id(before)], marks[id(after)] = found, other_found
     characters = 0
     for index, row in enumerate(rows):
         if characters > HTML_PER_PIECE:
@@ -322,13 +331,25 @@ def _render(rows: list[Row], path: str) -> int:
     return len(rows)
 
 
+def _with_cut(text: str, marks: list[Span]) -> list[Span]:
+    """The marks of a line together with that of what was cut off at its end, if it was."""
+    if len(text) < LONGEST_UNFOLDED:
+        return marks
+    cut = _CUT_BEHIND.search(text, len(text) - _LONGEST_LABEL)
+    if cut is None:
+        return marks
+    start, end = cut.start() + 1, len(text)
+    return [*((first, min(last, start)) for first, last in marks if first < start), (start, end)]
+
+
 def _line(text: str, tokens: Sequence[Token], marks: Sequence[Span]) -> SafeString:
     """A line as HTML; of a long one, what is the same on both sides is folded."""
     if len(text) < LONGEST_UNFOLDED or not marks:
         return line_html(text, tokens, marks)
     parts: list[SafeString] = []
     end = 0
-    for start, stop in _folded(len(text), marks):
+    cut = _CUT_BEFORE.match(text)
+    for start, stop in _folded(len(text), [cut.span(), *marks] if cut else marks):
         parts.append(_part(text, end, start, tokens, marks))
         parts.append(_part(text, start, stop, tokens, marks, folded=True))
         end = stop

@@ -293,6 +293,51 @@ def test_of_a_long_line_only_what_differs_stands_open() -> None:
     assert unescape(re.sub(r"<[^>]+>", "", whole)) == old
 
 
+def cut_rows(old: str, new: str) -> list[str]:
+    """What stands open of both sides of two long lines that are compared."""
+    rows = [row for row in piece_of(diff_of(old, new), "a.js").rows if row.old or row.new]
+    return [
+        marked(re.sub(r"<details.*?</details>", "~", str(row.html), flags=re.S)) for row in rows
+    ]
+
+
+def test_what_was_cut_off_a_long_line_is_no_part_of_what_is_the_same() -> None:
+    old = "var a=1;" + "x(1);" * 20_000
+    new = "var b=2;" + "x(1);" * 10_000 + "evil;" + "x(1);" * 9_999
+    for row in cut_rows(old, new):
+        assert row.startswith("var [")
+        assert re.search(r"~.+ \[\[\d+ bytes left out\]\]$", row, re.S)
+        assert "left out" not in row.removesuffix("]]")[:-30]
+
+
+def test_nor_is_what_was_cut_off_before_the_difference() -> None:
+    before = "y(2);" * 10_000
+    removed, added = cut_rows(f"{before}one;{before}", f"{before}two;{before}")
+    for row, word in ((removed, "one"), (added, "two")):
+        assert re.match(r"\[\d+ bytes left out\] ", row)
+        assert f"[{word}]" in row
+        assert row.endswith(" bytes left out]]")
+        assert row.count("~") == 2
+
+
+def test_lines_that_differ_only_in_what_was_cut_off_say_where() -> None:
+    line = f"-{'a b ' * 2000} [500 bytes left out]"
+    rows = piece_of(hunk(line, line.replace("-", "+", 1))).rows
+    for row in rows[1:]:
+        assert marked(str(row.html)).endswith(" [[500 bytes left out]]")
+
+
+def test_a_line_that_says_itself_that_it_was_cut_hides_nothing_by_it() -> None:
+    fake = "[5 bytes left out]"
+    old = f"{fake} {'word ' * 400}one {fake} {'word ' * 400}{fake}"
+    removed, added = cut_rows(old, old.replace("one", f"evil() {fake}"))
+    assert removed.startswith(fake)
+    assert f"[evil() {fake}]" in added
+    for row in (removed, added):
+        assert row.count("~") == 2
+        assert row.endswith(f" [{fake}]")
+
+
 def test_a_long_line_that_differs_everywhere_folds_nothing() -> None:
     old = "".join(f"word{n} same{n} " for n in range(200))
     new = "".join(f"other{n} same{n} " for n in range(200))
