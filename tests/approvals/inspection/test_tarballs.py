@@ -650,7 +650,7 @@ class TestForgetting:
         assert KeptTarball.objects.get() == both[0]
 
     @pytest.mark.parametrize(("used", "forgotten"), [(1.9, 0), (2.1, 2)], ids=["lately", "before"])
-    def test_whatever_the_setting_it_stays_two_days_after_it_was_used(
+    def test_whatever_the_setting_it_stays_two_days_after_it_was_compared(
         self, row: StagedVersion, settings: Settings, used: float, forgotten: int
     ) -> None:
         settings.TARBALL_DAYS = 1
