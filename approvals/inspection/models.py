@@ -254,7 +254,7 @@ class InspectionWork(models.Model):
     failure = models.CharField(max_length=600, blank=True)
     baseline_version = models.CharField(max_length=256, blank=True)
     # Each kind declares it, under a related name of its own.
-    inspection: "models.ForeignKey[Inspection | None, Inspection | None]"
+    inspection: models.ForeignKey[Inspection | None, Inspection | None]
     inspection_id: int | None
 
     class Meta:
