@@ -106,7 +106,11 @@ class Reading:
         ).first()
         if change is None or inspection_id == self.inspection.pk:
             return change
-        return FileChange.objects.filter(inspection=self.inspection, path=change.path).first()
+        # Of a second copy under the same path there is another row.
+        is_copy = change.status == FileChange.Status.LEFT_OUT
+        now = FileChange.objects.filter(inspection=self.inspection, path=change.path)
+        copies = now.filter(status=FileChange.Status.LEFT_OUT)
+        return (copies if is_copy else now.exclude(pk__in=copies)).first()
 
 
 def get_version(pk: int) -> StagedVersion:
