@@ -12,6 +12,7 @@ from pygit2.enums import DiffOption
 from approvals.inspection.results import CompareLimits
 from approvals.inspection.text import count_lines, display_text
 
+_WHITE_SPACE = b" \t\n\r\x0b\f"
 _NO_END = b"\\ No newline at end of file"
 _MAX_INDENT = 40
 ONLY_BEGINNING = "Only the beginning of the diff is shown."
@@ -137,7 +138,7 @@ class _Lines:
     def keys(self, *, ignore_whitespace: bool = False) -> list[bytes]:
         """What is equal where two lines are the same."""
         if ignore_whitespace:
-            return [b"".join(line.split()) for line in self.lines]
+            return [line.translate(None, _WHITE_SPACE) for line in self.lines]
         if self.has_end:
             return self.lines
         return [*self.lines[:-1], self.lines[-1] + b"\n"]
