@@ -1,5 +1,7 @@
 """What a comparison does not show, as problems: nothing is left out of sight in silence."""
 
+from collections import Counter
+
 from approvals.inspection.filetree import FileInfo
 from approvals.inspection.risk import Risk
 from registry_client.tar_paths import Problem, printable
@@ -11,7 +13,7 @@ LIMITED_DIFF = "limit-diff"
 MORE_DANGERS = "more-dangers"
 DANGEROUS = frozenset({NUL_IN_CODE, BECAME_CODE, MORE_DANGERS})
 _MOST = 40
-# Nobody names so many by mistake.
+# Of each rule. Nobody has so many by mistake.
 _MOST_DANGERS = 1_000
 
 
@@ -22,6 +24,7 @@ class Unseen:
         self._risk = risk
         self._dangers: list[Problem] = []
         self._limited: list[Problem] = []
+        self._counts: Counter[str] = Counter()
         self._more_dangers = self._more_limited = 0
 
     def look_at(self, old: FileInfo | None, new: FileInfo, note: str) -> tuple[Problem, ...]:
@@ -79,7 +82,8 @@ class Unseen:
         return found
 
     def _danger(self, problem: Problem) -> Problem:
-        if len(self._dangers) < _MOST_DANGERS:
+        self._counts[problem.rule] += 1
+        if self._counts[problem.rule] <= _MOST_DANGERS:
             self._dangers.append(problem)
         else:
             self._more_dangers += 1

@@ -1,5 +1,6 @@
 """What a reviewer should look at before anything else."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ MOST_PROBLEMS = 50
 MOST_DANGERS = 200
 # Of those that are not dangerous, however many others there are.
 LEAST_HARMLESS = 20
+_A_FEW = 5
 LONGEST_ABOUT = 2_000
 _BAD_RULES = DANGEROUS | {NEW_SCRIPT, NEW_BUILD, "two-names"}
 # What is wrong with the baseline and takes something away from the comparison.
@@ -126,9 +128,8 @@ def _install_scripts(summary: dict[str, Any]) -> Iterator[Point]:
 def _problems(summary: dict[str, Any], *, is_cut: bool) -> Iterator[Point]:
     # Each kind has a bound of its own: many harmless problems must not push a dangerous one out of
     # sight, and what is left out of them must not be counted as one.
-    problems = summary.get("problems") or []
+    problems = _mixed(summary.get("problems") or [])
     bad = [problem for problem in problems if problem.get("rule") in _BAD_RULES]
-    bad.sort(key=lambda problem: problem.get("rule") == MORE_DANGERS, reverse=True)
     others = [problem for problem in problems if problem.get("rule") not in _BAD_RULES]
     most_bad = MOST_DANGERS if is_cut else len(bad)
     most = max(MOST_PROBLEMS - len(bad), LEAST_HARMLESS) if is_cut else len(others)
@@ -154,6 +155,18 @@ def _problems(summary: dict[str, Any], *, is_cut: bool) -> Iterator[Point]:
                 then = "" if compared else " What package.json says was not compared."
                 point = replace(point, sentence=f"In the baseline: {point.sentence}{then}")
             yield point
+
+
+def _mixed(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A few of each rule before more of any, so that none is cut off for another."""
+    counts: Counter[str] = Counter()
+    turns = []
+    for problem in problems:
+        rule = str(problem.get("rule"))
+        turns.append(counts[rule] // _A_FEW)
+        counts[rule] += 1
+    order = sorted(range(len(problems)), key=turns.__getitem__)
+    return [problems[index] for index in order]
 
 
 def _point(problem: dict[str, Any]) -> Point:

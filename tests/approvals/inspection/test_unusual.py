@@ -169,6 +169,22 @@ def test_dangerous_problems_are_never_counted_among_harmless_ones() -> None:
     assert (len(found), dangers_in(found)) == (171, 150)
 
 
+def test_many_of_one_kind_do_not_push_out_another() -> None:
+    many = [
+        {"rule": rule, "path": f"{n}", "sentence": "Odd."}
+        for rule in (NUL_IN_CODE, "link")
+        for n in range(500)
+    ]
+    few = [
+        {"rule": rule, "path": "", "sentence": rule}
+        for rule in ("two-names", "no-end", "duplicate")
+    ]
+    sentences = [point.sentence for point in points({}, {}, problems=[*many, *few])]
+    assert {"two-names", "no-end", "duplicate"} <= set(sentences)
+    assert sentences.index("two-names") < 10
+    assert "301 more dangerous problems." in sentences
+
+
 def test_even_more_dangerous_ones_are_counted_as_what_they_are() -> None:
     dangerous = [{"rule": NUL_IN_CODE, "path": f"{n}.js", "sentence": "NUL."} for n in range(1000)]
     more = {"rule": MORE_DANGERS, "path": "", "sentence": "In 5 more files there is more."}
