@@ -174,11 +174,12 @@ def _usual(word: str, *, is_turkish: bool) -> Container[str]:
     if any(
         character not in _LATIN and character not in _ALWAYS for character in _SOUNDS.findall(word)
     ):
-        return _LATIN
+        return _SOUND_LETTERS
     return _DOTLESS if is_turkish or _TURKISH.search(word) else ()
 
 
 _DOTLESS = "\u0131"
+_SOUND_LETTERS = frozenset(filter(_SOUNDS.match, _LATIN))
 
 
 def _passes_alone(character: str) -> bool:

@@ -93,6 +93,7 @@ def test_a_look_alike_says_what_it_is_and_what_it_looks_like() -> None:
         pytest.param("adm\u026an \u029f\u0274", ["\u026a", "\u029f\u0274"], id="latin-extended"),
         pytest.param("adm\u0131n", ["\u0131"], id="dotless-i"),
         pytest.param("for (const \xfc of adm\u0131n)", ["\u0131"], id="dotless-i-in-code"),
+        pytest.param("\u0259dm\u0131n \u0259\ua731", ["\u0131", "\ua731"], id="beside-a-sound"),
         pytest.param("\u017fecret", ["\u017f"], id="long-s"),
         pytest.param("\u0185uffer \u01bdafe", ["\u0185", "\u01bd"], id="tones"),
         pytest.param("a\u02d0b", ["\u02d0"], id="long-sound-as-colon"),
