@@ -11,7 +11,13 @@ from approvals.inspection.results import CompareLimits, FileChange, Status
 from approvals.inspection.risk import Risk
 from approvals.inspection.text import is_utf8
 from approvals.inspection.unseen import Unseen
+from registry_client.tar_paths import Problem, printable
 
+SECOND_COPY = "duplicate"
+_LEFT_OUT = (
+    "It is in the tarball more than once: the old side is a copy that npm leaves out, the new side "
+    "the one that it installs."
+)
 # The file before and after; None on the side where it does not exist.
 Sides = tuple[FileInfo | None, FileInfo | None]
 
@@ -30,14 +36,28 @@ class Changes:
         self._room_for_work = limits.all_sizes
         self._room_for_lines = limits.all_lines
 
-    def change(self, old: FileInfo | None, new: FileInfo | None, rename: int | None) -> FileChange:
-        """One file; `rename` is the similarity if it moved."""
+    def change(
+        self,
+        old: FileInfo | None,
+        new: FileInfo | None,
+        rename: int | None = None,
+        *,
+        is_left_out: bool = False,
+    ) -> FileChange:
+        """One file; `rename` is the similarity if it moved.
+
+        With `is_left_out`, `old` is an earlier copy in the staged tarball, which npm leaves out for
+        `new`.
+        """
         shown = shown_side((old, new))
-        before = self._old_store.get_or_none(old) if old else None
+        before_store = self._new_store if is_left_out else self._old_store
+        before = before_store.get_or_none(old) if old else None
         after = self._new_store.get_or_none(new) if new else None
         binary = is_binary(self.risk, (old, new))
         diff, note = None, ""
         problems = new.problems if new else ()
+        if is_left_out:
+            problems = (Problem(SECOND_COPY, printable(shown.path), _LEFT_OUT),)
         if old and new and old.digest == new.digest:
             diff = TextDiff(0, 0, "", "")
         else:
@@ -45,11 +65,11 @@ class Changes:
             if not binary and not limited:
                 diff = self._diff(old, new, before or b"", after or b"")
                 limited = diff.note
-            if new:
+            if new and not is_left_out:
                 problems += self.unseen.look_at(old, new, limited)
             odd = _odd((old, new), (before, after)) if diff else ""
             note = "It is a binary file." if binary else f"{limited} {odd}".strip()
-        if old and new:
+        if old and new and not is_left_out:
             problems += self.unseen.look_at_move(old, new)
         content = after if new else before
         head = shown.head if content is None else content[:HEAD]
@@ -65,7 +85,7 @@ class Changes:
         return FileChange(
             path=shown.path,
             old_path=old.path if old and new and old.path != new.path else "",
-            status=_status(old, new),
+            status="left_out" if is_left_out else _status(old, new),
             similarity=rename,
             old_size=None if old is None else old.size,
             new_size=None if new is None else new.size,

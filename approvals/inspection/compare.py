@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from approvals.inspection.changelog import is_changelog, new_part
-from approvals.inspection.changes import Changes, Sides, is_binary, runs, shown_side
+from approvals.inspection.changes import (
+    SECOND_COPY,
+    Changes,
+    Sides,
+    is_binary,
+    runs,
+    shown_side,
+)
 from approvals.inspection.filetree import ContentStore, FileInfo, FileTree, fetch_contents
 from approvals.inspection.installing import is_nested_manifest, problems_of_installing
 from approvals.inspection.kinds import classify
@@ -77,7 +84,7 @@ class _Run:
         changes = Changes(Risk(manifest_new), (self.old_store, self.new_store), self.limits)
         pairs, renames, unchanged = _pair(old, new)
         if baseline is not None and old is not None:
-            self._fetch_missing((baseline, staged), pairs)
+            self._fetch_missing((baseline, staged), pairs, _second_copies(new))
         similar, is_whole = similar_renames(
             [old for old, new in pairs if old and not new],
             [new for old, new in pairs if new and not old],
@@ -87,7 +94,7 @@ class _Run:
             ),
             self.limits,
         )
-        files = self._files(changes, pairs, [*renames, *similar])
+        files = self._files(changes, pairs, [*renames, *similar], _second_copies(new))
         installing = problems_of_installing(
             old,
             new,
@@ -114,6 +121,7 @@ class _Run:
                 *installing,
                 *changes.unseen.problems(),
                 *(() if is_whole else (_RENAMES_LIMITED,)),
+                *_more_copies(new),
                 *new.problems,
             ),
             old_problems=old_problems,
@@ -151,12 +159,19 @@ class _Run:
             on_bytes=lambda done, total: self.on_progress(READING, done, total),
         )
 
-    def _fetch_missing(self, sources: tuple[Path, Path], pairs: list[Sides]) -> None:
+    def _fetch_missing(
+        self,
+        sources: tuple[Path, Path],
+        pairs: list[Sides],
+        copies: list[tuple[FileInfo, FileInfo]],
+    ) -> None:
         """Read again what was taken for unchanged, until its tarball had it a second time."""
         for side, (source, store) in enumerate(
             zip(sources, (self.old_store, self.new_store), strict=True)
         ):
             infos = [pair[side] for pair in pairs]
+            if side:
+                infos += [info for both in copies for info in both]
             wanted = {
                 info.index: info
                 for info in infos
@@ -170,19 +185,24 @@ class _Run:
         self.on_progress(READING_AGAIN, min(done, total), total)
 
     def _files(
-        self, changes: Changes, pairs: list[Sides], renames: list[Rename]
+        self,
+        changes: Changes,
+        pairs: list[Sides],
+        renames: list[Rename],
+        copies: list[tuple[FileInfo, FileInfo]],
     ) -> list[FileChange]:
         gone = {pair.old.index for pair in renames}
         come = {pair.new.index for pair in renames}
-        work: list[tuple[FileInfo | None, FileInfo | None, int | None]] = [
+        work: list[tuple[FileInfo | None, FileInfo | None, int | None, bool]] = [
             *(
-                (old, new, None)
+                (old, new, None, False)
                 for old, new in pairs
                 if (old and new)
                 or (old and old.index not in gone)
                 or (new and new.index not in come)
             ),
-            *((pair.old, pair.new, pair.similarity) for pair in renames),
+            *((pair.old, pair.new, pair.similarity, False) for pair in renames),
+            *((copy, installed, None, True) for copy, installed in copies),
         ]
         # The riskiest first, so that no heap of other files can use up their share of the bounds;
         # what is only removed comes last.
@@ -195,11 +215,11 @@ class _Run:
             )
         )
         files = []
-        for number, (old, new, similarity) in enumerate(work):
+        for number, (old, new, similarity, is_left_out) in enumerate(work):
             self.on_progress(COMPARING, number, len(work))
-            files.append(changes.change(old, new, similarity))
+            files.append(changes.change(old, new, similarity, is_left_out=is_left_out))
         self.on_progress(COMPARING, len(work), len(work))
-        files.sort(key=lambda change: change.path)
+        files.sort(key=lambda change: (change.path, change.status == "left_out"))
         return files
 
     def _manifest(
@@ -271,6 +291,19 @@ _RENAMES_LIMITED = Problem(
     "",
     "So many files were added and removed that not all were searched for renames.",
 )
+
+
+def _second_copies(tree: FileTree) -> list[tuple[FileInfo, FileInfo]]:
+    """Copies that npm leaves out, each with the one that it installs."""
+    return [(info, tree.files[info.path]) for info in tree.shadowed]
+
+
+def _more_copies(tree: FileTree) -> tuple[Problem, ...]:
+    if not tree.more_shadowed:
+        return ()
+    copies = "copy" if tree.more_shadowed == 1 else "copies"
+    sentence = f"{tree.more_shadowed:,} more {copies} that npm leaves out cannot be shown here."
+    return (Problem(SECOND_COPY, "", sentence),)
 
 
 def _pair(old: FileTree | None, new: FileTree) -> tuple[list[Sides], list[Rename], list[FileInfo]]:

@@ -63,9 +63,14 @@ class FileInfo:
 
 @dataclass(slots=True)
 class FileTree:
-    """All files of a tarball; of several with the same path the last, as npm does."""
+    """All files of a tarball; of several with the same path the last, as npm does.
+
+    `shadowed` are earlier copies, which npm leaves out: the first of them, and how many more.
+    """
 
     files: dict[str, FileInfo] = field(default_factory=dict)
+    shadowed: list[FileInfo] = field(default_factory=list)
+    more_shadowed: int = 0
     manifests: int = 0
     packed_size: int = 0
     problems: tuple[Problem, ...] = ()

@@ -3,8 +3,8 @@
 npm packs a package's files in the same order in every version. So each file is met on both sides
 within a short time: equal bytes are recognised by comparing them, and forgotten without being
 hashed. What has not met its partner yet waits in memory, within a bound; beyond it, the content
-goes to the store, whose memory is bounded, too. Should a path come a second time after it was
-forgotten, both are read anew, and everything is hashed.
+goes to the store, whose memory is bounded, too. Should a path come a second time, both are read
+anew, and everything is hashed.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,8 @@ from registry_client.tarball import MIB, Entry, TarballError, TarballReader, rea
 
 # Bytes of content that may wait for the other side, on each side.
 _WAITING = 16 * MIB
+# Earlier copies of files, which npm leaves out, to be shown.
+_MOST_SHADOWED = 50
 # What is smaller is unpacked before a thread is worth its while.
 _THREADED_SIZE = 1 * MIB
 
@@ -42,7 +44,7 @@ class BaselineError(Exception):
 
 
 class _SeenTwiceError(Exception):
-    """A path came again, after what it was compared with has gone."""
+    """A path came again: what it was compared with may have gone, and all must be hashed."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,17 @@ class _Side:
             self.waiting_size -= len(found.content)
         return found
 
+    def shadow(self, path: str) -> None:
+        """Note the earlier copy of a path that has come again."""
+        waiting = self.take(path)
+        if waiting is None and path not in self.tree.files:
+            return
+        if len(self.tree.shadowed) >= _MOST_SHADOWED:
+            self.tree.more_shadowed += 1
+            return
+        info = self.tree.files[path] if waiting is None else self.settle(waiting, keep=True)
+        self.tree.shadowed.append(info)
+
     def settle(self, waiting: _Waiting, *, keep: bool) -> FileInfo:
         """Enter a file into the tree; with `keep`, its content goes to the store."""
         info = waiting.info or info_of(waiting.entry, facts_of(waiting.content or b""))
@@ -90,8 +103,9 @@ def read_side_by_side(
 
     The stores get the contents, up to `limits.file_size`, of files that differ or stand on one side
     only, and of those whose path `keep` names. Where a tarball has one path several times, a
-    content may be missing. Raises TarballError for the staged tarball and BaselineError for the
-    other.
+    content may be missing; the earlier copies in the staged tarball are in its tree.
+
+    Raises TarballError for the staged tarball and BaselineError for the other.
     """
     sources = [new] if old is None else [old, new]
     furthest = 0
@@ -179,13 +193,17 @@ class _Pair:
     def _meet(self, side: _Side, waiting: _Waiting) -> None:
         path = waiting.entry.path
         side.tree.manifests += path == MANIFEST
-        side.take(path)
         other = next((other for other in self.sides if other is not side), None)
         if other is None:
+            side.shadow(path)
             side.settle(waiting, keep=True)
             return
-        if path in side.tree.files and not self._is_hashing:
+        if not self._is_hashing and (path in side.tree.files or path in side.waiting):
             raise _SeenTwiceError
+        if side is self.sides[-1]:
+            side.shadow(path)
+        else:
+            side.take(path)
         partner = other.take(path)
         if partner is not None:
             self._settle_both(side, waiting, other, partner)

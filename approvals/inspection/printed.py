@@ -14,7 +14,14 @@ from registry_client.tar_paths import printable
 
 MOST_LINES = 40
 LONGEST_TEXT = 200
-_LETTERS = {"added": "A", "removed": "D", "modified": "M", "renamed": "R", "mode_changed": "T"}
+_LETTERS = {
+    "added": "A",
+    "removed": "D",
+    "modified": "M",
+    "renamed": "R",
+    "mode_changed": "T",
+    "left_out": "2",
+}
 
 
 def printed(found: Comparison, digests: tuple[str | None, ...], *, is_whole: bool) -> str:
@@ -127,6 +134,7 @@ def _counts(found: Comparison) -> str:
             ("modified", "modified"),
             ("renamed", "renamed"),
             ("mode_changed", "with another mode"),
+            ("left_out", "left out by npm"),
         )
         if status in statuses
     ]

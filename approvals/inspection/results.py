@@ -6,7 +6,7 @@ from typing import Any, Literal
 from registry_client.tar_paths import Problem
 from registry_client.tarball import MIB, Limits
 
-# "left_out": a second copy under one path, against the copy that npm installs.
+# "left_out": an earlier copy under one path, against the copy that npm installs.
 Status = Literal["added", "removed", "modified", "renamed", "mode_changed", "left_out"]
 Kind = Literal["source", "types", "docs", "data", "generated", "binary"]
 
@@ -119,7 +119,8 @@ class ManifestChange:
 class Comparison:
     """What is in the staged tarball, against the baseline.
 
-    `files` has only what differs, sorted by path; `unchanged` the rest, sorted too. `changelog` is
+    `files` has only what differs, sorted by path, and behind each file the copies of it that npm
+    leaves out; `unchanged` the rest, sorted too. `changelog` is
     the part of the tarball's changelog that is new, in the release's own words. `problems` are the
     staged tarball's, `old_problems` the baseline's; `problems_left_out` counts those beyond the
     limit.
@@ -147,13 +148,13 @@ class Comparison:
 
     @property
     def added_lines(self) -> int:
-        """Added lines of all files where they were counted."""
-        return sum(change.added_lines or 0 for change in self.files)
+        """Added lines of all files that npm installs, where they were counted."""
+        return sum(file.added_lines or 0 for file in self.files if file.status != "left_out")
 
     @property
     def removed_lines(self) -> int:
-        """Removed lines of all files where they were counted."""
-        return sum(change.removed_lines or 0 for change in self.files)
+        """Removed lines of all files that npm installs, where they were counted."""
+        return sum(file.removed_lines or 0 for file in self.files if file.status != "left_out")
 
     def summary(self) -> dict[str, Any]:
         """All but the files, as dicts, lists, strings and numbers."""

@@ -43,7 +43,10 @@ def git_lines(folder: Path, old: str, new: str, *options: str) -> set[Line]:
 
 
 def our_lines(comparison: Comparison) -> set[Line]:
-    """The same of a comparison; changed modes, which Git lists with no lines, included."""
+    """The same of a comparison; changed modes, which Git lists with no lines, included.
+
+    Second copies are not: a tree that was unpacked has none.
+    """
     return {
         (
             None if change.status == "added" else change.old_path or change.path,
@@ -52,6 +55,7 @@ def our_lines(comparison: Comparison) -> set[Line]:
             change.removed_lines,
         )
         for change in comparison.files
+        if change.status != "left_out"
     }
 
 

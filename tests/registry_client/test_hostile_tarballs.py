@@ -655,9 +655,11 @@ def test_of_two_files_in_one_place_the_last_is_shown_whole(tmp_path: Path) -> No
     old = write(tmp_path, DESCRIBED, first, name="old.tgz")
     new = write(tmp_path, DESCRIBED, first, CODE, last, name="new.tgz")
     found = compare_tarballs(new, old)
-    (change,) = [change for change in found.files if change.path == "run.js"]
-    assert change.diff == "@@ -1 +1 @@\n-shown\n+installed\n"
+    change, copy = [change for change in found.files if change.path == "run.js"]
     assert [problem.rule for problem in change.problems] == ["duplicate"]
+    assert (change.status, copy.status) == ("modified", "left_out")
+    for row in (change, copy):
+        assert row.diff == "@@ -1 +1 @@\n-shown\n+installed\n"
 
 
 @pytest.mark.parametrize("main", ["./.npmignore", ".gitignore"])

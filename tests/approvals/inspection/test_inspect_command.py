@@ -25,7 +25,16 @@ NEW_FILES = {
     "same.md": "# Same\n",
     "logo.png": b"\x89PNG\r\n\x1a\n\0\0",
 }
-TOTALS = ("added", "removed", "modified", "renamed", "mode_changed", "additions", "deletions")
+TOTALS = (
+    "added",
+    "removed",
+    "modified",
+    "renamed",
+    "mode_changed",
+    "left_out",
+    "additions",
+    "deletions",
+)
 EVIL = "\x1b[2J\x07\u202egpj.js\u200b\x9b1m"
 
 
@@ -85,6 +94,7 @@ def test_the_json_of_two_tarballs(old: Path, new: Path) -> None:
     assert tuple(result["totals"]) == TOTALS
     counts = {name: result["totals"][name] for name in TOTALS[:5]}
     assert counts == {"added": 2, "removed": 1, "modified": 2, "renamed": 0, "mode_changed": 0}
+    assert result["totals"]["left_out"] == 0
     files = {file["path"]: file for file in result["files"]}
     assert files["index.js"] == {
         "path": "index.js",

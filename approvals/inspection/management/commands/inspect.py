@@ -6,14 +6,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from approvals.inspection.compare import ENGINE, compare_tarballs
 from approvals.inspection.limits import compare_limits
 from approvals.inspection.printed import printed
-from approvals.inspection.results import Comparison, Totals
+from approvals.inspection.results import Comparison, Status, Totals
 from approvals.inspection.unusual import unusual_in
 from registry_client.tar_paths import printable
 from registry_client.tarball import TarballError
@@ -137,10 +137,7 @@ def _as_json(found: Comparison, digests: tuple[str | None, ...]) -> str:
         "old": _side(found.manifest_old, found.old, digests[0]),
         "new": _side(found.manifest_new, found.new, digests[1]),
         "totals": {
-            **{
-                status: statuses.count(status)
-                for status in ("added", "removed", "modified", "renamed", "mode_changed")
-            },
+            **{status: statuses.count(status) for status in get_args(Status)},
             "additions": found.added_lines,
             "deletions": found.removed_lines,
         },
