@@ -48,6 +48,7 @@ TOTALS = (
     ("unpacked_size", "Unpacked", True),
     ("lines", "Lines of text", False),
 )
+FIRST_POINTS = 5
 SECONDS_UNDER_WAY, SECONDS_WAITING = 2, 15
 InspectionState = InspectionRequest.State
 UNDER_WAY = {InspectionState.WAITING, InspectionState.RUNNING}
@@ -201,6 +202,13 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
         facts["counts"], facts["unusual"] = _found(
             inspection.pk, inspection.made_at, staged_version.pk
         )
+        facts["unusual_count"] = sum(point.stands_for for point in facts["unusual"])
+        # What stands for many dangers belongs beside the first of them.
+        facts["unusual_first"] = [
+            point
+            for number, point in enumerate(facts["unusual"])
+            if number < FIRST_POINTS or (point.is_bad and point.stands_for > 1)
+        ]
     return facts
 
 

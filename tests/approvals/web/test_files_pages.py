@@ -828,3 +828,12 @@ def test_hidden_characters_of_a_name_stay_out_of_the_title(client: Client) -> No
     html = client.get(address("file_diff", row, 0)).content.decode()
     assert "\u202e" not in html
     assert "lib/\\u202egpj.js" in html
+
+
+def test_a_pretty_diff_that_hides_a_line_break_says_so_and_leads_back(client: Client) -> None:
+    row = make_staged_version()
+    parts = ";".join(f"function f{n}(a){{return a+{n}}}" for n in range(400))
+    compared(row, {"a.min.js": parts}, {"a.min.js": parts.replace(";", ";\n", 1)})
+    answer = client.get(address("file_diff", row, 0), {"variant": "pretty"}, headers=HTMX)
+    assert "read the diff as it is" in text_of(answer)
+    assert "Show the diff as it is" in text_of(answer)
