@@ -138,7 +138,8 @@ def link_registry_account(page: Page, dashboard: Dashboard) -> None:
 
 def read_a_diff(page: Page) -> None:
     expect(page.get_by_role("heading", name="Files")).to_be_visible()
-    page.get_by_role("button", name="Open all diffs").click()
-    expect(page.get_by_text("exports.version = '1.0.0';")).to_be_visible()
-    expect(page.get_by_text("exports.version = '1.1.0';")).to_be_visible()
+    page.get_by_role("link", name="Modified index.js").click()
+    diff = page.get_by_role("region", name="Changes of lib/index.js")
+    expect(diff).to_contain_text("exports.version = '1.0.0';")
+    expect(diff).to_contain_text("exports.version = '1.1.0';")
     assert_fits(page)
