@@ -4,6 +4,7 @@ The first bytes are those in the formats' own specifications (the same that the 
 knows). Nothing here decodes anything: a header is read, never obeyed.
 """
 
+import re
 import struct
 from collections.abc import Callable
 
@@ -246,9 +247,40 @@ def _png_size(content: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _gif_size(content: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", content, 6)
+# Ten mebibytes of picture are about 40,000 blocks.
+_MOST_BLOCKS = 200_000
+_GIF_FRAME, _GIF_EXTENSION = 0x2C, 0x21
+
+
+def _gif_size(content: bytes) -> tuple[int, int] | None:
+    """What it says as a whole, or where a frame of it is larger, what that says."""
+    width, height, flags = struct.unpack_from("<HHB", content, 6)
+    position = 13 + _colours(flags)
+    blocks = 0
+    while position < len(content):
+        if content[position] == _GIF_FRAME:
+            if position + 10 > len(content):
+                break
+            left, top, across, down, flags = struct.unpack_from("<HHHHB", content, position + 1)
+            width, height = max(width, left + across), max(height, top + down)
+            position += 11 + _colours(flags)
+        elif content[position] == _GIF_EXTENSION:
+            position += 2
+        else:
+            break
+        while position < len(content) and content[position]:
+            position += 1 + content[position]
+            blocks += 1
+        position += 1
+        blocks += 1
+        if blocks > _MOST_BLOCKS:
+            return None
     return width, height
+
+
+def _colours(flags: int) -> int:
+    """The size in bytes of the table of colours that these flags announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _webp_size(content: bytes) -> tuple[int, int] | None:
@@ -269,24 +301,30 @@ def _webp_size(content: bytes) -> tuple[int, int] | None:
 
 _MOST_SEGMENTS = 1_000
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+# Where the picture or the file begins or ends: no size comes behind it.
+_JPEG_ENDS = frozenset({0xD8, 0xD9, 0xDA})
+# A marker: what browsers skip before one, and how often its first byte may come, is no segment.
+_JPEG_MARKER = re.compile(rb"\xff([^\xff\0])")
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     position = 2
     for _ in range(_MOST_SEGMENTS):
-        if content[position] != 0xFF:  # noqa: PLR2004 - starts every marker
+        found = _JPEG_MARKER.search(content, position)
+        if found is None:
             return None
-        marker = content[position + 1]
-        if marker == 0xFF:  # noqa: PLR2004 - filling
-            position += 1
-        elif marker in _JPEG_ALONE:
-            position += 2
-        elif marker in _JPEG_SIZES:
-            height, width = struct.unpack_from(">HH", content, position + 5)
+        marker, position = found[1][0], found.end()
+        if marker in _JPEG_SIZES:
+            height, width = struct.unpack_from(">HH", content, position + 3)
             return width, height
-        else:
-            position += 2 + max(struct.unpack_from(">H", content, position + 2)[0], 2)
+        if marker in _JPEG_ENDS:
+            return None
+        if marker not in _JPEG_ALONE:
+            (length,) = struct.unpack_from(">H", content, position)
+            if length < 2:  # noqa: PLR2004 - its own bytes
+                return None
+            position += length
     return None
 
 

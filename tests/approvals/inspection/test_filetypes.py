@@ -117,6 +117,21 @@ def test_only_images_that_cannot_do_anything_have_a_mime_type(head: bytes, mime:
     assert image_type(head) == mime
 
 
+def frame(width: int, height: int) -> bytes:
+    """The part of a JPEG image that tells its size."""
+    return b"\xff\xc0\0\x0b\x08" + struct.pack(">HH", height, width) + b"\1\1\x11\0"
+
+
+def gif(width: int, height: int, *frames: tuple[int, int]) -> bytes:
+    """A GIF image with tables of colours, a comment, and frames of these sizes."""
+    content = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x81, 0, 0) + b"," * 12
+    for across, down in frames:
+        content += b"!\xfe\x03,,,\x01!\0"
+        content += b"," + struct.pack("<HHHHB", 0, 0, across, down, 0x80) + b";" * 6
+        content += b"\x02\x02,,\0"
+    return content + b";"
+
+
 @pytest.mark.parametrize(
     ("content", "size"),
     [
@@ -132,7 +147,19 @@ def test_only_images_that_cannot_do_anything_have_a_mime_type(head: bytes, mime:
         (b"\xff\xd8\xff" * 5000, None),
         (b"\xff\xd8" + b"\xff\xe0\0\0" * 5000, None),
         (b"", None),
+        # A zero behind FF begins no segment: the browser goes on to the next marker.
+        (b"\xff\xd8\xff\0\0\x20" + frame(9000, 8000) + bytes(9) + frame(1, 1), (9000, 8000)),
+        (b"\xff\xd8\xff\0junk\xff\xff\xff\0\xff" + frame(9000, 8000) + frame(1, 1), (9000, 8000)),
+        (b"\xff\xd8\xff\xd9" + frame(1, 1), None),
+        (b"\xff\xd8\xff\xda\0\2" + frame(1, 1), None),
+        (b"\xff\xd8" + b"\xff\xe0\0\2" * 5000 + frame(1, 1), None),
+        (b"\xff\xd8" + b"\xff" * 10_000_000, None),
+        (gif(4, 3, (2, 2), (5000, 1), (1, 6000)), (5000, 6000)),
+        (gif(4, 3, (2, 2)), (4, 3)),
+        (gif(4, 3, (2, 2), (65535, 65535))[:-4], (65535, 65535)),
+        (GIF[:10] + b"\0\0\0" + b"!\xf9\0" * 1_000_000, None),
     ],
+    ids=range(22),
 )
 def test_the_size_of_images(content: bytes, size: tuple[int, int] | None) -> None:
     assert image_dimensions(content) == size
