@@ -176,6 +176,8 @@ def diff_texts(
     # A patch only borrows its texts: they have to live as long as it does.
     old_text = stand_ins.text(old_lines.keys(ignore_whitespace=ignore_whitespace))
     new_text = stand_ins.text(new_lines.keys(ignore_whitespace=ignore_whitespace))
+    # They take as much memory as the comparison itself, which needs them no more.
+    del stand_ins
     patch = pygit2.Patch.create_from(
         old_text,
         new_text,

@@ -777,6 +777,10 @@ HEAVY_PAIRS = {
         sealed(member("package/a.js", b"a\n" * 7 * MIB)),
         sealed(member("package/a.js", b"a\nb\n" * 3 * MIB)),
     ),
+    "as many lines as are compared": lambda: (
+        sealed(random_lines(1, CompareLimits().file_lines)),
+        sealed(random_lines(2, CompareLimits().file_lines)),
+    ),
     "two lines of many megabytes": lambda: (
         sealed(member("package/a.js", b"ab" * 7 * MIB)),
         sealed(member("package/a.js", b"ba" * 7 * MIB)),
@@ -807,6 +811,12 @@ print(json.dumps([result, peak() - before]))
 
 def lines_of(path: str, numbers: range) -> bytes:
     return member(f"package/{path}", b"".join(b"line %d\n" % number for number in numbers))
+
+
+def random_lines(seed: int, count: int) -> bytes:
+    chance = random.Random(seed)
+    lines = (b"%x\n" % chance.randrange(2**40) for _ in range(count))
+    return member("package/a.js", b"".join(lines))
 
 
 def mebibytes_for(folder: Path, *contents: bytes) -> int:
