@@ -20,7 +20,8 @@ MOST_DANGERS = 200
 LEAST_HARMLESS = 20
 _A_FEW = 5
 LONGEST_ABOUT = 2_000
-_BAD_RULES = DANGEROUS | {NEW_SCRIPT, NEW_BUILD, "two-names"}
+# No honest `npm pack` writes two files of one name, or a .gitignore.
+_BAD_RULES = DANGEROUS | {NEW_SCRIPT, NEW_BUILD, "two-names", "duplicate", "gitignore"}
 # What is wrong with the baseline and takes something away from the comparison.
 _BASELINE_RULES = frozenset({"baseline-unreadable", "manifest"})
 
