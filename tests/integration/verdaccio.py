@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
@@ -28,7 +28,18 @@ GUARDED_SCOPE = "@guarded"
 GUARDIAN = "guardian"
 
 # Verdaccio ends with the test run, however that ends: the pipe to its standard input closes then.
-END_WITH_PARENT = 'data:text/javascript,process.stdin.on("end", () => process.exit()).resume()'
+# And it stays where it would end by itself: this version sets a tarball's length once the disk has
+# told it, even if the answer is under way by then, and takes the error that follows for its death.
+BEFORE_IT_STARTS = "data:text/javascript," + quote(
+    """
+    import { ServerResponse } from "node:http";
+    process.stdin.on("end", () => process.exit()).resume();
+    const setHeader = ServerResponse.prototype.setHeader;
+    ServerResponse.prototype.setHeader = function (...header) {
+      return this.headersSent ? this : setHeader.apply(this, header);
+    };
+    """
+)
 
 START_SECONDS = 60
 STOP_SECONDS = 10
@@ -79,7 +90,7 @@ class VerdaccioRegistry:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(NODE, "--import", END_WITH_PARENT),
+                    *(NODE, "--import", BEFORE_IT_STARTS),
                     *(PROGRAM, "--config", settings, "--listen", self.url),
                 ],
                 cwd=self.folder,
