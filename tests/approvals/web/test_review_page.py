@@ -23,14 +23,6 @@ from tests.approvals.web.pages import HTMX, assert_strict, sign_in, text_of
 
 pytestmark = pytest.mark.django_db
 
-TROJAN = (
-    "@@ -1,2 +1,2 @@\n"
-    " const role = 'user';\n"
-    "-if (role != 'user') {\n"
-    "+if (role != 'user\u202e \u2066// admin only\u2069 \u2066') { // <script>alert(1)</script>\n"
-    "+const k\u200b = '\ufe01\ufe02\ufe03\ufe04\ufe05\ufe06\ufe07';\n"
-)
-
 
 @pytest.fixture
 def ada() -> User:
