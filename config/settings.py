@@ -116,6 +116,7 @@ INSTALLED_APPS = [
     "approvals.people",
     "approvals.queue",
     "approvals.inspection",
+    "approvals.provenance",
     "approvals.policy",
     "approvals.decisions",
     "approvals.notifications",

@@ -1,0 +1,250 @@
+"""What is proven about where tarballs were built, and the work of finding out."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from approvals.queue.models import Package, Registry, StagedVersion
+
+
+class Provenance(models.Model):
+    """What is proven about one tarball of one version: by a bundle, or that there is none.
+
+    What was verified never changes. What is missing or refused may be found out better later.
+    """
+
+    class Outcome(models.TextChoices):
+        VERIFIED = "verified"
+        REFUSED = "refused"
+        MISSING = "missing"
+
+    class Source(models.TextChoices):
+        """Where the bundle came from; sources/ has a class for each."""
+
+        REGISTRY = "registry", "the registry's attestations"
+        ITEM = "item", "a link of the staged version"
+        HANDED_IN = "handed_in", "handed in"
+        LOG = "log", "the transparency log"
+
+    class Publish(models.TextChoices):
+        """What became of the registry's own attestation that it published this version."""
+
+        NONE = "", "none"
+        VERIFIED = "verified"
+        UNVERIFIED = "unverified"
+        REFUSED = "refused"
+
+    package = models.ForeignKey(Package, on_delete=models.CASCADE, related_name="provenances")
+    version = models.CharField(max_length=256)
+    sha512 = models.CharField(max_length=128)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    # In plain words: why it is verified, refused or missing.
+    reason = models.CharField(max_length=1000)
+    source = models.CharField(max_length=10, choices=Source, blank=True)
+    predicate_type = models.CharField(max_length=200, blank=True)
+    # The fields of registry_client.provenance.Build; empty where nothing was verified.
+    build = models.JSONField(default=dict, blank=True)
+    log_index = models.PositiveBigIntegerField(null=True, blank=True)
+    signed_at = models.DateTimeField(null=True, blank=True)
+    # Verified against Sigstore's public root, so that the log entry can be looked up by everyone.
+    is_public = models.BooleanField(default=False)
+    publish = models.CharField(max_length=10, choices=Publish, blank=True)
+    publish_reason = models.CharField(max_length=600, blank=True)
+    # The bundle itself, as JSON text, compressed; empty where there is none.
+    compressed = models.BinaryField(default=b"", blank=True)
+    checked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["package", "version", "sha512"], name="provenance_once_a_tarball"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__in=["verified", "refused", "missing"]),
+                name="provenance_outcome_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(publish__in=["", "verified", "unverified", "refused"]),
+                name="provenance_publish_known",
+            ),
+            models.CheckConstraint(condition=~Q(sha512=""), name="provenance_has_digest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"provenance of {self.package_id}@{self.version}: {self.outcome}"
+
+    @property
+    def is_verified(self) -> bool:
+        return self.outcome == self.Outcome.VERIFIED
+
+    @property
+    def bundle(self) -> str:
+        """The bundle as JSON text, or ""."""
+        return zlib.decompress(bytes(self.compressed)).decode() if self.compressed else ""
+
+
+class ProvenanceCheck(models.Model):
+    """The work of finding out where one staged version was built, until found or decided."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        # Found: a bundle that was verified, or one that was refused.
+        DONE = "done"
+
+    class Verdict(models.TextChoices):
+        """In a word, for lists; the findings and lines say the rest."""
+
+        UNKNOWN = "", "not known yet"
+        SAME = "same", "built as always"
+        FIRST = "first", "proven, nothing to compare with"
+        CHANGED = "changed", "built otherwise"
+        MISSING = "missing", "no provenance"
+        REFUSED = "refused", "provenance failed"
+
+    staged_version = models.OneToOneField(
+        StagedVersion, on_delete=models.CASCADE, related_name="provenance_check"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    requested_at = models.DateTimeField(default=timezone.now)
+    # Waiting work is due at this moment; the pauses grow with each look that found nothing.
+    due_at = models.DateTimeField(default=timezone.now)
+    looks = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(default=0)
+    lease_holder = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    step = models.CharField(max_length=200, blank=True)
+    # Why the last look could not be finished; empty where it could.
+    failure = models.CharField(max_length=600, blank=True)
+    # Empty until the first look is done; then what it found, also that there is nothing.
+    provenance = models.ForeignKey(
+        Provenance, null=True, blank=True, on_delete=models.PROTECT, related_name="checks"
+    )
+    baseline_version = models.CharField(max_length=256, blank=True)
+    baseline = models.ForeignKey(
+        Provenance, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    # Of published versions, the baseline's among them.
+    history = models.ManyToManyField(Provenance, related_name="+", blank=True)
+    verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "running", "done"]),
+                name="provenance_check_state_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="done") | Q(provenance__isnull=False),
+                name="done_means_provenance_known",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "due_at"])]
+
+    def __str__(self) -> str:
+        return f"provenance check of {self.staged_version_id}: {self.state}"
+
+
+class HandedInBundle(models.Model):
+    """A bundle that CI or a person handed in for one staged version. It proves itself, or not."""
+
+    staged_version = models.ForeignKey(
+        StagedVersion, on_delete=models.CASCADE, related_name="handed_in_bundles"
+    )
+    sha256 = models.CharField(max_length=64)
+    compressed = models.BinaryField()
+    # Empty where CI handed it in.
+    handed_in_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    handed_in_at = models.DateTimeField(default=timezone.now)
+    # Why it proves nothing about the staged version; empty while that is not known, or if it does.
+    refusal = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staged_version", "sha256"], name="bundle_handed_in_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"bundle {self.sha256[:12]} for {self.staged_version_id}"
+
+    @property
+    def bundle(self) -> str:
+        """The bundle as JSON text."""
+        return zlib.decompress(bytes(self.compressed)).decode()
+
+
+class ExpectedPublisher(models.Model):
+    """Where a package must be built: anything else is a critical finding. Empty means: any."""
+
+    package = models.OneToOneField(
+        Package, on_delete=models.CASCADE, related_name="expected_publisher"
+    )
+    repository = models.CharField(max_length=500)
+    repository_id = models.CharField(max_length=40, blank=True)
+    owner_id = models.CharField(max_length=40, blank=True)
+    workflow = models.CharField(max_length=300, blank=True)
+    # An exact ref, or one with * for any run of characters: refs/tags/v*
+    ref_pattern = models.CharField(max_length=300, blank=True)
+    environment = models.CharField(max_length=200, blank=True)
+    pinned_at = models.DateTimeField(default=timezone.now)
+    pinned_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # The version whose provenance it was taken from; empty where it was written by hand.
+    pinned_from = models.CharField(max_length=256, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(repository=""), name="pin_names_repository"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.package_id} from {self.repository}"
+
+    def as_json(self) -> dict[str, Any]:
+        """What is pinned, for the audit log."""
+        fields = (
+            *("repository", "repository_id", "owner_id", "workflow", "ref_pattern"),
+            *("environment", "pinned_from"),
+        )
+        return {name: getattr(self, name) for name in fields}
+
+
+class TrustedRoot(models.Model):
+    """A Sigstore trusted root that is used in place of the one that sigstore-python embeds.
+
+    That of a registry is for its packages only: a private Sigstore, or the sandbox's. That of no
+    registry is the public one, as `refresh_trust` got it last.
+    """
+
+    registry = models.OneToOneField(
+        Registry, null=True, blank=True, on_delete=models.CASCADE, related_name="trusted_root"
+    )
+    is_public = models.BooleanField(default=False)
+    document = models.TextField()
+    stored_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_public"], condition=Q(is_public=True), name="public_root_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_public=True, registry__isnull=True)
+                | Q(is_public=False, registry__isnull=False),
+                name="root_is_public_or_of_a_registry",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"trusted root of {self.registry_id or 'everything else'}"
