@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from approvals.queue.models import Package, Registry, StagedVersion
+from registry_client.provenance import Build
 
 
 class Provenance(models.Model):
@@ -84,6 +85,11 @@ class Provenance(models.Model):
         return self.outcome == self.Outcome.VERIFIED
 
     @property
+    def built(self) -> Build | None:
+        """Where it was built; None where nothing was verified."""
+        return Build(**self.build) if self.is_verified and self.build else None
+
+    @property
     def bundle(self) -> str:
         """The bundle as JSON text, or ""."""
         return zlib.decompress(bytes(self.compressed)).decode() if self.compressed else ""
@@ -105,6 +111,7 @@ class ProvenanceCheck(models.Model):
         SAME = "same", "built as always"
         FIRST = "first", "proven, nothing to compare with"
         CHANGED = "changed", "built otherwise"
+        LOST = "lost", "no provenance, and the baseline had it"
         MISSING = "missing", "no provenance"
         REFUSED = "refused", "provenance failed"
 
