@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from registry_client.sandbox.answers import Json
+from registry_client.sandbox.signing_keys import (
+    PAYLOAD_TYPE,
+    derived_key,
+    pre_authentication_encoding,
+    public_der,
+    sign,
+)
 
 PROVENANCE_PREDICATE = "https://slsa.dev/provenance/v1"
 PUBLISH_PREDICATE = "https://github.com/npm/attestation/tree/main/specs/publish/v0.1"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 def predicate_type(bundle: Mapping[str, Json]) -> str:
@@ -30,11 +33,8 @@ class SigningKey:
     """The registry's own key, derived from a secret so that only that secret must be kept."""
 
     def __init__(self, secret: str) -> None:
-        number = int.from_bytes(hashlib.sha256(secret.encode()).digest(), "big") >> 1
-        self._key = ec.derive_private_key(number, ec.SECP256R1())
-        self.public_der = self._key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        self._key = derived_key(secret)
+        self.public_der = public_der(self._key)
         digest = hashlib.sha256(self.public_der).digest()
         self.key_id = f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
@@ -54,7 +54,7 @@ class SigningKey:
 
     def sign(self, content: bytes) -> str:
         """An ECDSA signature over SHA-256 of the content, in base64."""
-        return base64.b64encode(self._key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
+        return base64.b64encode(sign(self._key, content)).decode()
 
     def publish_attestation(self, package: str, version: str, integrity: str) -> dict[str, Json]:
         """The registry's statement that it published this version with this SHA-512 digest.
@@ -70,13 +70,6 @@ class SigningKey:
             "predicate": {"name": package, "version": version, "registry": "sandbox"},
         }
         payload = json.dumps(statement).encode()
-        # The pre-authentication encoding of DSSE (secure-systems-lab/dsse, protocol.md).
-        encoded = b"DSSEv1 %d %s %d %s" % (
-            len(PAYLOAD_TYPE),
-            PAYLOAD_TYPE.encode(),
-            len(payload),
-            payload,
-        )
         return {
             "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.2",
             "verificationMaterial": {
@@ -87,6 +80,8 @@ class SigningKey:
             "dsseEnvelope": {
                 "payload": base64.b64encode(payload).decode(),
                 "payloadType": PAYLOAD_TYPE,
-                "signatures": [{"sig": self.sign(encoded), "keyid": self.key_id}],
+                "signatures": [
+                    {"sig": self.sign(pre_authentication_encoding(payload)), "keyid": self.key_id}
+                ],
             },
         }
