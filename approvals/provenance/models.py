@@ -123,6 +123,8 @@ class ProvenanceCheck(models.Model):
     # Waiting work is due at this moment; the pauses grow with each look that found nothing.
     due_at = models.DateTimeField(default=timezone.now)
     looks = models.PositiveIntegerField(default=0)
+    # When the baseline and the package's history were looked up; empty where they must be again.
+    compared_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
     lease_holder = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
