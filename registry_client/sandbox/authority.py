@@ -230,7 +230,7 @@ class Authority:
     ) -> x509.Certificate:
         begins = at.replace(microsecond=0)
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
-        name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(claims.build_signer)])
+        name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(claims.name)])
         builder = (
             certificate_builder(x509.Name([]), key, self._issuer.subject, self._issuer_key)
             .not_valid_before(begins)

@@ -22,9 +22,10 @@ def _claim(number: int) -> Any:
 
 @dataclass(frozen=True)
 class CertificateClaims:
-    """The claims of one run; "" leaves one out. `build_signer` becomes the certificate's subject
-    alternative name too."""
+    """The claims of one run; "" leaves one out. `name` is the certificate's subject alternative
+    name: the address of the workflow that signs."""
 
+    name: str
     # What Fulcio wrote first, of GitHub's runs only, and still writes.
     issuer_raw: str = _claim(1)
     github_trigger: str = _claim(2)
@@ -53,9 +54,8 @@ class CertificateClaims:
     def extensions(self) -> Iterator[x509.UnrecognizedExtension]:
         """The certificate's extensions that say this."""
         for claim in fields(self):
-            text, number = getattr(self, claim.name), claim.metadata["number"]
-            if text:
-                raw = text.encode()
+            number, raw = claim.metadata.get("number"), getattr(self, claim.name).encode()
+            if number and raw:
                 yield x509.UnrecognizedExtension(
                     x509.ObjectIdentifier(f"{FULCIO_ARC}.{number}"),
                     raw if number <= LAST_RAW_NUMBER else der(UTF8_STRING, raw),

@@ -47,6 +47,7 @@ class WorkflowRun:
         was started is the build's signer as well as its configuration."""
         workflow = f"{self.url}/{self.workflow}@{self.ref}"
         return CertificateClaims(
+            name=workflow,
             issuer_raw=GITHUB_ISSUER,
             github_trigger=self.trigger,
             github_commit=self.commit,
