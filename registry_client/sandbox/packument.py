@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -130,14 +131,43 @@ def published_tarball(
     return store.tarball(row["tarball"])
 
 
-def published_bundle(
+@dataclass(frozen=True)
+class Attested:
+    """A version that has a provenance bundle; `integrity` is empty until it is live."""
+
+    bundle: Json
+    integrity: str = ""
+
+
+def attested(
     store: Store, account: Account | None, package: str, version: str, now: float
-) -> tuple[sqlite3.Row, Json]:
-    """A version's row and its provenance bundle. Raises Refusal 404 where there is none."""
-    row = _visible_version(store, account, package, version, now)
-    if row["bundle"] is None:
+) -> Attested:
+    """The bundle of a live version, for all who may read the package, or of one that is not live
+    yet, for those who may see what is staged. Raises Refusal 404 where there is none for them."""
+    with store.read() as connection:
+        readable_package(connection, account, package)
+        row = connection.execute(
+            "SELECT bundle, integrity, visible_at FROM versions WHERE package = ? AND version = ?",
+            (package, version),
+        ).fetchone()
+        live = row is not None and row["visible_at"] <= now
+        if row is None:
+            row = connection.execute(
+                "SELECT bundle FROM staged WHERE package = ? AND version = ?", (package, version)
+            ).fetchone()
+        hidden = not live and not _sees_staged(connection, account, package)
+    if row is None or row["bundle"] is None or hidden:
         raise Refusal(404, f"Not Found - No attestations for {package}@{version}")
-    return row, json.loads(row["bundle"])
+    return Attested(json.loads(row["bundle"]), row["integrity"] if live else "")
+
+
+def _sees_staged(connection: sqlite3.Connection, account: Account | None, package: str) -> bool:
+    # CI's tokens stage and see nothing: see Account.must_be_a_person.
+    return (
+        account is not None
+        and account.kind != "automation"
+        and permission_of(connection, package, account.name) is not None
+    )
 
 
 def _visible_version(

@@ -56,14 +56,17 @@ def put(call: Call, package: str) -> Response:
 
 
 def attestations(call: Call, package: str, version: str) -> Response:
-    """GET /-/npm/v1/attestations/NAME@VERSION"""
-    row, bundle = packument.published_bundle(call.store, call.visitor(), package, version, call.now)
-    own = call.signing_key.publish_attestation(package, version, row["integrity"])
+    """GET /-/npm/v1/attestations/NAME@VERSION: of a staged version the publisher's provenance
+    alone, since the registry has published nothing yet."""
+    found = packument.attested(call.store, call.visitor(), package, version, call.now)
+    bundles = [found.bundle]
+    if found.integrity:
+        own = call.signing_key.publish_attestation(package, version, found.integrity)
+        bundles.insert(0, own)
     return json_answer(
         {
             "attestations": [
-                {"predicateType": predicate_type(own), "bundle": own},
-                {"predicateType": predicate_type(bundle), "bundle": bundle},
+                {"predicateType": predicate_type(bundle), "bundle": bundle} for bundle in bundles
             ]
         }
     )

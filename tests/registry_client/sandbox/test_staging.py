@@ -309,22 +309,6 @@ def test_the_publishers_manifest_is_shown_as_it_was_sent(ada: Caller) -> None:
     assert live["scripts"] == {"postinstall": "node confusion.js"}
 
 
-def test_provenance_is_served_once_the_version_is_live(ada: Caller) -> None:
-    payload = base64.b64encode(b'{"predicateType": "https://slsa.dev/provenance/v1"}').decode()
-    bundle = {"mediaType": "x", "dsseEnvelope": {"payload": payload}}
-    stage_id = ada.staged("@scope/thing", bundle=bundle)
-    path = "/-/npm/v1/attestations/@scope%2fthing@1.0.0"
-    assert ada.get(path).status_code == 404
-
-    ada.approve(stage_id)
-
-    live = ada.get("/@scope/thing").json()["versions"]["1.0.0"]["dist"]["attestations"]
-    assert live["provenance"] == {"predicateType": "https://slsa.dev/provenance/v1"}
-    own, provenance = ada.get(live["url"].removeprefix(ada.registry.url)).json()["attestations"]
-    assert provenance == {"predicateType": "https://slsa.dev/provenance/v1", "bundle": bundle}
-    assert "publish" in own["predicateType"]
-
-
 def test_a_swapped_tarball_can_be_told_by_its_digest(
     registry: SandboxRegistry, ada: Caller
 ) -> None:
