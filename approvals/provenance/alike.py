@@ -1,0 +1,120 @@
+"""Whether two releases were built in the same place: fact by fact, strictly, on the whole texts.
+
+What is not known of one of them is never the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from approvals.provenance.refs import same_kind
+from registry_client.provenance import Build
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version and where it was proven to be built."""
+
+    version: str
+    build: Build
+    signed_at: datetime | None = None
+
+
+def same_repository(now: Release, before: Release) -> bool:
+    """By the host's number for it, which outlives renames; by address where one has none."""
+    if now.build.repository_id and before.build.repository_id:
+        return now.build.repository_id == before.build.repository_id and _same_host(now, before)
+    return same_address(now.build.repository, before.build.repository)
+
+
+def is_renamed(now: Release, before: Release) -> bool:
+    """One repository with two addresses."""
+    is_same = same_repository(now, before)
+    return is_same and not same_address(now.build.repository, before.build.repository)
+
+
+def same_owner(now: Release, before: Release) -> bool:
+    """By the host's number for the owner; by address where one has none."""
+    if now.build.owner_id and before.build.owner_id:
+        return now.build.owner_id == before.build.owner_id and _same_host(now, before)
+    return same_address(owner_of(now.build), owner_of(before.build))
+
+
+def owner_of(build: Build) -> str:
+    """The owner's address, which every repository's own begins with."""
+    return build.owner or build.repository.rpartition("/")[0]
+
+
+def same_workflow(now: Release, before: Release) -> bool:
+    """The same file of the same repository, whatever its ref, and the same reusable one if any."""
+    if not now.build.workflow or not before.build.workflow:
+        return False
+    same_file = workflow_of(now.build) == workflow_of(before.build)
+    return same_file and reusable_of(now.build) == reusable_of(before.build)
+
+
+def workflow_of(build: Build) -> str:
+    """The workflow's path; with its repository's address before it where that is another one."""
+    home = build.workflow_repository
+    if not home or not build.workflow or same_address(home, build.repository):
+        return build.workflow
+    return f"{home}/{build.workflow}"
+
+
+def reusable_of(build: Build) -> str:
+    """The workflow that signed, without its ref, where it is not the one that was started.
+
+    A path where it is of the same repository, an address where it is not, "" where there is none.
+    """
+    signer = build.signer_workflow
+    # From the right: at worst a ref's beginning stays, and an alarm is raised for nothing.
+    for mark in ("@refs/", "@"):
+        if mark in signer:
+            signer = signer.rpartition(mark)[0]
+            break
+    for home in (build.repository, build.workflow_repository):
+        if home and same_address(signer[: len(home) + 1], f"{home}/"):
+            path = signer[len(home) :].lstrip("/")
+            if path == build.workflow:
+                return ""
+            return path if home == build.repository else signer
+    return signer
+
+
+def same_ref(now: Release, before: Release) -> bool:
+    """The same branch, or tags that are named alike."""
+    return same_kind(now.build.ref, now.version, before.build.ref, before.version)
+
+
+def same_runner(now: Release, before: Release) -> bool:
+    """Both hosted, or both self-hosted."""
+    return bool(now.build.runner) and now.build.runner == before.build.runner
+
+
+def same_place(now: Release, before: Release) -> bool:
+    """Repository, owner, workflow, kind of ref, and nothing that is known of runners against it."""
+    same = (same_repository, same_owner, same_workflow, same_ref)
+    if not all(is_same(now, before) for is_same in same):
+        return False
+    is_known = now.build.runner and before.build.runner
+    return not is_known or same_runner(now, before)
+
+
+def same_address(one: str, other: str) -> bool:
+    """Hosts of repositories tell no upper from lower case."""
+    return bool(one) and one.casefold() == other.casefold()
+
+
+def _same_host(now: Release, before: Release) -> bool:
+    # Every host counts from one: a number says nothing without it.
+    return host_of(now.build.repository) == host_of(before.build.repository)
+
+
+def host_of(address: str) -> str:
+    """The host, and its port if there is one, or "" where this is no address."""
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,122 @@
+"""All that is known of where one staged version and those before it were built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+
+from approvals.provenance.alike import Release
+from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
+from approvals.queue.models import OPEN_STATES, Package, StagedVersion
+from registry_client.versions import sort_key
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the comparison, the findings, the sentence and the verdict are made from.
+
+    `provenance` is None where nobody has looked yet. `history` is of published versions, the
+    newest version first, the baseline among them. `git_head` is what package.json says.
+    """
+
+    package: str
+    version: str
+    actor: str
+    actor_type: str
+    provenance: Provenance | None
+    baseline_version: str
+    baseline: Provenance | None
+    history: tuple[Provenance, ...]
+    expected: ExpectedPublisher | None
+    git_head: str = ""
+
+    @cached_property
+    def now(self) -> Release | None:
+        """The staged version, if it is proven where it was built."""
+        return _release(self.provenance)
+
+    @cached_property
+    def before(self) -> Release | None:
+        """The baseline, if it is proven where that was built."""
+        return _release(self.baseline)
+
+    @cached_property
+    def earlier(self) -> tuple[Release, ...]:
+        """The published versions that are proven, the newest first."""
+        return tuple(release for row in self.history if (release := _release(row)))
+
+    @cached_property
+    def compared(self) -> Release | None:
+        """What findings compare with: the baseline; the newest proven one where it is not proven.
+
+        Otherwise one release without provenance would be enough to move the next one elsewhere
+        unseen.
+        """
+        return self.before or next(iter(self.earlier), None)
+
+
+def _release(row: Provenance | None) -> Release | None:
+    if row is None or row.built is None:
+        return None
+    return Release(row.version, row.built, row.signed_at)
+
+
+def case_of(
+    check: ProvenanceCheck | None, staged_version: StagedVersion, *, git_head: str = ""
+) -> Case:
+    """The case of one staged version, in at most five queries."""
+    expected = ExpectedPublisher.objects.filter(package=staged_version.package_id).first()
+    return _case(check, staged_version, expected, git_head)
+
+
+def open_cases(package: Package) -> list[tuple[ProvenanceCheck, Case]]:
+    """Each check of the package that is not decided yet with its case; the checks stay locked.
+
+    To be called in a transaction. The number of queries is the same for any number of checks.
+    """
+    checks = list(
+        ProvenanceCheck.objects.select_for_update(no_key=True, of=("self",))
+        .filter(staged_version__package=package, staged_version__state__in=OPEN_STATES)
+        .select_related("staged_version__package")
+        .order_by("pk")
+    )
+    expected = ExpectedPublisher.objects.filter(package=package).first()
+    prefetch_related_objects(checks, *_needed())
+    return [(check, _case(check, check.staged_version, expected, "")) for check in checks]
+
+
+def _case(
+    check: ProvenanceCheck | None,
+    staged_version: StagedVersion,
+    expected: ExpectedPublisher | None,
+    git_head: str,
+) -> Case:
+    provenance = baseline = None
+    history: list[Provenance] = []
+    if check is not None:
+        prefetch_related_objects([check], *_needed())
+        provenance, baseline = check.provenance, check.baseline
+        history = [row for row in check.history.all() if row.version != staged_version.version]
+        if baseline is not None and baseline not in history:
+            history.append(baseline)
+        history.sort(key=lambda row: sort_key(row.version), reverse=True)
+    return Case(
+        package=staged_version.package.name,
+        version=staged_version.version,
+        actor=staged_version.actor,
+        actor_type=staged_version.actor_type,
+        provenance=provenance,
+        baseline_version=check.baseline_version if check else "",
+        baseline=baseline,
+        history=tuple(history),
+        expected=expected,
+        git_head=git_head,
+    )
+
+
+def _needed() -> list[Prefetch[str, QuerySet[Provenance]]]:
+    # What is there already is not fetched again. Nobody needs a dozen bundles to compare.
+    rows = Provenance.objects.defer("compressed")
+    return [Prefetch(name, queryset=rows) for name in ("provenance", "baseline", "history")]

@@ -1,0 +1,204 @@
+"""Fact by fact: what is the same as in the baseline, what changed, and what is new."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from approvals.provenance.alike import (
+    Release,
+    host_of,
+    is_renamed,
+    owner_of,
+    reusable_of,
+    same_address,
+    same_owner,
+    same_ref,
+    same_repository,
+    same_runner,
+    same_workflow,
+    workflow_of,
+)
+from approvals.provenance.case import Case
+from approvals.provenance.publisher import pinned_facts
+from approvals.provenance.words import named, plain, ref_name, repository_name, runner_name
+
+Verdict = Literal["same", "changed", "new"]
+Same = Callable[[Release, Release], bool]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One fact: what it was in the baseline ("" if not known), what it is now, and a remark."""
+
+    fact: str
+    before: str
+    now: str
+    verdict: Verdict
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact that releases are compared in: how it is written, and when it is the same."""
+
+    name: str
+    words: Callable[[Release], str]
+    is_same: Same
+
+
+def lines_of(case: Case) -> list[Line]:
+    """One line for each fact; none where nothing is proven."""
+    if case.now is None:
+        return []
+    pinned = pinned_facts(case)
+    told = [fact for fact in FACTS if _is_told(case, fact)]
+    lines = [_line(case, case.now, fact, pinned.get(fact.name)) for fact in told]
+    return [*lines, _commit(case, case.now)]
+
+
+def _is_told(case: Case, fact: Fact) -> bool:
+    # The first two are what everything else is about; most releases have no environment.
+    if fact.name in {"repository", "owner"}:
+        return True
+    return any(release is not None and fact.words(release) for release in (case.now, case.before))
+
+
+def _line(case: Case, now: Release, fact: Fact, as_pinned: bool | None) -> Line:
+    before = case.before
+    words, words_before = fact.words(now), fact.words(before) if before else ""
+    verdict: Verdict = "new"
+    if before is not None and words_before:
+        verdict = "same" if fact.is_same(now, before) else "changed"
+    note = "; ".join(filter(None, (_pin_note(as_pinned, verdict), _note(case, now, fact, verdict))))
+    return Line(fact.name, words_before, words, verdict, note)
+
+
+def _pin_note(as_pinned: bool | None, verdict: Verdict) -> str:
+    if as_pinned is None:
+        return ""
+    if not as_pinned:
+        return "not as pinned"
+    return "as pinned" if verdict != "same" else ""
+
+
+def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
+    before = case.before
+    if before is not None and verdict == "same":
+        if fact.name == "repository" and is_renamed(now, before):
+            names = repository_name(before.build.repository), repository_name(now.build.repository)
+            return f"renamed from {names[0]} to {names[1]}"
+        since = unbroken(case, fact.is_same)
+        return f"as every release since {plain(since)}" if since else ""
+    if not fact.words(now):
+        return "not said"
+    return as_an_earlier_one(case, fact.is_same)
+
+
+def unbroken(case: Case, is_same: Same) -> str:
+    """The oldest of the published versions that are all the same as this one, from the newest on.
+
+    "" where there are not at least two, or where the baseline is not among them: a release that is
+    not proven ends the run as well.
+    """
+    versions: list[str] = []
+    earlier = {release.version: release for release in case.earlier}
+    for row in case.history:
+        release = earlier.get(row.version)
+        if case.now is None or release is None or not is_same(case.now, release):
+            break
+        versions.append(row.version)
+    has_baseline = case.baseline_version in versions
+    return versions[-1] if has_baseline and len(versions) > 1 else ""
+
+
+def as_an_earlier_one(case: Case, is_same: Same) -> str:
+    """ "as 1.7.0 was", of the newest earlier release that it is the same as; or ""."""
+    version = earlier_one(case, is_same)
+    return f"as {plain(version)} was" if version else ""
+
+
+def earlier_one(case: Case, is_same: Same) -> str:
+    """The newest proven release that it is the same as, the one compared with aside; or ""."""
+    if case.now is None:
+        return ""
+    for release in case.earlier:
+        if release != case.compared and is_same(case.now, release):
+            return release.version
+    return ""
+
+
+def _commit(case: Case, now: Release) -> Line:
+    before = case.before
+    if before is None or not before.build.commit:
+        return Line("commit", "", plain(now.build.commit), "new")
+    is_same = same_address(now.build.commit, before.build.commit)
+    if now.signed_at is not None and before.signed_at is not None:
+        is_older = now.signed_at < before.signed_at
+        note = "signed before the baseline" if is_older else "" if is_same else "newer"
+    else:
+        note = ""
+    return Line(
+        "commit",
+        plain(before.build.commit),
+        plain(now.build.commit),
+        "same" if is_same else "new",
+        note,
+    )
+
+
+def _repository(release: Release) -> str:
+    return repository_name(release.build.repository, with_host=True)
+
+
+def _owner(release: Release) -> str:
+    owner = owner_of(release.build)
+    return repository_name(owner, with_host=bool(host_of(owner)))
+
+
+def _workflow(release: Release) -> str:
+    workflow, reusable = workflow_of(release.build), reusable_of(release.build)
+    return named(workflow) + (f" through {named(reusable)}" if reusable else "")
+
+
+def _ref(release: Release) -> str:
+    return ref_name(release.build.ref)
+
+
+def _trigger(release: Release) -> str:
+    return named(release.build.trigger)
+
+
+def _builder(release: Release) -> str:
+    return runner_name(release.build) or named(release.build.builder)
+
+
+def _environment(release: Release) -> str:
+    return named(release.build.environment)
+
+
+def same_trigger(now: Release, before: Release) -> bool:
+    """Started by the same kind of event."""
+    return bool(now.build.trigger) and now.build.trigger == before.build.trigger
+
+
+def same_builder(now: Release, before: Release) -> bool:
+    """The same kind of runner; the same builder where one of them names no runner."""
+    if now.build.runner and before.build.runner:
+        return same_runner(now, before)
+    return bool(now.build.builder) and now.build.builder == before.build.builder
+
+
+def same_environment(now: Release, before: Release) -> bool:
+    """The same deployment environment, or none."""
+    return now.build.environment == before.build.environment
+
+
+FACTS = (
+    Fact("repository", _repository, same_repository),
+    Fact("owner", _owner, same_owner),
+    Fact("workflow", _workflow, same_workflow),
+    Fact("ref", _ref, same_ref),
+    Fact("trigger", _trigger, same_trigger),
+    Fact("builder", _builder, same_builder),
+    Fact("environment", _environment, same_environment),
+)

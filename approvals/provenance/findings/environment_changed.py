@@ -1,0 +1,27 @@
+"""The workflow ran in another deployment environment, or in none any more."""
+
+from collections.abc import Iterator
+
+from approvals.provenance.case import Case
+from approvals.provenance.comparison import same_environment
+from approvals.provenance.findings import Finding, Severity
+from approvals.provenance.publisher import is_as_pinned
+from approvals.provenance.words import named, plain
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    now, before = case.now, case.compared
+    # Older certificates name none: that one is named now says nothing.
+    if now is None or before is None or not before.build.environment:
+        return
+    if same_environment(now, before) or is_as_pinned(case, "environment"):
+        return
+    yield Finding(
+        "environment-changed",
+        Severity.MEDIUM,
+        f"It ran in another deployment environment than {plain(before.version)}.",
+        "An environment can demand that somebody approves the run, and limit the branches that it "
+        "runs for. Another one, or none, may demand less.",
+        "See which rules protect the new environment, and whether it was meant to be used.",
+        f"{named(before.build.environment)} → {named(now.build.environment) or 'none'}",
+    )

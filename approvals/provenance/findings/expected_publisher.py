@@ -1,0 +1,93 @@
+"""It was not built where this package must be built."""
+
+from collections.abc import Iterator
+
+from approvals.provenance.alike import owner_of, workflow_of
+from approvals.provenance.case import Case
+from approvals.provenance.findings import Finding, Severity
+from approvals.provenance.models import ExpectedPublisher
+from approvals.provenance.publisher import pinned_facts
+from approvals.provenance.words import named, plain, ref_name, repository_name
+from registry_client.provenance import Build
+
+_WHAT = (
+    "Do not approve it before the maintainers have said why. If the package is built there from "
+    "now on, an administrator pins the new publisher."
+)
+_TITLES = {
+    "repository": "It was not built from the expected repository.",
+    "owner": "The expected repository has another owner.",
+    "workflow": "It was not built by the expected workflow.",
+    "ref": "It was not built from the expected branch or tag.",
+    "environment": "It did not run in the expected deployment environment.",
+}
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    expected = case.expected
+    if expected is None or case.provenance is None:
+        return
+    if case.now is None:
+        yield Finding(
+            "expected-provenance",
+            Severity.CRITICAL,
+            "Nothing proves that this was built where it must be built.",
+            _why(expected),
+            "Do not approve it: have it staged again from the expected repository, with "
+            "provenance. If CI kept the bundle of this very tarball, hand that in.",
+            f"{repository_name(expected.repository, with_host=True)} → nothing proven",
+        )
+        return
+    met = pinned_facts(case)
+    for fact, is_met in met.items():
+        # That another repository has another owner is no news of its own.
+        if is_met or (fact == "owner" and not met["repository"]):
+            continue
+        evidence = f"{_pinned(expected, fact)} → {_found(case.now.build, fact)}"
+        yield Finding(
+            f"expected-{fact}", Severity.CRITICAL, _TITLES[fact], _why(expected), _WHAT, evidence
+        )
+
+
+def _why(expected: ExpectedPublisher) -> str:
+    if expected.pinned_from:
+        why = f"What was proven for {plain(expected.pinned_from)} is pinned for this package."
+    else:
+        why = "It is pinned for this package where it must be built."
+    if not expected.repository_id:
+        why += (
+            " The pin was written by hand and knows no numbers of the repository's host, so that "
+            "only the address counts: a repository that was renamed does not meet it, and one that "
+            "was made anew by the same address does."
+        )
+    return why
+
+
+def _pinned(expected: ExpectedPublisher, fact: str) -> str:
+    values = {
+        "repository": _numbered(
+            repository_name(expected.repository, with_host=True), expected.repository_id
+        ),
+        "owner": _numbered("owner", expected.owner_id),
+        "workflow": named(expected.workflow),
+        "ref": ref_name(expected.ref_pattern),
+        "environment": named(expected.environment),
+    }
+    return values[fact]
+
+
+def _found(build: Build, fact: str) -> str:
+    values = {
+        "repository": _numbered(
+            repository_name(build.repository, with_host=True), build.repository_id
+        ),
+        "owner": _numbered(repository_name(owner_of(build), with_host=True), build.owner_id),
+        "workflow": named(workflow_of(build)),
+        "ref": ref_name(build.ref),
+        "environment": named(build.environment),
+    }
+    return values[fact] or "not said"
+
+
+def _numbered(name: str, number: str) -> str:
+    return f"{name} (id {named(number)})" if number else name

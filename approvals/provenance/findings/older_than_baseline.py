@@ -1,0 +1,30 @@
+"""It was built before what users have today."""
+
+from collections.abc import Iterator
+
+from django.utils import timezone
+
+from approvals.provenance.case import Case
+from approvals.provenance.findings import Finding, Severity
+from approvals.provenance.words import plain
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    now, before = case.now, case.before
+    if now is None or before is None or now.signed_at is None or before.signed_at is None:
+        return
+    if now.signed_at >= before.signed_at:
+        return
+    yield Finding(
+        "older-than-baseline",
+        Severity.MEDIUM,
+        f"It was built before {plain(before.version)}, which users have today.",
+        "An old build brings back what was mended since. Staging one late is also a way to release "
+        "code that was set aside.",
+        "See whether its commit has all that the baseline's has, and why it was staged only now.",
+        " → ".join(
+            # The certificate's times are whole seconds.
+            moment.astimezone(timezone.get_current_timezone()).isoformat(" ", "seconds")
+            for moment in (before.signed_at, now.signed_at)
+        ),
+    )

@@ -1,0 +1,24 @@
+"""The repository is the same, and has another address."""
+
+from collections.abc import Iterator
+
+from approvals.provenance.alike import is_renamed
+from approvals.provenance.case import Case
+from approvals.provenance.findings import Finding, Severity
+from approvals.provenance.words import plain, repository_name
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    now, before = case.now, case.compared
+    if now is None or before is None or not is_renamed(now, before):
+        return
+    names = [repository_name(release.build.repository, with_host=True) for release in (before, now)]
+    yield Finding(
+        "repository-renamed",
+        Severity.INFO,
+        f"The repository was renamed since {plain(before.version)}.",
+        "It is the same one: the number that its host gave it did not change.",
+        "See that package.json names the new address, as links to the old one may lead elsewhere "
+        "one day.",
+        " → ".join(names),
+    )

@@ -1,0 +1,31 @@
+"""Who could see the repository when it was built."""
+
+from collections.abc import Iterator
+
+from approvals.provenance.case import Case
+from approvals.provenance.findings import Finding, Severity
+from approvals.provenance.words import named, plain
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    if case.now is None or not (visibility := case.now.build.visibility):
+        return
+    before = case.compared
+    if before is not None and before.build.visibility not in ("", visibility):
+        yield Finding(
+            "repository-visibility-changed",
+            Severity.LOW,
+            f"Other people can see the repository than for {plain(before.version)}.",
+            "Fewer eyes on a repository find less; more may see what was not meant for them.",
+            "Ask the maintainers whether they meant to change it.",
+            f"{named(before.build.visibility)} → {named(visibility)}",
+        )
+    elif visibility != "public":
+        yield Finding(
+            "repository-not-public",
+            Severity.INFO,
+            "It was built from a repository that not everybody can see.",
+            "The commit is proven, but only who has access can look at it.",
+            "If you have access, read the commit there; if not, rely on what the tarball has.",
+            named(visibility),
+        )

@@ -1,0 +1,28 @@
+"""It was built from the tag of another version."""
+
+from collections.abc import Iterator
+
+from approvals.provenance.case import Case
+from approvals.provenance.findings import Finding, Severity
+from approvals.provenance.refs import names_another_version
+from approvals.provenance.words import named, plain, ref_name
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    now, before = case.now, case.compared
+    if now is None or not (other := names_another_version(now.build.ref, now.version)):
+        return
+    # Some tags count something else: days, or the releases of a whole repository.
+    usual = before is not None and names_another_version(before.build.ref, before.version)
+    yield Finding(
+        "tag-unlike-version",
+        Severity.LOW if usual else Severity.MEDIUM,
+        f"It was built from a tag that names {named(other)}, as {plain(before.version)} was from "
+        "another's."
+        if usual and before
+        else f"It was built from a tag that names {named(other)}, and is {plain(now.version)}.",
+        "The tag of another version points to another state of the code: an older one with known "
+        "holes, or one that nobody meant to release under this number.",
+        "Look at what the tag points to, and whether the version in package.json was raised there.",
+        f"{ref_name(now.build.ref)} → {plain(now.version)}",
+    )

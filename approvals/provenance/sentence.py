@@ -1,0 +1,144 @@
+"""Where a version was built, in the one sentence that a reviewer reads first."""
+
+from approvals.provenance.alike import (
+    Release,
+    is_renamed,
+    reusable_of,
+    same_address,
+    same_owner,
+    same_place,
+    same_repository,
+    same_runner,
+    workflow_of,
+)
+from approvals.provenance.case import Case
+from approvals.provenance.comparison import unbroken
+from approvals.provenance.models import Provenance
+from approvals.provenance.refs import TAGS
+from approvals.provenance.words import (
+    named,
+    plain,
+    ref_name,
+    repository_name,
+    runner_name,
+    short_commit,
+    workflow_name,
+)
+
+LONGEST_REASON = 1_000
+
+
+def sentence_of(case: Case) -> str:
+    """The sentence; "" where nobody has looked yet."""
+    if case.provenance is None:
+        return ""
+    if case.now is not None:
+        return _proven(case, case.now)
+    if case.provenance.outcome == Provenance.Outcome.REFUSED:
+        reason = plain(case.provenance.reason, LONGEST_REASON)
+        return f"It comes with provenance that does not hold: {reason}"
+    return _missing(case)
+
+
+def _proven(case: Case, now: Release) -> str:
+    before = case.before
+    names = _Names(now, before or case.compared)
+    built = f"Built {names.place(now)}"
+    if now.build.commit:
+        built += f", commit {short_commit(now.build.commit)}"
+    if now.build.runner == "self-hosted":
+        built += ", on a self-hosted runner"
+    version = plain(case.baseline_version)
+    if before is None:
+        return f"{built}. {_nothing_to_compare_with(case, now, names)}"
+    if not same_place(now, before):
+        return f"{built}; {version} was built {names.difference(now, before)}."
+    if since := unbroken(case, same_place):
+        return f"{built}, as every release since {plain(since)}."
+    return f"{built}, as {version} was."
+
+
+def _nothing_to_compare_with(case: Case, now: Release, names: "_Names") -> str:
+    if not case.baseline_version:
+        return "There is no earlier release to compare with."
+    earlier = case.compared
+    if earlier is not None:
+        version = plain(earlier.version)
+        if same_place(now, earlier):
+            return f"{_unproven(case)}; {version} was built in the same place."
+        return f"{_unproven(case)}; {version} was built {names.difference(now, earlier)}."
+    if case.baseline is not None and case.baseline.outcome == Provenance.Outcome.MISSING:
+        return "This is the first release with provenance."
+    return f"{_unproven(case)}, so there is nothing to compare with."
+
+
+def _unproven(case: Case) -> str:
+    version = plain(case.baseline_version)
+    if case.baseline is None:
+        return f"Nothing is known of where {version} was built"
+    if case.baseline.outcome == Provenance.Outcome.REFUSED:
+        return f"The provenance of {version} does not hold"
+    return f"{version} has no provenance"
+
+
+def _missing(case: Case) -> str:
+    sentence = "No provenance was found: nothing proves where this was built."
+    last = case.compared
+    if last is None:
+        return sentence
+    place = _Names(last, None).place(last)
+    if case.before is not None:
+        return f"{sentence} {plain(last.version)} was built {place}."
+    return f"{sentence} The last release with provenance is {plain(last.version)}, built {place}."
+
+
+class _Names:
+    """How two releases' places are named: short, and never both by the same name if they differ."""
+
+    def __init__(self, now: Release, before: Release | None) -> None:
+        self.whole_workflow = self.with_host = False
+        if before is None:
+            return
+        one, other = now.build, before.build
+        self.whole_workflow = workflow_name(one) == workflow_name(other) and workflow_of(
+            one
+        ) != workflow_of(other)
+        self.with_host = repository_name(one.repository) == repository_name(
+            other.repository
+        ) and not same_address(one.repository, other.repository)
+
+    def place(self, release: Release) -> str:
+        """ "by release.yml on main of sigstore/sigstore-js"."""
+        return f"{self._workflow_and_ref(release)} {self._of(release)}".strip()
+
+    def difference(self, now: Release, before: Release) -> str:
+        """The place of `before`, as far as it is needed to tell it from that of `now`."""
+        words = self._workflow_and_ref(before)
+        if not same_address(now.build.repository, before.build.repository):
+            words = f"{words} {self._of(before)}"
+        elif not same_repository(now, before):
+            words = f"{words} of another repository that had this address"
+        elif not same_owner(now, before):
+            words = f"{words} when the repository had another owner"
+        if is_renamed(now, before) and not same_owner(now, before):
+            words += ", which had another owner"
+        signers = reusable_of(now.build), reusable_of(before.build)
+        if signers[0] != signers[1]:
+            words += f", through {named(signers[1])}" if signers[1] else ", by itself"
+        if now.build.runner and before.build.runner and not same_runner(now, before):
+            words += f", on a {runner_name(before.build)}"
+        return words.strip()
+
+    def _workflow_and_ref(self, release: Release) -> str:
+        workflow = workflow_name(release.build)
+        if self.whole_workflow:
+            workflow = named(workflow_of(release.build))
+        by = f"by {workflow}" if workflow else "by a workflow without a name"
+        ref = ref_name(release.build.ref)
+        if not ref:
+            return by
+        return f"{by} {'for' if release.build.ref.startswith(TAGS) else 'on'} {ref}"
+
+    def _of(self, release: Release) -> str:
+        name = repository_name(release.build.repository, with_host=self.with_host)
+        return f"of {name}" if name else ""
