@@ -30,6 +30,7 @@ from registry_client.errors import (
     clean_words,
 )
 from registry_client.packument import MAX_BYTES, read_packument
+from registry_client.signing_keys import RegistryKey, read_keys
 from registry_client.staged import StagedItem
 from registry_client.transport import Transport
 from registry_client.versions import Packument, PublishedVersion
@@ -176,17 +177,16 @@ class RegistryClient:
     def attestations(self, name: str, version: str) -> list[Attestation]:
         """A published version's attestations, unverified; [] where the registry has none."""
         spec = f"{escape_package_name(name)}@{escape_segment(version)}"
-        try:
-            document = self.transport.get_json(self.transport.url(f"/-/npm/v1/attestations/{spec}"))
-        except (NotFound, NotARegistry) as exc:
-            # Registries that know no attestations answer 404 in many forms, pages among them.
-            if exc.status == HTTPStatus.NOT_FOUND:
-                return []
-            raise
+        none: dict[str, Any] = {"attestations": []}
+        document = self._get_json_or(none, f"/-/npm/v1/attestations/{spec}")
         found = document.get("attestations") if isinstance(document, dict) else None
         if not isinstance(found, list) or len(found) > MAX_ATTESTATIONS:
             raise NotARegistry("The registry's answer about attestations is unusable.")
         return [_attestation(one) for one in found]
+
+    def signing_keys(self) -> list[RegistryKey]:
+        """The public keys that the registry signs its own statements with; [] where it has none."""
+        return read_keys(self._get_json_or({"keys": []}, "/-/npm/v1/keys"))
 
     def whoami(self) -> str:
         """The name of the token's user; NotAuthorised if the token is no good."""
@@ -195,6 +195,16 @@ class RegistryClient:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_USER or not name.isprintable():
             raise NotARegistry("The registry does not say whose token this is.")
         return name
+
+    def _get_json_or(self, none: dict[str, Any], path: str) -> Any:
+        """The answer of a call that not all registries know; `none` where this one does not."""
+        try:
+            return self.transport.get_json(self.transport.url(path))
+        except (NotFound, NotARegistry) as exc:
+            # They answer 404 in many forms, pages among them.
+            if exc.status == HTTPStatus.NOT_FOUND:
+                return none
+            raise
 
     def _download(
         self, url: str, destination: Path, announced: Announced, on_progress: Progress | None
