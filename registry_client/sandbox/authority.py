@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 from cryptography import x509
@@ -36,6 +37,7 @@ BUNDLE_0_2 = "application/vnd.dev.sigstore.bundle+json;version=0.2"
 BUNDLE_0_3 = "application/vnd.dev.sigstore.bundle.v0.3+json"
 TRUSTED_ROOT_0_1 = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 
+AUTHORITY_SECRET_FILE = "authority.secret"  # noqa: S105 - a file's name, not a secret
 ORGANISATION = "countersign.invalid"
 LOG_NAME = f"log.{ORGANISATION}"
 # Names that can never resolve (RFC 2606): all that is said about an entry is in its bundle.
@@ -92,6 +94,11 @@ class Authority:
     def from_secret(cls, secret: str) -> Self:
         """The same authority for the same secret."""
         return cls(secret)
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
+        """The authority of the sandbox that keeps its data in this folder."""
+        return cls((folder / AUTHORITY_SECRET_FILE).read_text())
 
     @classmethod
     def new(cls) -> Self:

@@ -10,13 +10,15 @@ import pyotp
 
 from registry_client.sandbox import accounts
 from registry_client.sandbox.accounts import TokenKind
-from registry_client.sandbox.answers import Refusal
+from registry_client.sandbox.answers import Json, Refusal
 from registry_client.sandbox.demo.code import Package
 from registry_client.sandbox.demo.harbour import FLAGS, LOGGER, WATCHER, hijacked_logger
 from registry_client.sandbox.demo.lighthouse import BEACON, MONOREPO, lighthouse_files
+from registry_client.sandbox.demo.origins import unusual_watcher_run, usual_run
 from registry_client.sandbox.documents import pack, publish_document
 from registry_client.sandbox.server import SandboxRegistry
 from registry_client.sandbox.store import keep_private
+from registry_client.sandbox.workflow_runs import WorkflowRun
 
 PEOPLE = ("ada", "grace")
 READER = "countersign-reader"
@@ -31,6 +33,8 @@ FIRST_RELEASE = "0.1.0"
 CREDENTIALS_FILE = "demo.json"
 BUILT = "demo organisation"
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+# From signing the provenance until the registry has the version.
+SIGNING_SECONDS = 12.0
 HTTP_CONFLICT = 409
 
 
@@ -142,17 +146,25 @@ def _stage_releases(registry: SandboxRegistry, now: float) -> None:
         registry,
         WATCHER.manifest(WATCHER_PRERELEASES[1]),
         WATCHER.files(WATCHER_PRERELEASES[1]),
+        run=unusual_watcher_run(WATCHER_PRERELEASES[1]),
         tag="next",
         at=now - 2 * DAY,
     )
-    _stage(registry, BEACON.manifest(FIRST_RELEASE), BEACON.files(FIRST_RELEASE), at=now - 5 * HOUR)
+    _stage(
+        registry,
+        BEACON.manifest(FIRST_RELEASE),
+        BEACON.files(FIRST_RELEASE),
+        run=usual_run(BEACON, FIRST_RELEASE),
+        at=now - 5 * HOUR,
+    )
     manifest, files = hijacked_logger()
-    _stage(registry, manifest, files, by=OUTSIDER, kind="user", at=now - 3 * HOUR)
+    _stage(registry, manifest, files, run=None, by=OUTSIDER, kind="user", at=now - 3 * HOUR)
     for position, package in enumerate(MONOREPO):
         _stage(
             registry,
             package.manifest(MONOREPO_RELEASE),
             lighthouse_files(package, MONOREPO_RELEASE),
+            run=usual_run(package, MONOREPO_RELEASE),
             at=now - 25 * MINUTE + 4 * position,
         )
 
@@ -164,6 +176,7 @@ def _publish(
     document = publish_document(
         package.manifest(version), _packed(files), tag=tag, readme=files["README.md"]
     )
+    document = _proven(registry, document, usual_run(package, version), moment)
     try:
         registry.publish(document, by=PEOPLE[0], at=moment)
     except Refusal as refusal:
@@ -175,6 +188,7 @@ def _stage(
     manifest: dict[str, object],
     files: dict[str, str],
     *,
+    run: WorkflowRun | None,
     at: float,
     by: str = AUTOMATION,
     kind: TokenKind = "automation",
@@ -182,10 +196,20 @@ def _stage(
 ) -> None:
     files = files | {"package.json": json.dumps(manifest, indent=2) + "\n"}
     document = publish_document(manifest, _packed(files), tag=tag, readme=files["README.md"])
+    document = _proven(registry, document, run, at)
     try:
         registry.stage(document, by=by, kind=kind, at=at)
     except Refusal as refusal:
         _is_there_already(refusal)
+
+
+def _proven(
+    registry: SandboxRegistry, document: dict[str, Json], run: WorkflowRun | None, moment: float
+) -> dict[str, Json]:
+    """The document with the provenance that this run signed just before it sent it, if any."""
+    if run is None:
+        return document
+    return registry.with_provenance(document, run, at=moment - SIGNING_SECONDS)
 
 
 def _is_there_already(refusal: Refusal) -> None:

@@ -19,7 +19,6 @@ TARBALL_LIMIT = 256 * 1024 * 1024
 BUNDLE_LIMIT = 1024 * 1024
 README_LIMIT = 1024 * 1024
 NAME_LIMIT = 214
-BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle+json;version=0.3"
 PACKAGE_NAME = re.compile(r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*")
 DIST_TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
 # npm ships no mtime of its own: every file in a packed tarball carries this moment.
@@ -202,10 +201,7 @@ def publish_document(
     readme: str = "",
     bundle: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
-    """The document a client sends for this package.json and tarball.
-
-    `bundle` is a Sigstore bundle, attached as npm attaches provenance: as JSON text, not base64.
-    """
+    """The document a client sends for this package.json, tarball and Sigstore bundle."""
     name, version = str(manifest["name"]), str(manifest["version"])
     attachments: dict[str, Json] = {
         f"{name}-{version}.tgz": {
@@ -214,14 +210,7 @@ def publish_document(
             "length": len(tarball),
         }
     }
-    if bundle is not None:
-        text = json.dumps(bundle)
-        attachments[f"{name}-{version}.sigstore"] = {
-            "content_type": BUNDLE_TYPE,
-            "data": text,
-            "length": len(text),
-        }
-    return {
+    document: dict[str, Json] = {
         "_id": name,
         "name": name,
         "description": manifest.get("description"),
@@ -231,3 +220,17 @@ def publish_document(
         "readme": readme,
         "_attachments": attachments,
     }
+    return document if bundle is None else with_bundle(document, bundle)
+
+
+def with_bundle(document: Mapping[str, Json], bundle: Mapping[str, Json]) -> dict[str, Json]:
+    """The document with provenance, attached as npm (libnpmpublish, publish.js) attaches it."""
+    ((version, _),) = document["versions"].items()
+    text = json.dumps(bundle)
+    attached = {
+        "content_type": bundle.get("mediaType"),
+        "data": text,
+        "length": len(text),
+    }
+    name = f"{document['name']}-{version}.sigstore"
+    return {**document, "_attachments": {**document["_attachments"], name: attached}}

@@ -1,10 +1,13 @@
 """Running the sandbox: in a thread for tests, or in the foreground for a person."""
 
+import hashlib
 import ipaddress
+import json
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType, TracebackType
@@ -17,13 +20,22 @@ from registry_client.sandbox import accounts, publishing, second_factor
 from registry_client.sandbox.accounts import Account, Permission, TokenKind
 from registry_client.sandbox.answers import Json, SandboxProblem
 from registry_client.sandbox.app import SandboxApp
+from registry_client.sandbox.authority import AUTHORITY_SECRET_FILE, Authority
+from registry_client.sandbox.certificate_claims import CertificateClaims
 from registry_client.sandbox.control import SECRET_FILE, SandboxControl
-from registry_client.sandbox.documents import Upload, parse_upload
+from registry_client.sandbox.documents import Upload, parse_upload, with_bundle
 from registry_client.sandbox.second_factor import Mode
-from registry_client.sandbox.store import Store
+from registry_client.sandbox.store import Store, keep_private
+from registry_client.sandbox.workflow_runs import WorkflowRun
 
 # How often the running server looks whether it shall stop.
 STOP_CHECK_SECONDS = 0.02
+
+
+def trusted_root_file(data: Path) -> Path:
+    """What the provenance of the sandbox with this data folder is verified against: a Sigstore
+    trusted_root.json, there as soon as the sandbox is made."""
+    return data / "trusted_root.json"
 
 
 class SandboxRegistry:
@@ -45,6 +57,8 @@ class SandboxRegistry:
         self.store.open()
         self.app = SandboxApp(self.store, otp)
         self._secret = self.store.secret(SECRET_FILE)
+        self.authority = Authority(self.store.secret(AUTHORITY_SECRET_FILE))
+        self._keep_trusted_root()
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -152,6 +166,31 @@ class SandboxRegistry:
         moment = self.app.disturbances.now() if at is None else at
         publishing.publish(self.store, Account(by, "user"), upload, moment)
 
+    def with_provenance(
+        self,
+        document: Json,
+        run: WorkflowRun,
+        *,
+        at: float | None = None,
+        statement: Mapping[str, Json] | None = None,
+        claims: CertificateClaims | None = None,
+    ) -> dict[str, Json]:
+        """A publish document with proof that this run built its tarball, signed at a moment of
+        choice (seconds since 1970) by the sandbox's own authority.
+
+        The statement and the certificate's claims are the run's; others can be named, for bundles
+        that are about something else or that contradict themselves.
+        """
+        upload = parse_upload(document, document["name"])
+        sha512 = hashlib.sha512(upload.tarball).hexdigest()
+        moment = self.app.disturbances.now() if at is None else at
+        bundle = self.authority.issue(
+            statement or run.statement(upload.package, upload.version, sha512),
+            claims or run.claims(),
+            at=datetime.fromtimestamp(moment, UTC),
+        )
+        return with_bundle(document, bundle)
+
     def replace_tarball(self, stage_id: str, content: bytes, *, announce: bool = False) -> None:
         """Swap the bytes behind a staged version: a registry that was broken into.
 
@@ -161,6 +200,12 @@ class SandboxRegistry:
         publishing.replace_tarball(
             self.store, stage_id, content, announce=upload if announce else None
         )
+
+    def _keep_trusted_root(self) -> None:
+        text = json.dumps(self.authority.trusted_root(), indent=2) + "\n"
+        path = trusted_root_file(self.data)
+        if not path.exists() or path.read_text() != text:
+            keep_private(path, text)
 
     def _listen(self) -> BaseWSGIServer:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -34,6 +34,8 @@ LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
 OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
 SOFTWARE.
 """
+# No account at GitHub can be called so: two hyphens in a row are refused there.
+ACCOUNT = "lighthouse--example"
 TYPED_NAME = re.compile(r"(\w+)\??: [^,)]+")
 
 
@@ -79,13 +81,18 @@ class Module:
 
 @dataclass(frozen=True)
 class Package:
-    """A package: what it is, its modules, and what changed in each version (oldest first)."""
+    """A package: what it is, its modules, and what changed in each version (oldest first).
+
+    `folder` is where it is in its repository; empty for one that is alone there.
+    """
 
     name: str
     description: str
     usage: str
     modules: tuple[Module, ...]
     changes: Mapping[str, tuple[str, ...]]
+    repository: str = "lighthouse"
+    folder: str = ""
     dependencies: Mapping[str, str] = field(default_factory=dict)
     keywords: tuple[str, ...] = ()
     extra_files: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +100,6 @@ class Package:
 
     def manifest(self, version: str) -> dict[str, object]:
         """The package.json of a version; `*` in a range stands for its line's first release."""
-        folder = self.name.rpartition("/")[2]
         major, minor, _ = version.split(".", 2)
         line = f"{major}.{minor}.0"
         dependencies = {
@@ -112,8 +118,8 @@ class Package:
             "author": "The Lighthouse authors",
             "repository": {
                 "type": "git",
-                "url": "git+https://git.example.org/lighthouse/lighthouse.git",
-                "directory": f"packages/{folder}",
+                "url": f"git+https://github.com/{ACCOUNT}/{self.repository}.git",
+                **({"directory": self.folder} if self.folder else {}),
             },
             "homepage": "https://lighthouse.example.org/",
             "engines": {"node": ">=18"},

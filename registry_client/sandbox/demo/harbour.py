@@ -4,6 +4,7 @@ from registry_client.sandbox.demo.code import Function, Module, Package
 
 WATCHER = Package(
     name="tidewatch",
+    repository="tidewatch",
     description="Watches folders and tells you about changes once they have settled.",
     usage="""
         import { tide } from "tidewatch";
@@ -140,6 +141,7 @@ WATCHER = Package(
 
 LOGGER = Package(
     name="harbor-log",
+    repository="harbor-log",
     description="A small logger: levels, JSON lines, and secrets left out.",
     usage="""
         import { createLog } from "harbor-log";
@@ -278,6 +280,7 @@ def hijacked_logger() -> tuple[dict[str, object], dict[str, str]]:
 
 FLAGS = Package(
     name="signal-flags",
+    repository="signal-flags",
     description="Feature flags that are decided on the server and explained to people.",
     usage="""
         import { decide } from "signal-flags";

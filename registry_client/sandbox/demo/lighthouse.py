@@ -6,6 +6,7 @@ from registry_client.sandbox.demo.lighthouse_ui import CLI, UI
 
 CORE = Package(
     name="@lighthouse/core",
+    folder="packages/core",
     description="Signals, events and scheduling that the Lighthouse packages are built on.",
     usage="""
         import { createSignal, watch } from "@lighthouse/core";
@@ -229,6 +230,7 @@ CORE = Package(
 
 THEME = Package(
     name="@lighthouse/theme",
+    folder="packages/theme",
     description="Colours, spacing and type as CSS custom properties and as values.",
     usage="""
         import "@lighthouse/theme/css/light.css";
@@ -328,6 +330,7 @@ THEME = Package(
 
 ICONS_PACKAGE = Package(
     name="@lighthouse/icons",
+    folder="packages/icons",
     description="Twenty-four icons as SVG files and as strings to put into a page.",
     usage="""
         import { icon } from "@lighthouse/icons";
@@ -365,6 +368,7 @@ ICONS_PACKAGE = Package(
 
 BEACON = Package(
     name="@lighthouse/beacon",
+    folder="packages/beacon",
     description="Sends page timings to your own collector, and only when the reader agreed.",
     usage="""
         import { createBeacon } from "@lighthouse/beacon";

@@ -4,6 +4,7 @@ from registry_client.sandbox.demo.code import Function, Module, Package
 
 UI = Package(
     name="@lighthouse/ui",
+    folder="packages/ui",
     description="Accessible interface parts for pages that render on the server.",
     usage="""
         import { openDialog } from "@lighthouse/ui";
@@ -153,6 +154,7 @@ UI = Package(
 
 CLI = Package(
     name="@lighthouse/cli",
+    folder="packages/cli",
     description="Builds and checks Lighthouse projects from the command line.",
     usage="""
         // npx lighthouse check --config lighthouse.json

@@ -1,12 +1,18 @@
 """Who gets the provenance of a version, from its staging until it is live."""
 
+import base64
+import hashlib
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from registry_client.sandbox.server import SandboxRegistry
-from tests.authority import Sigstore
-from tests.registry_client.sandbox.conftest import Caller, StartSandbox
+from registry_client.provenance import Trust, verify
+from registry_client.sandbox.authority import Authority
+from registry_client.sandbox.server import SandboxRegistry, trusted_root_file
+from tests.authority import GITHUB, MOMENT, Sigstore
+from tests.registry_client.sandbox.conftest import Caller, StartSandbox, document
 
 PROVENANCE = "https://slsa.dev/provenance/v1"
 PATH = "/-/npm/v1/attestations/@scope%2fthing@1.0.0"
@@ -104,3 +110,51 @@ def test_a_rejected_versions_provenance_is_gone_and_never_taken_for_the_next_one
     registry.stop()
     registry.start()
     assert [one["bundle"] for one in _served(ada)] == [other]
+
+
+def test_the_sandboxs_own_authority_proves_what_a_test_wants(
+    start_sandbox: StartSandbox,
+) -> None:
+    registry = start_sandbox("none")
+    registry.create_user("ada")
+    run = replace(GITHUB, runner="self-hosted")
+    plain = document("@scope/thing")
+    content = base64.b64decode(plain["_attachments"]["@scope/thing-1.0.0.tgz"]["data"])
+    subject = {
+        "package": "@scope/thing",
+        "version": "1.0.0",
+        "sha512": hashlib.sha512(content).hexdigest(),
+    }
+
+    registry.publish(registry.with_provenance(plain, run, at=MOMENT.timestamp()), by="ada")
+
+    _, provenance = _served(Caller(registry))
+    trust = Trust.from_json(trusted_root_file(registry.data).read_text())
+    proven = verify(provenance["bundle"], trust=trust, **subject)
+    assert proven.verified, proven.reason
+    assert (proven.signed_at, proven.build and proven.build.runner) == (MOMENT, "self-hosted")
+    lie = registry.with_provenance(plain, run, claims=replace(GITHUB, repository="b/c").claims())
+    refused = verify(_attached(lie), trust=trust, **subject)
+    assert not refused.verified
+    from_outside = Authority.of_folder(registry.data)
+    assert from_outside.trusted_root() == registry.authority.trusted_root()
+
+
+def test_the_trusted_root_stays_the_same_and_is_mended(start_sandbox: StartSandbox) -> None:
+    registry = start_sandbox("none")
+    path = trusted_root_file(registry.data)
+    before, written = path.read_text(), path.stat().st_mtime_ns
+    registry.stop()
+    again = SandboxRegistry(registry.data)
+    again.stop()
+    assert (path.read_text(), path.stat().st_mtime_ns) == (before, written)
+    path.write_text("{}")
+
+    SandboxRegistry(registry.data).stop()
+
+    assert path.read_text() == before
+
+
+def _attached(sent: dict[str, Any]) -> dict[str, Any]:
+    bundle: dict[str, Any] = json.loads(sent["_attachments"]["@scope/thing-1.0.0.sigstore"]["data"])
+    return bundle

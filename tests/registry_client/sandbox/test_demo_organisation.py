@@ -1,10 +1,22 @@
 """The demonstration's organisation: what waits there, and that it survives what people do to it."""
 
+import base64
+import hashlib
 import io
+import json
 import re
 import tarfile
+from datetime import datetime, timedelta
 
+from registry_client.client import RegistryClient
+from registry_client.provenance import (
+    Trust,
+    Verification,
+    verify,
+    verify_publish_attestation,
+)
 from registry_client.sandbox.demo_organisation import build, load
+from registry_client.sandbox.server import SandboxRegistry, trusted_root_file
 from tests.registry_client.sandbox.conftest import Caller, StartSandbox
 
 MONOREPO = {f"@lighthouse/{name}" for name in ("core", "cli", "ui", "icons", "theme")}
@@ -55,6 +67,98 @@ def test_the_version_that_smells_of_an_attack_is_inert(start_sandbox: StartSandb
     assert "telemetry.example.invalid" in script
     statements = re.sub(r"^//.*\n", "", script, flags=re.MULTILINE)
     assert statements.startswith("process.exit(0);\n")
+
+
+def _proven(
+    registry: SandboxRegistry, client: RegistryClient, package: str, version: str, sha512: str
+) -> Verification | None:
+    """What a version's provenance proves about this digest; None where it has none."""
+    subject = {"package": package, "version": version, "sha512": sha512}
+    bundles = [attestation.bundle for attestation in client.attestations(package, version)]
+    for own in bundles[:-1]:
+        judged = verify_publish_attestation(own, keys=client.signing_keys(), **subject)
+        assert judged.state == "verified", judged
+    if not bundles:
+        return None
+    trust = Trust.from_json(trusted_root_file(registry.data).read_text())
+    proven = verify(bundles[-1], trust=trust, **subject)
+    assert proven.verified, proven.reason
+    return proven
+
+
+def _place(proven: Verification | None) -> tuple[str, ...] | None:
+    """Where something was built, without what differs from one run to the next."""
+    if proven is None or proven.build is None:
+        return None
+    build = proven.build
+    return build.repository, build.repository_id, build.workflow, build.ref, build.runner
+
+
+def test_what_waits_is_proven_otherwise_built_and_unproven(start_sandbox: StartSandbox) -> None:
+    registry = start_sandbox("none")
+    token = build(registry).read_token
+    reader = Caller(registry, token)
+    waiting: dict[str, Verification | None] = {}
+    with RegistryClient(registry.url, token) as client:
+        for item in reader.get("/-/stage?perPage=100").json()["items"]:
+            content = reader.get(f"/-/stage/{item['id']}/tarball").content
+            name, digest = item["packageName"], hashlib.sha512(content).hexdigest()
+            proven = waiting[name] = _proven(registry, client, name, item["version"], digest)
+            if proven is None or proven.build is None or proven.signed_at is None:
+                continue
+            age = datetime.fromisoformat(item["createdAt"]) - proven.signed_at
+            assert timedelta(0) < age < timedelta(minutes=1)
+            repository = json.loads(_files(content)["package/package.json"])["repository"]
+            assert repository["url"] == f"git+{proven.build.repository}.git"
+
+    assert {name for name, proven in waiting.items() if proven is None} == {"harbor-log"}
+    home = "https://github.com/lighthouse--example"
+    usual = (f"{home}/lighthouse", "910000301", ".github/workflows/release.yml", "refs/heads/main")
+    assert {_place(waiting[name]) for name in MONOREPO | {"@lighthouse/beacon"}} == {
+        (*usual, "hosted")
+    }
+    release = [waiting[name] for name in MONOREPO]
+    assert len({proven.build for proven in release if proven}) == 1
+    assert _place(waiting["tidewatch"]) == (
+        f"{home}/tidewatch",
+        "910000302",
+        ".github/workflows/try-out.yml",
+        "refs/heads/no-polling",
+        "self-hosted",
+    )
+
+
+def test_what_was_published_was_proven_where_it_always_is(start_sandbox: StartSandbox) -> None:
+    registry = start_sandbox("none")
+    token = build(registry).read_token
+    unproven, commits = set(), set()
+    with RegistryClient(registry.url, token) as client:
+        for name in (*MONOREPO, "tidewatch", "harbor-log", "signal-flags"):
+            for version, facts in client.packument(name).versions.items():
+                digest = base64.b64decode(facts.integrity.removeprefix("sha512-")).hex()
+                proven = _proven(registry, client, name, version, digest)
+                if proven is None or proven.build is None:
+                    unproven.add((name, version))
+                    continue
+                repository = "lighthouse" if name in MONOREPO else name
+                tagged = name == "tidewatch"
+                assert _place(proven) == (
+                    f"https://github.com/lighthouse--example/{repository}",
+                    {"tidewatch": "910000302", "harbor-log": "910000303"}.get(name, "910000301"),
+                    f".github/workflows/{'publish' if tagged else 'release'}.yml",
+                    f"refs/tags/v{version}" if tagged else "refs/heads/main",
+                    "hosted",
+                )
+                commits.add((repository, version, proven.build.commit))
+
+    assert unproven == (
+        {(name, "1.0.0") for name in (*MONOREPO, "harbor-log")}
+        | {("tidewatch", "3.0.0")}
+        | {("signal-flags", version) for version in ("0.8.0", "0.9.0", "1.0.0")}
+    )
+    # One run builds all packages of a release, and each release another commit.
+    assert len(commits) == len({commit for _, _, commit in commits})
+    assert len(commits) == len({(repository, version) for repository, version, _ in commits})
 
 
 def test_its_people_can_approve_and_its_reader_cannot(start_sandbox: StartSandbox) -> None:
