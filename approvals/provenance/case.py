@@ -43,18 +43,21 @@ class Case:
         return _release(self.baseline)
 
     @cached_property
-    def earlier(self) -> tuple[Release, ...]:
+    def published(self) -> tuple[Release, ...]:
         """The published versions that are proven, the newest first."""
         return tuple(release for row in self.history if (release := _release(row)))
 
     @cached_property
     def compared(self) -> Release | None:
-        """What findings compare with: the baseline; the newest proven one where it is not proven.
+        """What findings compare with: the baseline; where that is not proven, the newest proven
+        version below this one, or the newest of all.
 
         Otherwise one release without provenance would be enough to move the next one elsewhere
         unseen.
         """
-        return self.before or next(iter(self.earlier), None)
+        own = sort_key(self.version)
+        below = (one for one in self.published if sort_key(one.version) < own)
+        return self.before or next(below, None) or next(iter(self.published), None)
 
 
 def _release(row: Provenance | None) -> Release | None:

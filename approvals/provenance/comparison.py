@@ -39,11 +39,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact that releases are compared in: how it is written, and when it is the same."""
+    """A fact that releases are compared in: how it is written, when it is the same, and whether it
+    is known of a release."""
 
     name: str
     words: Callable[[Release], str]
     is_same: Same
+    is_known: Callable[[Release], object]
 
 
 def lines_of(case: Case) -> list[Line]:
@@ -67,7 +69,7 @@ def _line(case: Case, now: Release, fact: Fact, as_pinned: bool | None) -> Line:
     before = case.before
     words, words_before = fact.words(now), fact.words(before) if before else ""
     verdict: Verdict = "new"
-    if before is not None and words_before:
+    if before is not None and fact.is_known(before):
         verdict = "same" if fact.is_same(now, before) else "changed"
     note = "; ".join(filter(None, (_pin_note(as_pinned, verdict), _note(case, now, fact, verdict))))
     return Line(fact.name, words_before, words, verdict, note)
@@ -89,7 +91,7 @@ def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
             return f"renamed from {names[0]} to {names[1]}"
         since = unbroken(case, fact.is_same)
         return f"as every release since {plain(since)}" if since else ""
-    if not fact.words(now):
+    if not fact.is_known(now):
         return "not said"
     return as_an_earlier_one(case, fact.is_same)
 
@@ -101,9 +103,9 @@ def unbroken(case: Case, is_same: Same) -> str:
     not proven ends the run as well.
     """
     versions: list[str] = []
-    earlier = {release.version: release for release in case.earlier}
+    proven = {release.version: release for release in case.published}
     for row in case.history:
-        release = earlier.get(row.version)
+        release = proven.get(row.version)
         if case.now is None or release is None or not is_same(case.now, release):
             break
         versions.append(row.version)
@@ -121,7 +123,7 @@ def earlier_one(case: Case, is_same: Same) -> str:
     """The newest proven release that it is the same as, the one compared with aside; or ""."""
     if case.now is None:
         return ""
-    for release in case.earlier:
+    for release in case.published:
         if release != case.compared and is_same(case.now, release):
             return release.version
     return ""
@@ -157,7 +159,7 @@ def _owner(release: Release) -> str:
 
 def _workflow(release: Release) -> str:
     workflow, reusable = workflow_of(release.build), reusable_of(release.build)
-    return named(workflow) + (f" through {named(reusable)}" if reusable else "")
+    return f"{named(workflow)} through {named(reusable)}".strip() if reusable else named(workflow)
 
 
 def _ref(release: Release) -> str:
@@ -194,11 +196,12 @@ def same_environment(now: Release, before: Release) -> bool:
 
 
 FACTS = (
-    Fact("repository", _repository, same_repository),
-    Fact("owner", _owner, same_owner),
-    Fact("workflow", _workflow, same_workflow),
-    Fact("ref", _ref, same_ref),
-    Fact("trigger", _trigger, same_trigger),
-    Fact("builder", _builder, same_builder),
-    Fact("environment", _environment, same_environment),
+    Fact("repository", _repository, same_repository, _repository),
+    Fact("owner", _owner, same_owner, _owner),
+    # Early certificates tell which reusable workflow signed, and not what called it.
+    Fact("workflow", _workflow, same_workflow, lambda release: release.build.workflow),
+    Fact("ref", _ref, same_ref, _ref),
+    Fact("trigger", _trigger, same_trigger, _trigger),
+    Fact("builder", _builder, same_builder, _builder),
+    Fact("environment", _environment, same_environment, _environment),
 )

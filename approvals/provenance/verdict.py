@@ -16,7 +16,8 @@ def verdict_of(case: Case) -> ProvenanceCheck.Verdict:
         return ProvenanceCheck.Verdict.REFUSED
     # Without a build there is nothing to compare, whatever the outcome calls itself.
     if case.now is None:
-        return ProvenanceCheck.Verdict.MISSING
+        is_lost = case.before is not None
+        return ProvenanceCheck.Verdict.LOST if is_lost else ProvenanceCheck.Verdict.MISSING
     if any(finding.severity in _SERIOUS for finding in findings_of(case)):
         return ProvenanceCheck.Verdict.CHANGED
     return ProvenanceCheck.Verdict.SAME if case.before else ProvenanceCheck.Verdict.FIRST

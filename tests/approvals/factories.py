@@ -7,8 +7,8 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,13 @@ from approvals.inspection.models import (
 )
 from approvals.inspection.tarballs import keep_tarball
 from approvals.people.models import RegistryAccount, Role, User
+from approvals.provenance.case import case_of
+from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import Package, Registry, StagedVersion, State
 from approvals.sealing import seal
 from registry_client.client import Download
+from registry_client.provenance import Build
 from registry_client.tarball import read_tarball
 
 _numbers = itertools.count(1)
@@ -51,6 +55,28 @@ MANIFEST_NEW: dict[str, Any] = {
     "dependencies": {"ms": "^2.1.3", "tiny-http": "0.1.0"},
 }
 UNCHANGED = (("LICENSE", 1064, "docs"), ("lib/pad.js", 480, "source"), ("test.js", 300, "source"))
+BUILT = Build(
+    platform="github",
+    issuer="https://token.actions.githubusercontent.com",
+    repository="https://github.com/acme/left-pad",
+    repository_id="40001",
+    owner="https://github.com/acme",
+    owner_id="9001",
+    ref="refs/heads/main",
+    commit="f0b49a04e5a62250e0f60fb128004a73110fe311",
+    workflow=".github/workflows/release.yml",
+    workflow_ref="refs/heads/main",
+    workflow_repository="https://github.com/acme/left-pad",
+    signer_workflow=(
+        "https://github.com/acme/left-pad/.github/workflows/release.yml@refs/heads/main"
+    ),
+    trigger="push",
+    runner="hosted",
+    builder="https://github.com/actions/runner/github-hosted",
+    run_url="https://github.com/acme/left-pad/actions/runs/77001/attempts/1",
+    visibility="public",
+)
+_BUILD_FIELDS = frozenset(asdict(BUILT))
 DIFF = """@@ -1,3 +1,4 @@
  'use strict'
 -const pad = ' '
@@ -301,6 +327,73 @@ def make_inspection_request(
         staged_version=staged_version, defaults={"state": state, **fields}
     )
     return request
+
+
+def make_provenance(
+    package: Package | StagedVersion, version: str = "", outcome: str = "verified", **facts: Any
+) -> Provenance:
+    """What is proven about a published version, or about a staged one if that is given.
+
+    `facts` are those of the build, as far as they differ from BUILT, and fields of the row; without
+    them, each version has a commit of its own, and is signed an hour after the one made before it.
+    `bundle` is the bundle's text.
+    """
+    number = next(_numbers)
+    sha512 = hashlib.sha512(f"{version} {number}".encode()).hexdigest()
+    if isinstance(package, StagedVersion):
+        package, version, sha512 = package.package, package.version, package.sha512
+    build = {name: facts.pop(name) for name in list(facts) if name in _BUILD_FIELDS}
+    build.setdefault("commit", hashlib.sha1(sha512.encode(), usedforsecurity=False).hexdigest())
+    bundle = facts.pop("bundle", '{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}')
+    values: dict[str, Any] = {"reason": "No bundle was found.", "sha512": sha512}
+    if outcome != "missing":
+        values |= {
+            "reason": "The signature is for another tarball.",
+            "source": Provenance.Source.REGISTRY,
+            "predicate_type": "https://slsa.dev/provenance/v1",
+            "compressed": zlib.compress(bundle.encode()),
+        }
+    if outcome == "verified":
+        values |= {
+            "reason": "Everything holds.",
+            "build": asdict(replace(BUILT, **build)),
+            "log_index": 10_000 + number,
+            "signed_at": datetime(2026, 3, 16, 9, tzinfo=UTC) + timedelta(hours=number),
+            "is_public": True,
+        }
+    return Provenance.objects.create(
+        package=package, version=version, outcome=outcome, **{**values, **facts}
+    )
+
+
+def make_provenance_check(
+    staged_version: StagedVersion,
+    provenance: Provenance | None = None,
+    *,
+    baseline: Provenance | None = None,
+    history: Sequence[Provenance] = (),
+    **fields: Any,
+) -> ProvenanceCheck:
+    """A check that found `provenance`, or has not looked yet; the verdict follows from the rest.
+
+    `history` needs not have the baseline. `fields` are the check's.
+    """
+    is_found = provenance is not None and provenance.outcome != "missing"
+    values: dict[str, Any] = {
+        "state": ProvenanceCheck.State.DONE if is_found else ProvenanceCheck.State.WAITING,
+        "looks": 0 if provenance is None else 1,
+        "provenance": provenance,
+        "baseline": baseline,
+        "baseline_version": baseline.version if baseline else "",
+        "compared_at": None if provenance is None else timezone.now(),
+        **fields,
+    }
+    check = ProvenanceCheck.objects.create(staged_version=staged_version, **values)
+    check.history.set([*history, *([baseline] if baseline else [])])
+    if "verdict" not in fields:
+        check.verdict = verdict_of(case_of(check, staged_version))
+        check.save(update_fields=["verdict"])
+    return check
 
 
 def make_decision(

@@ -18,7 +18,7 @@ _WHAT = (
 def findings(case: Case) -> Iterator[Finding]:
     if case.now is None or case.now.build.runner != "self-hosted":
         return
-    releases = (case.before, *case.earlier)
+    releases = (case.compared, *case.published)
     known = next((release for release in releases if release and release.build.runner), None)
     if known is None:
         yield Finding(
