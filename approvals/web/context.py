@@ -14,7 +14,7 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
         frozenset(
             {
                 *("version", "file_diff", "version_files", "unchanged_file", "file_whole"),
-                *("confirm_approve", "confirm_reject"),
+                *("confirm_approve", "confirm_reject", "publisher"),
             }
         ),
     ),

@@ -22,7 +22,7 @@ def page_of(rows: StagedVersionQuerySet, number: str | None) -> Page[Any]:
     keys = list(page.object_list)
     found = (
         StagedVersion.objects.with_package()
-        .select_related("inspection_request__inspection")
+        .select_related("inspection_request__inspection", "provenance_check")
         .defer(
             "extra",
             "registry__sealed_read_token",

@@ -19,6 +19,7 @@ from approvals.inspection.models import (
     OtherBaselineRequest,
 )
 from approvals.inspection.text import count_lines, display_text
+from approvals.provenance.models import ProvenanceCheck
 from approvals.queue.models import StagedVersion
 
 VIEWS = ("unified", "split")
@@ -117,9 +118,12 @@ def get_version(pk: int) -> StagedVersion:
     """The staged version with what its pages need. Raises Http404."""
     return get_object_or_404(
         StagedVersion.objects.with_package()
-        .select_related("inspection_request__inspection")
-        # It holds manifests and a README: far too much to read every two seconds.
-        .defer("inspection_request__inspection__summary"),
+        .select_related("inspection_request__inspection", "provenance_check__provenance")
+        .defer(
+            # It holds manifests and a README: far too much to read every two seconds.
+            "inspection_request__inspection__summary",
+            "provenance_check__provenance__compressed",
+        ),
         pk=pk,
     )
 
@@ -127,6 +131,11 @@ def get_version(pk: int) -> StagedVersion:
 def request_of(staged_version: StagedVersion) -> InspectionRequest | None:
     """Its inspection request; there is none for a moment after it was found."""
     return getattr(staged_version, "inspection_request", None)
+
+
+def check_of(staged_version: StagedVersion) -> ProvenanceCheck | None:
+    """Its provenance check; there is none for a moment after it was found."""
+    return getattr(staged_version, "provenance_check", None)
 
 
 def other_baseline(staged_version: StagedVersion, version: str) -> OtherBaselineRequest | None:

@@ -11,6 +11,7 @@ from approvals.web.views import (
     health,
     notifications,
     people,
+    provenance,
     queue,
     registries,
     review,
@@ -60,7 +61,17 @@ version_urls = [
     path("versions/<int:pk>/reject/", decisions.confirm_reject, name="confirm_reject"),
     path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
     path("versions/<int:pk>/call-off/", decisions.call_off, name="call_off"),
+    path("versions/<int:pk>/provenance/", review.version_provenance, name="version_provenance"),
     path("healthz", health.healthz, name="healthz"),
+]
+_provenance = "versions/<int:pk>/provenance"
+provenance_urls = [
+    path(f"{_provenance}/bundle/", provenance.provenance_bundle, name="provenance_bundle"),
+    path(f"{_provenance}/hand-in/", provenance.hand_in_bundle, name="hand_in_bundle"),
+    path(f"{_provenance}/look/", provenance.look_for_provenance_again, name="look_again"),
+    path(f"{_provenance}/expected/", provenance.publisher, name="publisher"),
+    path(f"{_provenance}/expected/pin/", provenance.pin_baseline, name="pin_baseline"),
+    path(f"{_provenance}/expected/remove/", provenance.publisher_remove, name="publisher_remove"),
 ]
 # Positions are those of one comparison, so that an address never comes to mean another file.
 _comparison = "versions/<int:pk>/comparisons/<int:inspection>"
@@ -98,6 +109,7 @@ telling_urls = [
 urlpatterns: list[URLPattern] = [
     *telling_urls,
     *version_urls,
+    *provenance_urls,
     *file_urls,
     *account_urls,
     *people_urls,

@@ -29,16 +29,21 @@ from approvals.inspection.unusual import Point, unusual_of
 from approvals.inspection.viewed import most_important
 from approvals.people.permissions import may_decide
 from approvals.policy.requirements import standing_in_the_way
+from approvals.provenance.case import case_of
+from approvals.provenance.findings import Finding, Severity, findings_of
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import filelist, manifest, panel
+from approvals.web.provenance import in_short
 from approvals.web.reading import (
     Reading,
+    check_of,
     get_version,
     other_baseline,
     request_of,
     whole,
 )
 from approvals.web.views.guards import SignedInRequest
+from approvals.web.views.provenance import panel_of
 from approvals.web.wording import approve_words, gets_it, reject_words, who_gets_it
 from registry_client.versions import version_step
 
@@ -65,6 +70,7 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     asked = request_of(staged_version)
     context = facts_of(staged_version)
     context["status"] = _status(request, staged_version, context)
+    context["provenance"] = panel_of(request, staged_version, context["case"], context["findings"])
     if asked is not None and asked.state == InspectionState.DONE and asked.inspection is not None:
         summary = asked.inspection.summary
         context |= {
@@ -124,6 +130,20 @@ def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
     if request.GET.get("seen") == status["seen"]:
         return HttpResponse(status=204)
     return render(request, "web/review/status.html", {"version": staged_version, "status": status})
+
+
+@require_safe
+def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The panel that says where it was built, while that may change; 204 where it did not."""
+    staged_version = get_version(pk)
+    if "HX-Request" not in request.headers:
+        return redirect("version", pk)
+    facts = facts_of(staged_version)
+    found = panel_of(request, staged_version, facts["case"], facts["findings"])
+    if request.GET.get("seen") == found["seen"]:
+        return HttpResponse(status=204)
+    context = {"version": staged_version, "provenance": found}
+    return render(request, "web/review/provenance.html", context)
 
 
 @require_POST
@@ -198,33 +218,56 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
         if asked and inspection
         else "",
     }
+    points: list[Point] = []
+    git_head = ""
     if inspection is not None:
-        facts["counts"], facts["unusual"] = _found(
+        facts["counts"], points, git_head = _found(
             inspection.pk, inspection.made_at, staged_version.pk
         )
-        facts["unusual_count"] = sum(point.stands_for for point in facts["unusual"])
+    check = check_of(staged_version)
+    case = case_of(check, staged_version, git_head=git_head)
+    findings = findings_of(case)
+    # The dangerous ones of both first, and among those where it was built: that is the rarer news.
+    unusual = sorted([*map(_point, _to_look_at(findings)), *points], key=lambda p: not p.is_bad)
+    return facts | {
+        "case": case,
+        "findings": findings,
+        "built_in_short": in_short(case, check.verdict if check else ""),
+        "unusual": unusual,
+        "unusual_count": sum(point.stands_for for point in unusual),
         # What stands for many dangers belongs beside the first of them.
-        facts["unusual_first"] = [
+        "unusual_first": [
             point
-            for number, point in enumerate(facts["unusual"])
+            for number, point in enumerate(unusual)
             if number < FIRST_POINTS or (point.is_bad and point.stands_for > 1)
-        ]
-    return facts
+        ],
+    }
+
+
+def _to_look_at(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity != Severity.INFO]
+
+
+def _point(finding: Finding) -> Point:
+    is_bad = finding.severity in {Severity.CRITICAL, Severity.HIGH}
+    return Point(finding.title, finding.evidence, is_bad=is_bad, rule=finding.rule)
 
 
 @lru_cache(maxsize=64)
 def _found(
     inspection_id: int, made_at: datetime, staged_version_id: int
-) -> tuple[list[tuple[int, str]], list[Point]]:
-    """How many files changed in which way, and what is unusual.
+) -> tuple[list[tuple[int, str]], list[Point], str]:
+    """How many files changed in which way, what is unusual, and package.json's gitHead.
 
     Kept, as neither can change any more, and pages that wait for something ask again and again.
     """
     inspection = Inspection.objects.get(pk=inspection_id, made_at=made_at)
     counts = dict(inspection.files.order_by().values_list("status").annotate(number=Count("pk")))
+    head = (inspection.summary.get("manifest_new") or {}).get("gitHead")
     return (
         [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)],
         unusual_of(StagedVersion.objects.with_package().get(pk=staged_version_id), inspection),
+        head if isinstance(head, str) else "",
     )
 
 
