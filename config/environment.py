@@ -121,6 +121,26 @@ def public_url(name: str) -> SplitResult:
     return address
 
 
+def service_url(name: str, default: str = "") -> str:
+    """The address of a service that is asked over https, without a final slash."""
+    url = text(name, default).rstrip("/")
+    address = _split(url)
+    if not url:
+        return ""
+    on_loopback = address and address.scheme == "http" and address.hostname in LOOPBACK
+    if (
+        address is None
+        or not address.hostname
+        or any((address.query, address.fragment, "@" in address.netloc))
+        or not (address.scheme == "https" or on_loopback)
+    ):
+        raise ImproperlyConfigured(
+            f"{name} must look like https://log.example.org, without a user, a query or a "
+            "fragment (http:// is for the loopback address only)."
+        )
+    return url
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """The entry for Django's DATABASES."""
     url = text(name, default)

@@ -242,6 +242,7 @@ CELERY_TASK_DEFAULT_QUEUE = "countersign"
 # Neither must a registry that hangs, or a webhook.
 CELERY_TASK_ROUTES = {
     "approvals.inspection.tasks.*": {"queue": "inspection"},
+    "approvals.provenance.tasks.*": {"queue": "inspection"},
     "approvals.decisions.tasks.*": {"queue": "decisions"},
 }
 # The broker is only a doorbell. Each of these looks into the database for work that is due, so a
@@ -257,6 +258,7 @@ CELERY_BEAT_SCHEDULE = {
         "poll registries": "approvals.queue.tasks.poll_due_registries",
         "watch accepted versions": "approvals.queue.tasks.watch_accepted_versions",
         "inspect": "approvals.inspection.tasks.inspect_waiting",
+        "look for provenance": "approvals.provenance.tasks.check_waiting",
         "carry out decisions": "approvals.decisions.tasks.carry_out_waiting",
         "tell": "approvals.notifications.tasks.tell_waiting",
     }.items()
@@ -321,6 +323,12 @@ DIFF_LIMITS = {
     "all_diffs": env.megabytes("COUNTERSIGN_TARBALL_DIFFS_MB", 32),
 }
 TARBALL_DAYS = env.whole("COUNTERSIGN_TARBALL_DAYS", 30, least=1, most=36_500)
+# Besides the baseline, of how many published versions it is looked up where they were built.
+PROVENANCE_HISTORY = env.whole("COUNTERSIGN_PROVENANCE_HISTORY", 10, least=0, most=50)
+# Nobody but registries is asked about provenance unless a transparency log is named here.
+REKOR_URL = env.service_url("COUNTERSIGN_REKOR_URL")
+# Only `manage.py refresh_trust` asks there.
+TUF_URL = env.service_url("COUNTERSIGN_TUF_URL", "https://tuf-repo-cdn.sigstore.dev")
 STEP_UP_SECONDS = 120
 CONFIRMATION_SECONDS = 600
 REGISTRY_PROOF_SECONDS = 300

@@ -122,8 +122,13 @@ class Transport:
         accept: str = "application/json",
         encoding: str = "gzip",
         tries: int | None = None,
+        leaves_home: bool = True,
     ) -> T:
-        """What `read` makes of the 2xx answer; an answer that breaks off is asked for again."""
+        """What `read` makes of the 2xx answer; an answer that breaks off is asked for again.
+
+        Unless it `leaves_home`, nothing but the registry's own origin is asked, redirects or not:
+        NotARegistry.
+        """
         headers = {"Accept": accept, "Accept-Encoding": encoding}
         begun = time.monotonic()
         waited = 0.0
@@ -131,7 +136,7 @@ class Transport:
         for attempt in range(1, tries + 1):
             wait: float | None = None
             try:
-                with self._open(url, headers) as response:
+                with self._open(url, headers, leaves_home=leaves_home) as response:
                     if response.status_code in SUCCESS:
                         return read(response)
                     failure = self._refusal(response)
@@ -216,7 +221,9 @@ class Transport:
         )
 
     @contextlib.contextmanager
-    def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+    def _open(
+        self, url: str, headers: Mapping[str, str], *, leaves_home: bool
+    ) -> Iterator[requests.Response]:
         """The answer to a GET after following redirects by hand.
 
         The token goes along as long as every address so far was the registry's own origin: once
@@ -225,7 +232,10 @@ class Transport:
         with_token = True
         for _ in range(MAX_REDIRECTS + 1):
             parts = self._check_hop(url)
-            with_token = with_token and origin(parts) == origin(self.registry)
+            at_home = origin(parts) == origin(self.registry)
+            if not at_home and not leaves_home:
+                raise NotARegistry("It leads away from the registry, where nothing is asked.")
+            with_token = with_token and at_home
             with self._request("GET", url, headers, with_token=with_token) as response:
                 location = response.headers.get("location")
                 if response.status_code not in REDIRECTS or not location:

@@ -194,6 +194,7 @@ def _done(
         raise LeaseLost
     StagedVersion.objects.filter(pk=row.pk).update(sha512=inspection.staged_sha512)
     answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
+    outbox.publish("inspection.done", stage_id=row.stage_id)
     record(
         "inspection.done",
         subject=row,
