@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from approvals.provenance.bundles import MOST_BYTES
+from registry_client.provenance import MAX_BUNDLE
 
 _PLAIN = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 
@@ -23,9 +23,9 @@ class HandInForm(forms.Form):
 
     def clean_bundle(self) -> UploadedFile[Any]:
         bundle: UploadedFile[Any] = self.cleaned_data["bundle"]
-        if bundle.size is None or bundle.size > MOST_BYTES:
+        if bundle.size is None or bundle.size > MAX_BUNDLE:
             raise forms.ValidationError(
-                f"That file is larger than {MOST_BYTES // 1024} kB: it cannot be a bundle."
+                f"That file is larger than {MAX_BUNDLE // 1024} kB: it cannot be a bundle."
             )
         return bundle
 

@@ -17,7 +17,6 @@ from approvals.provenance.case import Case
 from approvals.provenance.comparison import lines_of
 from approvals.provenance.expected import PinRefused, pin, pin_from, unpin
 from approvals.provenance.findings import Finding
-from approvals.provenance.bundles import MOST_BYTES
 from approvals.provenance.hand_in import BundleRefused, hand_in
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.requests import look_again
@@ -27,6 +26,7 @@ from approvals.web import provenance as story
 from approvals.web.forms.provenance import HandInForm, PublisherForm
 from approvals.web.reading import check_of, get_version
 from approvals.web.views.guards import SignedInRequest, managers_only
+from registry_client.provenance import MAX_BUNDLE
 
 SECONDS_LOOKING, SECONDS_MISSING = 2, 15
 INERT = {
@@ -90,7 +90,7 @@ def hand_in_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
             messages.error(request, str(error))
         return _back(pk)
     try:
-        content = form.cleaned_data["bundle"].read(MOST_BYTES + 1)
+        content = form.cleaned_data["bundle"].read(MAX_BUNDLE + 1)
         hand_in(staged_version, content, actor=request.user)
     except BundleRefused as refusal:
         messages.error(request, f"The bundle was refused. {refusal}")
