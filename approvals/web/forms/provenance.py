@@ -21,7 +21,7 @@ class HandInForm(forms.Form):
         },
     )
 
-    def clean_bundle(self) -> UploadedFile[Any]:
+    def clean_bundle(self) -> "UploadedFile[Any]":
         bundle: UploadedFile[Any] = self.cleaned_data["bundle"]
         if bundle.size is None or bundle.size > MAX_BUNDLE:
             raise forms.ValidationError(
