@@ -8,17 +8,20 @@ from pathlib import Path
 import pyotp
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django_otp.oath import TOTP
 
 from approvals.inspection.models import InspectionRequest
 from approvals.people.accounts import link_account
 from approvals.people.models import Role, SealedTOTPDevice, User
+from approvals.provenance.models import TrustedRoot
+from approvals.provenance.trust import store_root_of
 from approvals.queue.models import AT_REGISTRY_STATES, Registry, StagedVersion
 from approvals.queue.registries import add_registry, normalised_url
 from approvals.queue.sync import poll
 from registry_client.sandbox import demo_organisation
 from registry_client.sandbox.demo_organisation import DemoOrganisation
-from registry_client.sandbox.server import SandboxRegistry
+from registry_client.sandbox.server import SandboxRegistry, trusted_root_file
 
 REGISTRY_NAME = "sandbox"
 ROLES = {"ada": Role.ADMINISTRATOR, "grace": Role.APPROVER}
@@ -94,6 +97,7 @@ def build_dashboard(organisation: DemoOrganisation, sandbox_url: str) -> None:
         poll_seconds=5,
         is_sandbox=True,
     )
+    _trust_the_sandbox(registry)
     for name in ROLES:
         user = User.objects.get(username=name)
         if not user.registry_accounts.filter(registry_url=url).exists():
@@ -101,18 +105,24 @@ def build_dashboard(organisation: DemoOrganisation, sandbox_url: str) -> None:
     poll(registry)
 
 
+def _trust_the_sandbox(registry: Registry) -> None:
+    """What the sandbox's own authority proves counts for the sandbox's packages, and nowhere
+    else."""
+    document = trusted_root_file(sandbox_folder()).read_text()
+    # Asked here already: to store one means to import sigstore, which takes its time.
+    if not TrustedRoot.objects.filter(registry=registry, document=document).exists():
+        store_root_of(registry, document)
+
+
 def comparisons_finished() -> bool:
-    """Whether every staged version that waits has been compared."""
-    return not (
-        StagedVersion.objects.filter(state__in=AT_REGISTRY_STATES)
-        .exclude(
-            inspection_request__state__in=[
-                InspectionRequest.State.DONE,
-                InspectionRequest.State.FAILED,
-            ]
-        )
-        .exists()
+    """Whether every staged version that waits has been compared, and its provenance looked for."""
+    requests = InspectionRequest.State
+    looked = Q(provenance_check__provenance__isnull=False) | Q(provenance_check__looks__gt=0)
+    finished = Q(inspection_request__state=requests.FAILED) | (
+        Q(inspection_request__state=requests.DONE) & looked
     )
+    waiting = StagedVersion.objects.filter(state__in=AT_REGISTRY_STATES)
+    return not waiting.exclude(finished).exists()
 
 
 def codes_of(name: str) -> Codes:
