@@ -378,5 +378,7 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        # It tells of each of its tries; what comes of them is told where they were made.
+        "urllib3.connectionpool": {"level": "ERROR"},
     },
 }
