@@ -1,5 +1,6 @@
 """The real npm client, unchanged, against the sandbox: every command of a staged release."""
 
+import hashlib
 import json
 import os
 import pty
@@ -14,13 +15,23 @@ from pathlib import Path
 import pytest
 import requests
 
+from registry_client.client import RegistryClient
 from registry_client.sandbox.demo_organisation import build
 from registry_client.sandbox.server import SandboxRegistry
+from tests.authority import GITHUB, MOMENT
 from tests.integration.npm import Npm, NpmFailed, make_package, why_npm_is_missing
 
 pytestmark = pytest.mark.integration
 
 TIMEOUT = 60
+
+
+class TrustingNpm(Npm):
+    """npm that takes whatever bundle is handed in."""
+
+    def _environment(self, token: str) -> dict[str, str]:
+        preloaded = Path(__file__).parent / "handed_in_provenance.js"
+        return super()._environment(token) | {"NODE_OPTIONS": f"--require={preloaded}"}
 
 
 class TerminalNpm(Npm):
@@ -114,6 +125,41 @@ def test_a_version_goes_from_stage_publish_to_install(
     assert npm.view("@ada/thing", "dist-tags.latest", token) == "1.0.0"
     installed = npm.install("@ada/thing@1.0.0", tmp_path / "project")
     assert (installed / "index.js").read_text() == "module.exports = '1.0.0'\n"
+
+
+def test_the_provenance_that_npm_sends_is_what_the_registry_serves(
+    registry: SandboxRegistry, token: str, tmp_path: Path
+) -> None:
+    """`npm stage publish --provenance-file` checks the bundle's subject (name and digest) itself,
+    and attaches it (libnpmpublish, publish.js) as NAME-VERSION.sigstore, with the bundle's media
+    type and its JSON as text, where a tarball is base64. Only npm's verification against the public
+    Sigstore, whose root it would fetch, is left out here."""
+    npm = TrustingNpm(registry.url, tmp_path / "npm")
+    package = make_package(tmp_path / "package", "@ada/thing", "1.0.0")
+    npm.run("pack", "--pack-destination", str(tmp_path), cwd=package)
+    sha512 = hashlib.sha512((tmp_path / "ada-thing-1.0.0.tgz").read_bytes()).hexdigest()
+    bundle = tmp_path / "provenance.json"
+    bundle.write_text(
+        json.dumps(
+            registry.authority.issue(
+                GITHUB.statement("@ada/thing", "1.0.0", sha512), GITHUB.claims(), at=MOMENT
+            )
+        )
+    )
+
+    options = ("--access=public", f"--provenance-file={bundle}")
+    printed = npm.run("stage", "publish", "--json", *options, cwd=package, token=token)
+
+    with RegistryClient(registry.url, token) as client:
+        (provenance,) = client.attestations("@ada/thing", "1.0.0")
+        assert provenance.predicate_type == "https://slsa.dev/provenance/v1"
+        assert provenance.bundle == json.loads(bundle.read_text())
+        (described,) = json.loads(printed).values()
+        client.approve(described["stageId"], registry.code("ada"))
+        _, provenance = client.attestations("@ada/thing", "1.0.0")
+        assert provenance.bundle == json.loads(bundle.read_text())
+        live = client.packument("@ada/thing").versions["1.0.0"]
+        assert live.attestations_url
 
 
 @pytest.mark.parametrize("code", ["", "000000x"])
