@@ -1,9 +1,11 @@
 """Where a version was built, as the review page tells it: the chain, and where its links lead."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from approvals.provenance.case import Case
+from approvals.provenance.comparison import Line
 from approvals.provenance.models import Provenance, ProvenanceCheck
 from approvals.provenance.words import (
     ref_name,
@@ -17,6 +19,8 @@ from registry_client.provenance import Build
 
 LOG_SEARCH = "https://search.sigstore.dev/?logIndex={index}"
 SHORT_DIGEST = 16
+OF_THE_COMMIT = frozenset({"repository", "owner", "ref"})
+OF_THE_RUN = frozenset({"workflow", "trigger", "builder", "environment"})
 PLATFORMS = {"github": "GitHub Actions", "gitlab": "GitLab CI"}
 _COMMIT_PATHS = {"github": "commit/{commit}", "gitlab": "-/commit/{commit}"}
 _COMPARE_PATHS = {"github": "compare/{old}...{new}", "gitlab": "-/compare/{old}...{new}"}
@@ -38,8 +42,9 @@ class Link:
 class Stop:
     """One stop on the way from the commit to the registry.
 
-    `proof` says what holds it to the stop before, and `state` how well: "proven", "claimed"
-    (somebody says so), "broken" (a proof that does not hold) or "unknown".
+    `proof` says what holds it to the stop before, and `state` how well: "proven", "otherwise"
+    (proven, and unlike the baseline), "broken" (a proof that does not hold) or "unknown". `was`
+    is how the baseline differed here.
     """
 
     title: str
@@ -48,6 +53,7 @@ class Stop:
     proof: str
     state: str
     link: Link | None = None
+    was: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,51 +84,69 @@ def in_short(case: Case, verdict: str) -> InShort:
     return InShort("Not proven", "No provenance was found", "")
 
 
-def chain_of(case: Case, staged_version: StagedVersion) -> list[Stop]:
-    """The way of the tarball: commit, workflow run, tarball, registry."""
+def chain_of(case: Case, lines: Sequence[Line], staged_version: StagedVersion) -> list[Stop]:
+    """The way of the tarball: commit, workflow run, tarball, registry.
+
+    `lines` is the comparison with the baseline.
+    """
     found = case.provenance
-    built = found.built if found else None
-    if found is None or built is None:
-        refused = found is not None and found.outcome == Provenance.Outcome.REFUSED
-        sources = [
-            Stop("Commit", "Not known", "", "", "unknown"),
-            Stop("Workflow run", "Not known", "", "Nothing ties it to a commit", "unknown"),
-            Stop(
-                "Tarball",
-                _digest(staged_version),
-                "",
-                "Its provenance does not hold" if refused else "Nothing ties it to a build",
-                "broken" if refused else "unknown",
-            ),
-        ]
+    if found is None or found.built is None:
+        start = _unknown_stops(case, staged_version)
     else:
-        sources = [
-            Stop(
-                "Commit",
-                f"{short_commit(built.commit)} on {ref_name(built.ref)}",
-                repository_name(built.repository),
-                "",
-                "proven",
-                commit_link(built),
-            ),
-            Stop(
-                "Workflow run",
-                workflow_name(built) or repository_name(built.repository),
-                _run_detail(built),
-                f"{PLATFORMS.get(built.platform, built.issuer)} vouched for the commit and the run",
-                "proven",
-                run_link(built),
-            ),
-            Stop(
-                "Tarball",
-                _digest(staged_version),
-                "",
-                "Signed by this very run, and entered in a transparency log",
-                "proven",
-                log_link(found),
-            ),
-        ]
-    return [*sources, _registry_stop(staged_version, found)]
+        start = _proven_stops(found, found.built, lines, staged_version)
+    return [*start, _registry_stop(staged_version, found)]
+
+
+def _unknown_stops(case: Case, staged_version: StagedVersion) -> list[Stop]:
+    refused = case.provenance is not None and case.provenance.outcome == Provenance.Outcome.REFUSED
+    digest = _digest(staged_version)
+    return [
+        Stop("Commit", "Not known", "", "", "unknown"),
+        Stop("Workflow run", "Not known", "", "Nothing ties it to a commit", "unknown"),
+        Stop("Tarball", digest, "", "Its provenance does not hold", "broken")
+        if refused
+        else Stop("Tarball", digest, "", "Nothing ties it to a build", "unknown"),
+    ]
+
+
+def _proven_stops(
+    found: Provenance, built: Build, lines: Sequence[Line], staged_version: StagedVersion
+) -> list[Stop]:
+    commit_was, run_was = _was(lines, OF_THE_COMMIT), _was(lines, OF_THE_RUN)
+    return [
+        Stop(
+            "Commit",
+            f"{short_commit(built.commit)} on {ref_name(built.ref)}",
+            repository_name(built.repository),
+            "",
+            "otherwise" if commit_was else "proven",
+            commit_link(built),
+            commit_was,
+        ),
+        Stop(
+            "Workflow run",
+            workflow_name(built) or repository_name(built.repository),
+            _run_detail(built),
+            f"{PLATFORMS.get(built.platform, built.issuer)} vouched for the commit and the run",
+            "otherwise" if run_was else "proven",
+            run_link(built),
+            run_was,
+        ),
+        Stop(
+            "Tarball",
+            _digest(staged_version),
+            "",
+            "Signed by this very run, and entered in a transparency log",
+            "proven",
+            log_link(found),
+        ),
+    ]
+
+
+def _was(lines: Sequence[Line], facts: frozenset[str]) -> str:
+    return ", ".join(
+        line.before for line in lines if line.verdict == "changed" and line.fact in facts
+    )
 
 
 def _registry_stop(staged_version: StagedVersion, found: Provenance | None) -> Stop:

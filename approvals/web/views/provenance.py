@@ -44,6 +44,7 @@ def panel_of(
     found = case.provenance
     built = found.built if found else None
     before = case.baseline.built if case.baseline else None
+    lines = lines_of(case)
     is_waiting = staged_version.state in AT_REGISTRY_STATES
     context = {
         "version": staged_version,
@@ -53,9 +54,10 @@ def panel_of(
         "built": built,
         "before": before,
         "sentence": sentence_of(case),
-        "chain": story.chain_of(case, staged_version),
+        "chain": story.chain_of(case, lines, staged_version),
         "findings": findings,
-        "lines": lines_of(case) if built else [],
+        "lines": lines,
+        "has_changes": any(line.verdict == "changed" for line in lines),
         "links": story.links_of(found),
         "compare_link": story.compare_link(before, built),
         "is_waiting": is_waiting,
@@ -69,7 +71,9 @@ def panel_of(
         "hand_in_form": HandInForm(),
     }
     content = render_to_string("web/review/provenance_content.html", context, request)
-    stable = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", content)
+    # The form's token differs each time and says nothing. Whoever reads, or has chosen a file, is
+    # not to be interrupted because time passes.
+    stable = re.sub(r'name="csrfmiddlewaretoken" value="\w+"|<time.*?</time>', "", content)
     seconds = SECONDS_LOOKING if found is None or context["is_running"] else SECONDS_MISSING
     return {
         "content": content,
