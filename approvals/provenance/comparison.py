@@ -93,6 +93,10 @@ def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
         return f"as every release since {plain(since)}" if since else ""
     if not fact.is_known(now):
         return "not said"
+    if before is None and (other := case.compared) is not None and fact.is_known(other):
+        if not fact.is_same(now, other):
+            return f"unlike {plain(other.version)}, which had {fact.words(other)}"
+        return f"as {plain(other.version)} was"
     return as_an_earlier_one(case, fact.is_same)
 
 

@@ -43,7 +43,7 @@ def sentence_of(case: Case) -> str:
 def _proven(case: Case, now: Release) -> str:
     before = case.before
     names = _Names(now, before or case.compared)
-    built = f"Built {names.place(now)}"
+    built = f"Built {names.place(now)}{names.through(now)}"
     if now.build.commit:
         built += f", commit {short_commit(now.build.commit)}"
     if now.build.runner == "self-hosted":
@@ -96,13 +96,14 @@ class _Names:
     """How two releases' places are named: short, and never both by the same name if they differ."""
 
     def __init__(self, now: Release, before: Release | None) -> None:
-        self.whole_workflow = self.with_host = False
+        self.whole_workflow = self.with_host = self.with_reusable = False
         if before is None:
             return
         one, other = now.build, before.build
         self.whole_workflow = workflow_name(one) == workflow_name(other) and workflow_of(
             one
         ) != workflow_of(other)
+        self.with_reusable = reusable_of(one) != reusable_of(other)
         self.with_host = repository_name(one.repository) == repository_name(
             other.repository
         ) and not same_address(one.repository, other.repository)
@@ -122,12 +123,15 @@ class _Names:
             words = f"{words} when the repository had another owner"
         if is_renamed(now, before) and not same_owner(now, before):
             words += ", which had another owner"
-        signers = reusable_of(now.build), reusable_of(before.build)
-        if signers[0] != signers[1]:
-            words += f", through {named(signers[1])}" if signers[1] else ", by itself"
+        words += self.through(before)
         if now.build.runner and before.build.runner and not same_runner(now, before):
             words += f", on a {runner_name(before.build)}"
         return words.strip()
+
+    def through(self, release: Release) -> str:
+        """ ", through publish.yml": its reusable workflow, where the other has not the same."""
+        reusable = reusable_of(release.build) if self.with_reusable else ""
+        return f", through {named(reusable)}" if reusable else ""
 
     def _workflow_and_ref(self, release: Release) -> str:
         workflow = workflow_name(release.build)

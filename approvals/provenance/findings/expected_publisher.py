@@ -50,15 +50,14 @@ def findings(case: Case) -> Iterator[Finding]:
 
 
 def _why(expected: ExpectedPublisher) -> str:
+    why = "It is pinned where this package must be built, by hand."
     if expected.pinned_from:
         why = f"What was proven for {plain(expected.pinned_from)} is pinned for this package."
-    else:
-        why = "It is pinned for this package where it must be built."
     if not expected.repository_id:
         why += (
-            " The pin was written by hand and knows no numbers of the repository's host, so that "
-            "only the address counts: a repository that was renamed does not meet it, and one that "
-            "was made anew by the same address does."
+            " The pin knows no number that the host gave the repository, so that only the address "
+            "counts: a repository that was renamed does not meet it, and one that was made anew by "
+            "the same address does."
         )
     return why
 

@@ -1,0 +1,125 @@
+"""What a person types of where a package must be built: checked, and in one spelling."""
+
+import re
+
+from approvals.provenance.alike import host_of
+from approvals.provenance.refs import BRANCHES, TAGS
+from approvals.provenance.words import named
+
+LONGEST = {
+    **{"repository": 500, "repository_id": 40, "owner_id": 40, "workflow": 300},
+    **{"ref_pattern": 300, "environment": 200},
+}
+LABELS = {
+    "repository": "The repository's address",
+    "repository_id": "The repository's number",
+    "owner_id": "The owner's number",
+    "workflow": "The workflow's path",
+    "ref_pattern": "The branch or tag",
+    "environment": "The environment's name",
+}
+_HOST = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::[0-9]{1,5})?"
+_REPOSITORY = re.compile(rf"https://{_HOST}(?:/[A-Za-z0-9._~-]+){{2,}}")
+# What git allows in no ref, the * aside: https://git-scm.com/docs/git-check-ref-format
+_NOT_IN_REFS = re.compile(r"[\s~^:?\[\\]|\.\.|//|@\{|/\.|\.lock(?:/|$)")
+_GITHUB = "github.com"
+_GITHUB_WORKFLOWS = ".github/workflows/"
+
+
+class PinRefused(Exception):
+    """This cannot be pinned; the text says why, and what to do.
+
+    `field` names what is wrong as a form would; "" where it is about the whole.
+    """
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+def typed_repository(text: str) -> str:
+    """A repository's address, with the host in lower case. Raises PinRefused."""
+    text = _typed(text, "repository").rstrip("/").removesuffix(".git").rstrip("/")
+    scheme, slashes, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    address = f"{scheme.lower()}{slashes}{host.lower()}{slash}{path}"
+    if "@" in host or "?" in rest or "#" in rest:
+        raise PinRefused(
+            "Write the repository's address only: no name, password or token, and no ? or #.",
+            "repository",
+        )
+    segments = path.split("/")
+    if not _REPOSITORY.fullmatch(address) or "." in segments or ".." in segments:
+        raise PinRefused(
+            "Write the repository's whole address, as https://github.com/OWNER/NAME.", "repository"
+        )
+    return address
+
+
+def typed_workflow(text: str, repository: str) -> str:
+    """A workflow file's path in that repository, or "". Raises PinRefused."""
+    path = _typed(text, "workflow")
+    if not path:
+        return ""
+    segments = path.split("/")
+    is_path = "\\" not in path and ":" not in path and not {"", ".", ".."} & set(segments)
+    if not is_path or not path.endswith((".yml", ".yaml")):
+        raise PinRefused(
+            "Write the workflow file's path in the repository, ending in .yml or .yaml, without "
+            f"its branch: {_GITHUB_WORKFLOWS}release.yml or .gitlab-ci.yml.",
+            "workflow",
+        )
+    if host_of(repository) == _GITHUB and not path.startswith(_GITHUB_WORKFLOWS):
+        raise PinRefused(
+            f"GitHub has its workflows in {_GITHUB_WORKFLOWS}: write the whole path, as "
+            f"{_GITHUB_WORKFLOWS}{named(segments[-1])}.",
+            "workflow",
+        )
+    return path
+
+
+def typed_ref_pattern(text: str) -> str:
+    """A branch or tag, perhaps with *, or "". Raises PinRefused."""
+    pattern = _typed(text, "ref_pattern")
+    if not pattern:
+        return ""
+    if not pattern.startswith((BRANCHES, TAGS)):
+        name = named(pattern)
+        if pattern.startswith("refs/"):
+            sentence = f"{name} is no branch and no tag: write one that starts with {BRANCHES} or "
+            raise PinRefused(f"{sentence}{TAGS}.", "ref_pattern")
+        raise PinRefused(
+            f"{name} may be a branch or a tag: write {BRANCHES}{name} for the branch, or "
+            f"{TAGS}{name} for the tag.",
+            "ref_pattern",
+        )
+    name = pattern.removeprefix(BRANCHES).removeprefix(TAGS)
+    if not name or name.startswith("/") or name.endswith(("/", ".")) or _NOT_IN_REFS.search(name):
+        raise PinRefused(
+            f"git allows no such name. Write {BRANCHES}main for a branch, or {TAGS}v* for tags "
+            "where * stands for anything.",
+            "ref_pattern",
+        )
+    return pattern
+
+
+def typed_environment(text: str) -> str:
+    """A deployment environment's name, or "". Raises PinRefused."""
+    return _typed(text, "environment")
+
+
+def _typed(text: str, field: str) -> str:
+    """What somebody typed, without spaces around it. Raises PinRefused."""
+    text = text.strip()
+    if len(text) > LONGEST[field]:
+        raise PinRefused(
+            f"{LABELS[field]} has at most {LONGEST[field]} characters. Write it shorter, or "
+            "leave it out.",
+            field,
+        )
+    if not text.isprintable():
+        raise PinRefused(
+            f"{LABELS[field]} has hidden characters in it. Type it anew instead of pasting it.",
+            field,
+        )
+    return text

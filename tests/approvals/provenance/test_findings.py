@@ -1,0 +1,542 @@
+"""Every rule about where a version was built: when it speaks, how loudly, and when it is quiet."""
+
+import pkgutil
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from approvals.provenance import findings as folder
+from approvals.provenance.case import Case
+from approvals.provenance.comparison import lines_of
+from approvals.provenance.findings import Severity, findings_of, rules
+from approvals.provenance.models import Provenance
+from approvals.provenance.sentence import sentence_of
+from registry_client.provenance import Build
+from tests.approvals.factories import BUILT
+from tests.approvals.provenance.cases import (
+    EARLY,
+    GITLAB,
+    MOVED,
+    RENAMED,
+    case,
+    missing,
+    pinned,
+    pinned_by_hand,
+    proven,
+    refused,
+)
+
+USUAL = proven("1.4.0")
+REUSABLE = "https://github.com/acme/shared/.github/workflows/publish.yml@refs/tags/v3"
+
+WORKFLOW = {
+    "workflow": ".github/workflows/hotfix.yml",
+    "signer_workflow": BUILT.signer_workflow.replace("release.yml", "hotfix.yml"),
+}
+
+
+def signed_by_the_registry(state: str) -> Provenance:
+    row = proven("1.5.0")
+    row.publish, row.publish_reason = state, "It is for another digest."
+    return row
+
+
+def found(case: Case) -> list[tuple[str, str]]:
+    return [(finding.rule, str(finding.severity)) for finding in findings_of(case)]
+
+
+def evidence(case: Case, rule: str) -> str:
+    (finding,) = [finding for finding in findings_of(case) if finding.rule == rule]
+    return finding.evidence
+
+
+def test_every_module_is_a_rule_in_force() -> None:
+    assert len(rules()) == len(list(pkgutil.iter_modules(folder.__path__))) > 10
+
+
+QUIET = {
+    "as-always": case(proven("1.5.0"), USUAL, proven("1.3.0")),
+    "first-release": case(proven("1.5.0")),
+    "first-with-provenance": case(proven("1.5.0"), missing("1.4.0")),
+    "after-a-refused-one": case(proven("1.5.0"), refused("1.4.0")),
+    "not-looked-yet": case(None, USUAL),
+    "gitlab": case(proven("1.5.0", built=GITLAB), proven("1.4.0", built=GITLAB)),
+    "tags-of-one-form": case(
+        proven("1.5.0", ref="refs/tags/v1.5.0"), proven("1.4.0", ref="refs/tags/v1.4.0")
+    ),
+    "early-certificate-of-the-baseline": case(proven("1.5.0"), proven("1.4.0", **EARLY)),
+    "case-of-an-address-without-ids": case(
+        proven("1.5.0", **EARLY),
+        proven("1.4.0", **{**EARLY, "repository": "https://github.com/Acme/Left-Pad"}),
+    ),
+    "another-ref-of-the-same-workflow": case(
+        proven("1.5.0", ref="refs/tags/v1.5.0", workflow_ref="refs/tags/v1.5.0"),
+        proven("1.4.0", ref="refs/tags/v1.4.0", workflow_ref="refs/tags/v1.4.0"),
+    ),
+    "another-ref-of-the-same-reusable-workflow": case(
+        proven("1.5.0", signer_workflow=REUSABLE.replace("v3", "v4")),
+        proven("1.4.0", signer_workflow=REUSABLE),
+    ),
+    "baseline-that-names-no-workflow-or-ref": case(
+        proven("1.5.0"), proven("1.4.0", workflow="", ref="", workflow_repository="")
+    ),
+    "environment-that-older-certificates-do-not-name": case(
+        proven("1.5.0", environment="npm"), USUAL
+    ),
+    "the-commit-that-package-json-names": case(
+        proven("1.5.0", commit="AB" * 20), USUAL, git_head="ab" * 20
+    ),
+    "self-hosted-as-before": case(
+        proven("1.5.0", runner="self-hosted"),
+        proven("1.4.0", runner="self-hosted"),
+        proven("1.3.0"),
+    ),
+    "staged-by-nobody-known": case(proven("1.5.0"), USUAL, actor="", actor_type=""),
+    "publish-attestation-verified": case(signed_by_the_registry("verified"), USUAL),
+    "publish-attestation-unverified": case(signed_by_the_registry("unverified"), USUAL),
+    "as-pinned": case(proven("1.5.0"), USUAL, expected=pinned()),
+    "as-pinned-by-hand": case(
+        proven("1.5.0"),
+        USUAL,
+        expected=pinned_by_hand(repository="https://github.com/Acme/left-pad"),
+    ),
+    "moved-as-pinned": case(
+        proven("1.5.0", repository_id="7", owner_id="8", **MOVED),
+        USUAL,
+        expected=pinned(repository=MOVED["repository"], repository_id="7", owner_id="8"),
+    ),
+    "other-workflow-and-branch-as-pinned": case(
+        proven("1.5.0", ref="refs/tags/v1.5.0", **WORKFLOW),
+        USUAL,
+        expected=pinned(workflow=WORKFLOW["workflow"], ref_pattern="refs/tags/v*"),
+    ),
+    "other-environment-as-pinned": case(
+        proven("1.5.0", environment="npm"),
+        proven("1.4.0", environment="release"),
+        expected=pinned(environment="npm"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_nothing_is_said_where_nothing_is_wrong(name: str) -> None:
+    assert found(QUIET[name]) == []
+
+
+LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
+    "lost": (case(missing("1.5.0"), USUAL), [("provenance-missing", "high")]),
+    "lost-before": (
+        case(missing("1.5.0"), missing("1.4.0"), proven("1.3.0")),
+        [("provenance-missing", "medium")],
+    ),
+    "lost-after-a-refused-one": (
+        case(missing("1.5.0"), refused("1.4.0")),
+        [("provenance-missing", "medium")],
+    ),
+    "never-had": (
+        case(missing("1.5.0"), missing("1.4.0"), missing("1.3.0")),
+        [("provenance-missing", "info")],
+    ),
+    "never-had-first-release": (case(missing("1.5.0")), [("provenance-missing", "info")]),
+    "refused": (case(refused("1.5.0"), USUAL), [("provenance-refused", "critical")]),
+    "other-repository": (
+        case(proven("1.5.0", repository_id="7", owner_id="8", **MOVED), USUAL),
+        [("repository-changed", "critical")],
+    ),
+    "other-repository-by-address": (
+        case(proven("1.5.0", **MOVED), proven("1.4.0", **EARLY)),
+        [("repository-changed", "critical")],
+    ),
+    "made-anew-by-the-same-address": (
+        case(proven("1.5.0", repository_id="7"), USUAL),
+        [("repository-changed", "critical")],
+    ),
+    "same-number-at-another-host": (
+        case(proven("1.5.0", built=replace(GITLAB, repository_id=BUILT.repository_id)), USUAL),
+        [
+            ("repository-changed", "critical"),
+            ("workflow-changed", "high"),
+        ],
+    ),
+    "other-repository-than-before-a-gap": (
+        case(
+            proven("1.5.0", repository_id="7", owner_id="8", **MOVED),
+            missing("1.4.0"),
+            proven("1.3.0"),
+        ),
+        [("repository-changed", "critical")],
+    ),
+    "renamed": (case(proven("1.5.0", **RENAMED), USUAL), [("repository-renamed", "info")]),
+    "transferred": (
+        case(proven("1.5.0", owner_id="8", **MOVED), USUAL),
+        [("owner-changed", "critical"), ("repository-renamed", "info")],
+    ),
+    "transferred-without-an-owners-number": (
+        case(proven("1.5.0", owner_id="", **MOVED), USUAL),
+        [("owner-changed", "critical"), ("repository-renamed", "info")],
+    ),
+    "account-registered-anew": (
+        case(
+            proven("1.5.0", **{**EARLY, "owner_id": "8"}),
+            proven("1.4.0", **{**EARLY, "owner_id": "9001"}),
+        ),
+        [("owner-changed", "critical")],
+    ),
+    "account-registered-anew-though-pinned-by-hand": (
+        case(
+            proven("1.5.0", **{**EARLY, "owner_id": "8"}),
+            proven("1.4.0", **{**EARLY, "owner_id": "9001"}),
+            expected=pinned_by_hand(),
+        ),
+        [("owner-changed", "critical")],
+    ),
+    "other-workflow": (case(proven("1.5.0", **WORKFLOW), USUAL), [("workflow-changed", "high")]),
+    "same-workflow-of-another-repository": (
+        case(proven("1.5.0", workflow_repository="https://github.com/mallory/x"), USUAL),
+        [("workflow-changed", "high")],
+    ),
+    "reusable-workflow": (
+        case(proven("1.5.0", signer_workflow=REUSABLE), USUAL),
+        [("workflow-changed", "high")],
+    ),
+    "other-reusable-workflow-though-pinned": (
+        case(
+            proven("1.5.0", signer_workflow=REUSABLE.replace("acme", "mallory")),
+            proven("1.4.0", signer_workflow=REUSABLE),
+            expected=pinned(),
+        ),
+        [("workflow-changed", "high")],
+    ),
+    "workflow-not-said": (
+        case(proven("1.5.0", workflow=""), USUAL),
+        [("workflow-changed", "high")],
+    ),
+    "other-branch": (
+        case(proven("1.5.0", ref="refs/heads/hotfix/urgent"), USUAL),
+        [("ref-changed", "high")],
+    ),
+    "tag-in-place-of-a-branch": (
+        case(proven("1.5.0", ref="refs/tags/v1.5.0"), USUAL),
+        [("ref-changed", "high")],
+    ),
+    "tag-of-another-form": (
+        case(proven("1.5.0", ref="refs/tags/test-v1.5.0"), proven("1.4.0", ref="refs/tags/v1.4.0")),
+        [("ref-changed", "high")],
+    ),
+    "ref-not-said": (case(proven("1.5.0", ref=""), USUAL), [("ref-changed", "high")]),
+    "pull-request": (
+        case(proven("1.5.0", ref="refs/pull/12/merge"), USUAL),
+        [("ref-of-request", "high")],
+    ),
+    "pull-request-as-before": (
+        case(proven("1.5.0", ref="refs/pull/12/merge"), proven("1.4.0", ref="refs/pull/12/merge")),
+        [("ref-of-request", "high")],
+    ),
+    "pull-request-in-the-first-release": (
+        case(proven("1.5.0", ref="refs/pull/12/merge")),
+        [("ref-of-request", "high")],
+    ),
+    "self-hosted": (
+        case(proven("1.5.0", runner="self-hosted"), USUAL),
+        [("self-hosted-runner-new", "medium")],
+    ),
+    "self-hosted-and-the-baseline-does-not-say": (
+        case(proven("1.5.0", runner="self-hosted"), proven("1.4.0", runner=""), proven("1.3.0")),
+        [("self-hosted-runner-new", "medium")],
+    ),
+    "self-hosted-in-the-first-release": (
+        case(proven("1.5.0", runner="self-hosted")),
+        [("self-hosted-runner", "low")],
+    ),
+    "other-environment": (
+        case(proven("1.5.0", environment="test"), proven("1.4.0", environment="npm")),
+        [("environment-changed", "medium")],
+    ),
+    "no-environment-any-more": (
+        case(proven("1.5.0"), proven("1.4.0", environment="npm")),
+        [("environment-changed", "medium")],
+    ),
+    "unlike-git-head": (
+        case(proven("1.5.0", commit="ab" * 20), USUAL, git_head="ab" * 19 + "ac"),
+        [("commit-unlike-git-head", "high")],
+    ),
+    "git-head-of-another-kind-of-hash": (
+        case(proven("1.5.0", commit="ab" * 20), USUAL, git_head="ab" * 32),
+        [("commit-unlike-git-head", "high")],
+    ),
+    "git-head-that-only-begins-alike": (
+        case(proven("1.5.0", commit="ab" * 20), USUAL, git_head="ab" * 4),
+        [("git-head-not-a-commit", "low")],
+    ),
+    "tag-of-another-version": (
+        case(proven("1.5.0", ref="refs/tags/v1.4.0"), proven("1.4.0", ref="refs/tags/v1.4.0")),
+        [("tag-unlike-version", "medium")],
+    ),
+    "tag-of-another-version-as-always": (
+        case(proven("1.5.0", ref="refs/tags/v24.10.2"), proven("1.4.0", ref="refs/tags/v24.9.1")),
+        [("tag-unlike-version", "low")],
+    ),
+    "staged-by-a-person": (
+        case(proven("1.5.0"), USUAL, actor="ada", actor_type="user"),
+        [("staged-by-person", "medium")],
+    ),
+    "publish-attestation": (
+        case(signed_by_the_registry("refused"), USUAL),
+        [("publish-attestation-refused", "critical")],
+    ),
+    "handed-over-as-pinned-by-hand": (
+        case(
+            proven("1.5.0", owner_id="8", **MOVED),
+            USUAL,
+            expected=pinned_by_hand(repository=MOVED["repository"]),
+        ),
+        [("repository-renamed", "info")],
+    ),
+    "private": (
+        case(proven("1.5.0", visibility="private"), proven("1.4.0", visibility="private")),
+        [("repository-not-public", "info")],
+    ),
+    "made-public": (
+        case(proven("1.5.0"), proven("1.4.0", visibility="private")),
+        [("repository-visibility-changed", "low")],
+    ),
+    "same-commit": (
+        case(proven("1.5.0", commit="ab" * 20), proven("1.4.0", commit="AB" * 20)),
+        [("commit-rebuilt", "low")],
+    ),
+    "older": (
+        case(proven("1.5.0", hours=3), USUAL),
+        [("older-than-baseline", "medium")],
+    ),
+    "pinned-and-missing": (
+        case(missing("1.5.0"), missing("1.4.0"), expected=pinned()),
+        [("expected-provenance", "critical"), ("provenance-missing", "info")],
+    ),
+    "pinned-and-refused": (
+        case(refused("1.5.0"), USUAL, expected=pinned()),
+        [("expected-provenance", "critical"), ("provenance-refused", "critical")],
+    ),
+    "pinned-other-repository": (
+        case(proven("1.5.0"), USUAL, expected=pinned(repository_id="7", owner_id="8")),
+        [("expected-repository", "critical")],
+    ),
+    "pinned-other-owner": (
+        case(proven("1.5.0"), USUAL, expected=pinned(owner_id="8")),
+        [("expected-owner", "critical")],
+    ),
+    "pinned-and-the-certificate-names-no-owner": (
+        case(proven("1.5.0", owner_id=""), USUAL, expected=pinned()),
+        [("expected-owner", "critical")],
+    ),
+    "pinned-other-workflow": (
+        case(proven("1.5.0"), USUAL, expected=pinned(workflow=".github/workflows/x.yml")),
+        [("expected-workflow", "critical")],
+    ),
+    "pinned-same-workflow-of-another-repository": (
+        case(
+            proven("1.5.0", workflow_repository="https://github.com/mallory/x"),
+            proven("1.4.0", workflow_repository="https://github.com/mallory/x"),
+            expected=pinned(),
+        ),
+        [("expected-workflow", "critical")],
+    ),
+    "pinned-other-ref": (
+        case(proven("1.5.0"), USUAL, expected=pinned(ref_pattern="refs/tags/v*")),
+        [("expected-ref", "critical")],
+    ),
+    "pinned-other-environment": (
+        case(proven("1.5.0"), USUAL, expected=pinned(environment="npm")),
+        [("expected-environment", "critical")],
+    ),
+    "pinned-by-hand-and-renamed": (
+        case(proven("1.5.0", **RENAMED), USUAL, expected=pinned_by_hand()),
+        [("expected-repository", "critical"), ("repository-renamed", "info")],
+    ),
+    "pinned-and-renamed": (
+        case(proven("1.5.0", **RENAMED), USUAL, expected=pinned()),
+        [("repository-renamed", "info")],
+    ),
+    "pinned-at-another-host": (
+        case(
+            proven("1.5.0", built=replace(GITLAB, repository_id=BUILT.repository_id)),
+            expected=pinned(owner_id="", workflow="", ref_pattern=""),
+        ),
+        [("expected-repository", "critical")],
+    ),
+    "everything-otherwise": (
+        case(
+            proven(
+                "1.5.0",
+                **{**MOVED, **WORKFLOW, "repository_id": "7", "owner_id": "8"},
+                ref="refs/heads/x",
+                runner="self-hosted",
+                environment="x",
+                hours=1,
+            ),
+            proven("1.4.0", environment="npm"),
+            expected=pinned(environment="npm"),
+        ),
+        [
+            ("expected-repository", "critical"),
+            ("expected-workflow", "critical"),
+            ("expected-ref", "critical"),
+            ("expected-environment", "critical"),
+            ("repository-changed", "critical"),
+            ("ref-changed", "high"),
+            ("workflow-changed", "high"),
+            ("environment-changed", "medium"),
+            ("older-than-baseline", "medium"),
+            ("self-hosted-runner-new", "medium"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOUD)
+def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> None:
+    unusual, expected = LOUD[name]
+    assert found(unusual) == expected
+    for finding in findings_of(unusual):
+        assert finding.title.endswith(".")
+        assert finding.why.endswith(".")
+        assert finding.what_to_check.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "expected"),
+    [
+        ("lost", "provenance-missing", "1.4.0 → none"),
+        ("refused", "provenance-refused", "The signature is for another tarball."),
+        ("other-branch", "ref-changed", "main → hotfix/urgent"),
+        ("tag-in-place-of-a-branch", "ref-changed", "main → tag v1.5.0"),
+        (
+            "other-workflow",
+            "workflow-changed",
+            ".github/workflows/release.yml → .github/workflows/hotfix.yml",
+        ),
+        (
+            "reusable-workflow",
+            "workflow-changed",
+            ".github/workflows/release.yml → .github/workflows/release.yml through "
+            "https://github.com/acme/shared/.github/workflows/publish.yml",
+        ),
+        (
+            "made-anew-by-the-same-address",
+            "repository-changed",
+            "github.com/acme/left-pad (id 40001) → github.com/acme/left-pad (id 7)",
+        ),
+        (
+            "transferred",
+            "owner-changed",
+            "github.com/acme (id 9001) → github.com/mallory (id 8)",
+        ),
+        ("renamed", "repository-renamed", "github.com/acme/left-pad → github.com/acme/pad-left"),
+        ("no-environment-any-more", "environment-changed", "npm → none"),
+        ("tag-of-another-version", "tag-unlike-version", "tag v1.4.0 → 1.5.0"),
+        ("staged-by-a-person", "staged-by-person", "ada (user)"),
+        ("pinned-other-ref", "expected-ref", "tag v* → main"),
+        (
+            "pinned-other-repository",
+            "expected-repository",
+            "github.com/acme/left-pad (id 7) → github.com/acme/left-pad (id 40001)",
+        ),
+        ("pinned-and-missing", "expected-provenance", "github.com/acme/left-pad → nothing proven"),
+        ("publish-attestation", "publish-attestation-refused", "It is for another digest."),
+        (
+            "older",
+            "older-than-baseline",
+            "2026-03-16 13:00:00+00:00 → 2026-03-16 12:00:00+00:00",
+        ),
+    ],
+)
+def test_the_evidence(name: str, rule: str, expected: str) -> None:
+    assert evidence(LOUD[name][0], rule) == expected
+
+
+def test_an_earlier_release_that_was_built_alike_is_named_and_stays_a_finding() -> None:
+    history = (proven("1.4.0"), proven("1.3.0", ref="refs/heads/next"), proven("1.2.0", **WORKFLOW))
+    by_ref = case(proven("1.5.0", ref="refs/heads/next"), *history)
+    assert found(by_ref) == [("ref-changed", "high")]
+    assert evidence(by_ref, "ref-changed").endswith("next; 1.3.0 was built from one like this, too")
+    by_workflow = case(proven("1.5.0", **WORKFLOW), *history)
+    assert found(by_workflow) == [("workflow-changed", "high")]
+    assert evidence(by_workflow, "workflow-changed").endswith("1.2.0 was built by this one, too")
+
+
+def test_what_is_never_had_is_told_how_to_turn_on() -> None:
+    (finding,) = findings_of(LOUD["never-had"][0])
+    assert "--provenance" in finding.what_to_check
+
+
+def test_a_pin_by_hand_says_that_only_the_address_counts() -> None:
+    (by_hand, _) = findings_of(LOUD["pinned-by-hand-and-renamed"][0])
+    assert "only the address counts" in by_hand.why
+    (proven_once,) = findings_of(LOUD["pinned-other-owner"][0])
+    assert "only the address counts" not in proven_once.why
+    assert "1.4.0" in proven_once.why
+
+
+def test_the_most_serious_comes_first() -> None:
+    ranks = [
+        list(Severity).index(finding.severity)
+        for finding in findings_of(LOUD["everything-otherwise"][0])
+    ]
+    assert ranks == sorted(ranks)
+
+
+# Control, bidirectional and format characters, separators, and what a format string would read.
+hostile = st.text(
+    alphabet=st.sampled_from("a/@.:*%s{}0 \n\r\t\0\x1b\u202e\u200b\u2028\u00a0“”…<>&'\"\\\ud800"),
+    max_size=30,
+) | st.integers(1, 9).map(lambda number: "ab/" * 500 * number)
+builds = st.builds(
+    Build,
+    **{name: hostile | st.just(value) for name, value in vars(BUILT).items()},
+)
+
+
+@given(builds, builds, hostile, hostile, hostile)
+def test_hostile_text_breaks_nothing_and_hides_nothing(
+    one: Build, other: Build, actor: str, git_head: str, reason: str
+) -> None:
+    pin = pinned(
+        repository=other.repository,
+        owner_id=other.owner_id,
+        repository_id=other.repository_id,
+        workflow=other.workflow,
+        ref_pattern=other.ref,
+        environment=other.environment,
+    )
+    more: dict[str, Any] = {"actor": actor, "actor_type": "user", "git_head": git_head}
+    before = proven("1.4.0", built=other, commit=other.commit)
+    now = proven("1.5.0", built=one, commit=one.commit)
+    for unusual in (
+        case(now, before, proven("1.3.0"), expected=pin, **more),
+        case(now, missing("1.4.0"), before, **more),
+        case(missing("1.5.0"), before, expected=pin, **more),
+        case(refused("1.5.0", reason), before, **more),
+    ):
+        texts = [sentence_of(unusual)]
+        for finding in findings_of(unusual):
+            texts += [finding.title, finding.why, finding.what_to_check, finding.evidence]
+        for line in lines_of(unusual):
+            texts += [line.before, line.now, line.note]
+        for text in texts:
+            assert text.isprintable()
+            assert len(text) <= 2_500
+
+
+@given(builds, builds)
+def test_the_same_place_has_no_finding_about_the_place(one: Build, other: Build) -> None:
+    """Whatever the texts are: those of one build are the same, and nothing of it is."""
+    same = case(proven("1.5.0", built=one, commit="a"), proven("1.4.0", built=one, commit="b"))
+    about_places = {"repository-changed", "owner-changed", "repository-renamed"}
+    unknown = not one.repository or not (one.owner or "/" in one.repository.lstrip("/"))
+    if not unknown:
+        assert not about_places & {rule for rule, _ in found(same)}
+    changed = case(proven("1.5.0", built=one), proven("1.4.0", built=other))
+    if one.repository.casefold() != other.repository.casefold():
+        assert about_places & {rule for rule, _ in found(changed)}

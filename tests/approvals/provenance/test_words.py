@@ -1,0 +1,48 @@
+"""How names from outside stand in a sentence."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from approvals.provenance.words import MOST_CHARACTERS, named, plain, ref_name, repository_name
+
+
+@given(st.text() | st.text(alphabet="\u202ea", min_size=150, max_size=500))
+def test_nothing_is_hidden_and_nothing_is_endless(text: str) -> None:
+    assert plain(text).isprintable()
+    assert len(plain(text)) <= MOST_CHARACTERS
+    assert len(named(text)) <= MOST_CHARACTERS + 2
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_two_names_never_read_the_same_for_what_is_hidden_in_one(one: str, other: str) -> None:
+    if plain(one) == plain(other):
+        # Only who writes the very characters that stand for a hidden one.
+        assert one == other or "\\" in one + other
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "whole"),
+    [
+        ("https://github.com/acme/x", "acme/x", "github.com/acme/x"),
+        ("https://GitHub.com/Acme/X", "Acme/X", "github.com/Acme/X"),
+        ("https://gitlab.com/a/b/c", "a/b/c", "gitlab.com/a/b/c"),
+        ("https://git.example.org/a/b", "git.example.org/a/b", "git.example.org/a/b"),
+        ("https://github.com.example.org/a/b", *["github.com.example.org/a/b"] * 2),
+        ("https://github.com@example.org/a/b", *["github.com@example.org/a/b"] * 2),
+        ("https://[oops/a/b", *["“https://[oops/a/b”"] * 2),
+        ("", "", ""),
+    ],
+    ids=["github", "upper-case", "gitlab", "own-host", "look-alike", "user", "broken", "empty"],
+)
+def test_a_repositorys_name(address: str, name: str, whole: str) -> None:
+    assert repository_name(address) == name
+    assert repository_name(address, with_host=True) == whole
+
+
+def test_a_refs_name() -> None:
+    assert ref_name("refs/heads/fix/login") == "fix/login"
+    assert ref_name("refs/tags/v1.5.0") == "tag v1.5.0"
+    assert ref_name("refs/heads/tag v1") == "“tag v1”"
+    assert ref_name("refs/pull/1/merge") == "refs/pull/1/merge"
+    assert ref_name("refs/heads/refs/tags/v1") == "refs/tags/v1"
