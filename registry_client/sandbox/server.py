@@ -256,6 +256,7 @@ def serve(data: Path, *, port: int, otp: Mode, tell: Callable[[str], object]) ->
     try:
         registry.start()
         tell(f"Sandbox registry, not a real one, at {registry.url}/")
+        tell(f"Provenance that it issues verifies against {trusted_root_file(data)}")
         tell(f"Second factor: {otp}. Data: {data}. Stop it with Ctrl-C.")
         signals.get()
     finally:
