@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from cryptography.x509 import (
     Certificate,
+    ExtensionNotFound,
+    GeneralName,
     ObjectIdentifier,
     SubjectAlternativeName,
     UniformResourceIdentifier,
@@ -93,7 +95,7 @@ def build_of(certificate: Certificate) -> Build:
     issuer = claims.get(8) or claims.get(1, "")
     platform = next((one for one in PLATFORMS if one.issuer.fullmatch(issuer)), None)
     if platform is None:
-        by = quoted(_who(certificate))
+        by = quoted(", ".join(str(name.value) for name in _names(certificate)))
         raise NotProven(
             f"It is signed by {by} with an identity of {quoted(issuer)}, which is no CI system "
             "that Countersign knows."
@@ -198,15 +200,17 @@ def _check(platform: Platform, build: Build) -> None:
 
 def _address(certificate: Certificate) -> str:
     """The address that the certificate was issued to: that of the workflow that signs."""
-    names = list(certificate.extensions.get_extension_for_class(SubjectAlternativeName).value)
+    names = _names(certificate)
     if len(names) != 1 or not isinstance(names[0], UniformResourceIdentifier):
         raise NotProven("The certificate was not issued to a workflow's address.")
     return _text(names[0].value)
 
 
-def _who(certificate: Certificate) -> str:
-    names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
-    return ", ".join(str(name.value) for name in names)
+def _names(certificate: Certificate) -> list[GeneralName]:
+    try:
+        return list(certificate.extensions.get_extension_for_class(SubjectAlternativeName).value)
+    except ExtensionNotFound:
+        return []
 
 
 def _claims(certificate: Certificate) -> dict[int, str]:

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 # taken; the library's own words follow it.
 _SENTENCES = (
     ("failed to load bundle", "The bundle is not complete, or has parts that no bundle has."),
+    ("parsing asn1", "The certificate cannot be read."),
+    ("expected certificate", "It has no certificate of Sigstore's in the place for it."),
+    ("log entry version", "The log entry is of a kind that says nothing of a statement."),
     ("exactly one log entry", "The bundle does not have exactly one log entry."),
     ("exactly one signature", "The envelope does not have exactly one signature."),
     ("inclusion promise or signed timestamp", "Nothing in the bundle proves when it was signed."),
@@ -88,19 +91,19 @@ class Root:
 
     def __init__(self, text: str) -> None:
         try:
-            self._inner = trustroot.TrustedRoot.from_json(text)
-            whole = TrustedRoot(self._inner)
+            self.inner = trustroot.TrustedRoot.from_json(text)
+            whole = TrustedRoot(self.inner)
             self._authorities = whole.get_fulcio_certs()
             # One verifier a log, so that an entry is held against the key of the log that it names.
             self._verifiers = {
-                log.log_id.key_id: (log, IntotoVerifier(trusted_root=_only(self._inner, log)))
-                for log in self._inner.tlogs
+                log.log_id.key_id: (log, IntotoVerifier(trusted_root=_only(self.inner, log)))
+                for log in self.inner.tlogs
             }
         except Exception as exc:
             raise ValueError(
                 f"This is no Sigstore trusted root that can be used: {_words(exc)}"
             ) from exc
-        if not self._verifiers or not self._inner.ctlogs:
+        if not self._verifiers or not self.inner.ctlogs:
             raise ValueError(
                 "This Sigstore trusted root names no transparency log or no certificate log."
             )
@@ -140,7 +143,7 @@ class Root:
         leaf = bundle.signing_certificate
         chain = verifier._verify_chain_at_time(leaf, times[0])
         moments = [one.time for one in times]
-        log_consistency.check_periods(self._inner, log, chain, leaf, moments)
+        log_consistency.check_periods(self.inner, log, chain, leaf, moments)
         stamped = [one.time for one in times if one.source == TimestampSource.TIMESTAMP_AUTHORITY]
         signed_at = min(stamped or moments).astimezone(UTC)
         return Signed(payload_type, payload, leaf, entry._inner.log_index, signed_at)

@@ -25,7 +25,7 @@ MAX_PAYLOAD = 1024 * 1024
 _MAX_TEXT = 2000
 
 _SHA512 = re.compile(r"[0-9a-fA-F]{128}")
-_RUN_URL = re.compile(r"https://[!-~]{1,500}")
+_RUN_PATH = r"/actions/runs/[0-9]{1,20}/attempts/[0-9]{1,10}"
 _RUN = re.compile(r"([0-9]{1,20})-([0-9]{1,10})")
 _RUNNER_BUILDER = "https://github.com/actions/runner/"
 _RUNNERS = {"github-hosted": "hosted", "self-hosted": "self-hosted"}
@@ -146,10 +146,11 @@ def completed(build: Build, statement: Statement) -> Build:
         said.append(Said("runner", _RUNNERS.get(builder.removeprefix(_RUNNER_BUILDER), builder)))
     for one in said:
         _compare(build, one)
-    runs = (one.value for one in said if one.fact == "run_url" and _RUN_URL.fullmatch(one.value))
-    run_url = build.run_url or next(
-        (run for run in runs if run.startswith(f"{build.repository}/")), ""
-    )
+    run_url = build.run_url
+    if not run_url:
+        address = re.compile(re.escape(build.repository) + _RUN_PATH)
+        runs = [one.value for one in said if one.fact == "run_url"]
+        run_url = next((run for run in runs if address.fullmatch(run)), "")
     return replace(build, builder=clean_words(builder), run_url=run_url)
 
 

@@ -1,6 +1,8 @@
 """What is measured, against what, and how much more it may cost (the limits are DESIGN's)."""
 
 import gzip
+import hashlib
+import json
 import random
 import statistics
 import time
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import requests
 from celery import current_app
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.test import Client
 from django.test.utils import get_runner, override_settings
@@ -25,6 +29,7 @@ from approvals.people.models import Role, User
 from approvals.queue.models import Package, Registry, StagedVersion, State
 from approvals.queue.registries import add_registry
 from approvals.queue.sync import poll
+from registry_client.provenance import Trust, verify
 from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.factories import (
     DIFF,
@@ -32,11 +37,14 @@ from tests.approvals.factories import (
     make_inspection,
     make_staged_version,
 )
+from tests.authority import Sigstore
 from tests.packages import publish_document, tarball
 
 # The sandbox answers from memory on the same machine, in a few milliseconds. Against that, any
 # database is slow; what a person waits for is a registry at the other end of the internet.
 REGISTRY_ANSWERS_AFTER_SECONDS = 0.15
+# Of both certificates below the root, the certificate log, the envelope, checkpoint and promise.
+SIGNATURES_IN_A_BUNDLE = 6
 
 
 def run_all(folder: Path) -> int:
@@ -58,6 +66,7 @@ def run_all(folder: Path) -> int:
                 ("syncing 1,000 new / fetching the same pages", 1.5, lambda: syncing(folder)),
                 ("carrying out 40 / the same calls in a loop", 1.1, lambda: carrying_out(folder)),
                 ("comparing / gunzipping both tarballs", 2.0, lambda: comparing(folder)),
+                ("verifying a bundle / its signatures alone", 10.0, verifying),
             ):
                 ratio = measure()
                 over += ratio > limit
@@ -188,6 +197,31 @@ def comparing(folder: Path) -> float:
 
     bare = _median(gunzip, rounds=5)
     return _median(lambda: compare_tarballs(new, old), rounds=5) / bare
+
+
+def verifying() -> float:
+    """A bundle of the kind that npm makes today, in a process that has verified one before, against
+    only as many signatures as are in it."""
+    sigstore = Sigstore("benchmark")
+    trust = Trust.from_json(json.dumps(sigstore.trusted_root()))
+    sha512 = hashlib.sha512(b"a tarball").hexdigest()
+    text = json.dumps(sigstore.bundle("left-pad", "1.3.0", sha512))
+    key = ec.generate_private_key(ec.SECP256R1())
+    signature, public = key.sign(text.encode(), ec.ECDSA(hashes.SHA256())), key.public_key()
+
+    def signatures_alone() -> None:
+        for _ in range(SIGNATURES_IN_A_BUNDLE):
+            public.verify(signature, text.encode(), ec.ECDSA(hashes.SHA256()))
+
+    def whole() -> None:
+        found = verify(text, package="left-pad", version="1.3.0", sha512=sha512, trust=trust)
+        assert found.verified, found.reason
+
+    whole()
+    bare = _median(signatures_alone, rounds=31)
+    took = _median(whole, rounds=31)
+    print(f"verifying one bundle takes {took * 1000:.1f} ms")  # noqa: T201 - its output
+    return took / bare
 
 
 @contextmanager
