@@ -94,12 +94,19 @@ def same_runner(now: Release, before: Release) -> bool:
 
 
 def same_place(now: Release, before: Release) -> bool:
-    """Repository, owner, workflow, kind of ref, and nothing that is known of runners against it."""
+    """Repository, owner, workflow, kind of ref, and no other runner as far as that is known.
+
+    A self-hosted runner is the same only as another that is known to be one.
+    """
     same = (same_repository, same_owner, same_workflow, same_ref)
-    if not all(is_same(now, before) for is_same in same):
+    return all(is_same(now, before) for is_same in same) and not other_runner(now, before)
+
+
+def other_runner(now: Release, before: Release) -> bool:
+    """Whether the runner is worth a word: it differs, or is self-hosted and may differ."""
+    if now.build.runner != "self-hosted" and not before.build.runner:
         return False
-    is_known = now.build.runner and before.build.runner
-    return not is_known or same_runner(now, before)
+    return bool(now.build.runner) and not same_runner(now, before)
 
 
 def same_address(one: str, other: str) -> bool:

@@ -3,12 +3,12 @@
 from approvals.provenance.alike import (
     Release,
     is_renamed,
+    other_runner,
     reusable_of,
     same_address,
     same_owner,
     same_place,
     same_repository,
-    same_runner,
     workflow_of,
 )
 from approvals.provenance.case import Case
@@ -124,8 +124,9 @@ class _Names:
         if is_renamed(now, before) and not same_owner(now, before):
             words += ", which had another owner"
         words += self.through(before)
-        if now.build.runner and before.build.runner and not same_runner(now, before):
-            words += f", on a {runner_name(before.build)}"
+        if other_runner(now, before):
+            runner = runner_name(before.build) or "runner of which nothing is known"
+            words += f", on a {runner}"
         return words.strip()
 
     def through(self, release: Release) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from approvals.provenance.case import Case
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.refs import is_request
-from approvals.provenance.words import plain, ref_name
+from approvals.provenance.words import ref_name
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -13,7 +13,7 @@ def findings(case: Case) -> Iterator[Finding]:
     if now is None or not is_request(now.build.ref):
         return
     # Seen before or not, it never is a usual way to release.
-    before = ref_name(case.compared.build.ref) if case.compared else ""
+    before = f"{ref_name(case.compared.build.ref) or 'not said'} → " if case.compared else ""
     yield Finding(
         "ref-of-request",
         Severity.HIGH,
@@ -22,5 +22,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "anybody. No release is made from one by intention.",
         "Reject it, unless the maintainers can say why it was built there. See whether workflows "
         "that run for requests can publish, and take that from them.",
-        f"{before or 'first seen'} → {plain(ref_name(now.build.ref))}",
+        f"{before}{ref_name(now.build.ref)}",
     )

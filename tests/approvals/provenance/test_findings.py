@@ -434,6 +434,8 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
             "github.com/acme (id 9001) → github.com/mallory (id 8)",
         ),
         ("renamed", "repository-renamed", "github.com/acme/left-pad → github.com/acme/pad-left"),
+        ("pull-request", "ref-of-request", "main → refs/pull/12/merge"),
+        ("pull-request-in-the-first-release", "ref-of-request", "refs/pull/12/merge"),
         ("no-environment-any-more", "environment-changed", "npm → none"),
         ("tag-of-another-version", "tag-unlike-version", "tag v1.4.0 → 1.5.0"),
         ("staged-by-a-person", "staged-by-person", "ada (user)"),

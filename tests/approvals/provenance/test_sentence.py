@@ -154,6 +154,23 @@ SENTENCES: dict[str, tuple[Case, str]] = {
         f"{BUILT_NOW}, on a self-hosted runner; 1.4.0 was built by release.yml on main, on a "
         "hosted runner.",
     ),
+    "self-hosted-and-the-baseline-does-not-say": (
+        case(
+            proven("1.5.0", commit=COMMIT, runner="self-hosted"),
+            proven("1.4.0", runner=""),
+            proven("1.3.0", runner="self-hosted"),
+        ),
+        f"{BUILT_NOW}, on a self-hosted runner; 1.4.0 was built by release.yml on main, on a "
+        "runner of which nothing is known.",
+    ),
+    "self-hosted-since": (
+        case(
+            proven("1.5.0", commit=COMMIT, runner="self-hosted"),
+            proven("1.4.0", runner="self-hosted"),
+            proven("1.3.0", runner=""),
+        ),
+        f"{BUILT_NOW}, on a self-hosted runner, as 1.4.0 was.",
+    ),
     "self-hosted-as-always": (
         case(
             proven("1.5.0", commit=COMMIT, runner="self-hosted"),
