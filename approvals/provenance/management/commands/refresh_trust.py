@@ -38,6 +38,8 @@ class Command(BaseCommand):
         "machine; with --registry as well, for the packages of that registry alone, as a private "
         "Sigstore needs it. Where it fails, nothing changes."
     )
+    # The root.json that trust in the TUF repository begins with: the tests have one of their own.
+    stealth_options = ("bootstrap",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -61,7 +63,6 @@ class Command(BaseCommand):
         bootstrap: bytes | None = None,
         **options: Any,
     ) -> None:
-        """`bootstrap` is the root.json that trust in the TUF repository begins with; for tests."""
         if file is None and registry is not None:
             raise CommandError(
                 "A registry's own Sigstore is not asked through TUF: give its trusted root with "
