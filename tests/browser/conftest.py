@@ -42,7 +42,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory, _chromium: str) -> Itera
     """The running dashboard of this test process, stopped when the last of these tests is done."""
     with own_services() as services:
         running = Dashboard(
-            tmp_path_factory.mktemp("dashboard"), services, approvers=18, releases=14
+            tmp_path_factory.mktemp("dashboard"), services, approvers=19, releases=15
         )
         try:
             running.start()

@@ -4,19 +4,23 @@ A code is good once, and a version is decided once: tests that shared either wou
 one another.
 """
 
+import hashlib
 import json
 import secrets
 from base64 import b32encode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyotp
 
 from registry_client.client import RegistryClient
+from registry_client.sandbox.authority import Authority
 from registry_client.sandbox.demo_organisation import READER
-from registry_client.sandbox.documents import pack, publish_document
+from registry_client.sandbox.documents import pack, parse_upload, publish_document
 from registry_client.sandbox.second_factor import Mode
 from registry_client.sandbox.server import SandboxRegistry
+from registry_client.sandbox.workflow_runs import WorkflowRun
 from tests.awkward import MIXED, OLDEST_VERSION, Files, awkward_packages
 from tests.integration.codes import FreshCodes
 from tests.program import Program
@@ -24,6 +28,14 @@ from tests.program import Program
 PASSWORD = "nine otters under a quiet bridge"
 OLD_VERSION, NEW_VERSION = "1.0.0", "1.1.0"
 AUTOMATION = "berth-release"
+
+RUN = WorkflowRun(
+    repository="lighthouse--example/berths",
+    repository_id="1234",
+    owner_id="5678",
+    commit="0dd" * 13 + "0",
+    run_id="4711",
+)
 
 MAKE_PEOPLE = """
 from django.contrib.auth.hashers import make_password
@@ -142,6 +154,15 @@ class Dashboard:
         """The one staged version of this package."""
         pk, stage_id = self._versions[package]
         return Release(package, pk, stage_id)
+
+    def bundle_for(self, release: Release, *, sha512: str = "") -> bytes:
+        """A bundle that proves where this release was built, or another tarball of it."""
+        document = _berth(release.package, release.version)
+        tarball = parse_upload(document, release.package).tarball
+        digest = sha512 or hashlib.sha512(tarball).hexdigest()
+        authority = Authority.of_folder(self.program.var / "sandbox")
+        statement = RUN.statement(release.package, release.version, digest)
+        return json.dumps(authority.issue(statement, RUN.claims(), at=datetime.now(UTC))).encode()
 
     def latest(self, package: str) -> str:
         """What anybody who installs the package gets now."""

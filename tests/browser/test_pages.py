@@ -33,7 +33,7 @@ FOR_ADMINISTRATORS = (
     "/account/password/change/",
     "/account/logout/",
 )
-OF_A_VERSION = ("", "?view=split", "approve/", "reject/")
+OF_A_VERSION = ("", "?view=split", "approve/", "reject/", "provenance/expected/")
 OF_A_COMPARISON = ("files/", "files/?path=*.js", "files/0/")
 
 
