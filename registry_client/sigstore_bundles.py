@@ -124,8 +124,8 @@ class Root:
             raise NotProven(f"{sentence or _ANYTHING_ELSE} (Sigstore says: {words})") from exc
 
     def _check(self, document: Mapping[str, Any]) -> Signed:
+        log_consistency.check_amounts(document)
         bundle = Bundle.from_json(json.dumps(document))
-        log_consistency.check_amounts(bundle)
         log_consistency.check_spelling(document, bundle)
         log_consistency.check_certificates(bundle, self._authorities)
         if bundle._dsse_envelope is None:

@@ -22,6 +22,7 @@ STATEMENTS = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement
 PROVENANCE = "https://slsa.dev/provenance/"
 PROVENANCE_V02, PROVENANCE_V1 = f"{PROVENANCE}v0.2", f"{PROVENANCE}v1"
 MAX_PAYLOAD = 1024 * 1024
+MAX_TYPE = 200
 _MAX_TEXT = 2000
 
 _SHA512 = re.compile(r"[0-9a-fA-F]{128}")
@@ -53,8 +54,10 @@ def read_statement(payload: bytes) -> Statement:
         raise NotProven("What was signed is no in-toto statement of version 0.1 or 1.")
     subjects, kind = document.get("subject"), document.get("predicateType")
     predicate = document.get("predicate")
-    if not isinstance(subjects, list) or not isinstance(kind, str) or len(kind) > _MAX_TEXT:
+    if not isinstance(subjects, list):
         raise NotProven("The statement does not say what it is about.")
+    if not isinstance(kind, str) or len(kind) > MAX_TYPE or not kind.isprintable():
+        raise NotProven("The statement does not say of what kind it is.")
     if not isinstance(predicate, dict):
         raise NotProven("The statement says nothing about its subject.")
     return Statement(tuple(_subject(one) for one in subjects), kind, predicate)

@@ -198,6 +198,19 @@ def test_bundles_may_be_no_larger_than_a_mebibyte() -> None:
         verify(text, package=PACKAGE, version=VERSION, sha512=SHA512, trust=TRUST)
 
 
+@pytest.mark.parametrize("name", ["tlogEntries", "hashes", "rfc3161Timestamps", "signatures"])
+def test_long_lists_are_refused_before_anything_is_computed(name: str) -> None:
+    """Also where the things in them are none."""
+    bundle = good("hashedrekord")
+    paths = [path for path, _ in leaves(bundle) if name in path]
+    path = paths[0][: paths[0].index(name) + 1]
+    for amount, too_much in ((64, False), (65, True)):
+        odd = with_leaf(bundle, path, [{}] * amount)
+        found = verify(odd, package=PACKAGE, version=VERSION, sha512=SHA512, trust=TRUST)
+        assert not found.verified
+        assert (found.reason == "The bundle has more in it than any proof needs.") == too_much
+
+
 def test_much_of_everything_takes_little_time_and_memory() -> None:
     """As much of each thing as fits into a bundle."""
     bundle = good("dsse")
