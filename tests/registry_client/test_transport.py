@@ -113,6 +113,20 @@ def test_a_redirect_loop_ends(clock: Clock) -> None:
     assert len(server.requests) <= 10
 
 
+def test_what_must_stay_at_home_is_asked_nowhere_else(clock: Clock) -> None:
+    with serving(alice) as elsewhere:
+
+        def away(handler: Handler) -> None:
+            handler.say(302, b"", location=f"{elsewhere.url}/proof")
+
+        with serving(away) as server, client_of(server.url, clock) as client:
+            for url in (f"{server.url}/proof", f"{elsewhere.url}/proof"):
+                with pytest.raises(NotARegistry, match="leads away from the registry"):
+                    client.transport.get(url, transport.read_answer, leaves_home=False)
+            assert [request.path for request in server.requests] == ["/proof"]
+        assert elsewhere.requests == []
+
+
 def test_a_redirect_with_an_endless_body_is_followed_at_once(clock: Clock) -> None:
     def endless(handler: Handler) -> None:
         handler.send_response(302)

@@ -89,6 +89,7 @@ class TestInspecting:
         assert [change.path for change in inspection.files.all()] == ["package.json"]
         assert standing_in_the_way(row, "approve") == []
         assert AuditEvent.objects.get(kind="inspection.done").detail["sha512"] == row.sha512
+        assert topics().count("inspection.done") == 1
 
     def test_the_first_release_has_no_baseline_and_the_placeholder_is_none(
         self, house: House

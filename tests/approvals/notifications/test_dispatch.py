@@ -46,6 +46,8 @@ def test_everyone_who_wants_email_and_every_webhook_is_told(
         ("registry.failing", {"ada"}),
         ("registry.recovered", {"ada"}),
         ("decision.made", set()),
+        ("inspection.done", set()),
+        ("provenance.found", set()),
         ("staged_version.approving", set()),
     ],
 )
