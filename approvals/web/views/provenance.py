@@ -19,6 +19,7 @@ from approvals.provenance.expected import PinRefused, pin, pin_from, unpin
 from approvals.provenance.findings import Finding
 from approvals.provenance.hand_in import BundleRefused, hand_in
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
+from approvals.provenance.refs import ref_pattern
 from approvals.provenance.requests import look_again
 from approvals.provenance.sentence import sentence_of
 from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
@@ -189,12 +190,12 @@ def _initial(
     check = check_of(staged_version)
     found: Provenance | None = (check.baseline or check.provenance) if check else None
     built = found.built if found else None
-    if built is None:
+    if found is None or built is None:
         return None
     return {
         "repository": built.repository,
         "workflow": built.workflow,
-        "ref_pattern": built.ref,
+        "ref_pattern": ref_pattern(built.ref, found.version),
         "environment": built.environment,
     }
 
