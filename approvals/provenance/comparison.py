@@ -124,11 +124,11 @@ def as_an_earlier_one(case: Case, is_same: Same) -> str:
 
 
 def earlier_one(case: Case, is_same: Same) -> str:
-    """The newest proven release that it is the same as, the one compared with aside; or ""."""
+    """The newest proven release that it is the same as; or "". For what is not as it was."""
     if case.now is None:
         return ""
     for release in case.published:
-        if release != case.compared and is_same(case.now, release):
+        if is_same(case.now, release):
             return release.version
     return ""
 

@@ -3,7 +3,7 @@
 from approvals.provenance.alike import Release, host_of, owner_of, same_address, workflow_of
 from approvals.provenance.case import Case
 from approvals.provenance.models import ExpectedPublisher
-from approvals.provenance.refs import is_request, matches
+from approvals.provenance.refs import matches
 from registry_client.provenance import Build
 
 
@@ -25,7 +25,7 @@ def pinned_facts(case: Case) -> dict[str, bool]:
     if expected.workflow:
         facts["workflow"] = workflow_of(build) == expected.workflow
     if expected.ref_pattern:
-        facts["ref"] = matches(expected.ref_pattern, build.ref) and not is_request(build.ref)
+        facts["ref"] = matches(expected.ref_pattern, build.ref)
     if expected.environment:
         facts["environment"] = build.environment == expected.environment
     return facts

@@ -263,6 +263,11 @@ def test_what_cannot_be_is_refused_beside_its_field(
     assert not ExpectedPublisher.objects.exists()
 
 
+def test_a_secret_in_an_address_is_told_of() -> None:
+    with pytest.raises(PinRefused, match="no name, password or token"):
+        typed_repository("https://me:secret@github.com/acme/left-pad")
+
+
 def test_a_bare_name_is_told_how_to_be_written() -> None:
     with pytest.raises(PinRefused, match="write refs/heads/main for the branch, or refs/tags/main"):
         typed_ref_pattern("main")

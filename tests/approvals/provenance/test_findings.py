@@ -94,6 +94,8 @@ QUIET = {
         proven("1.4.0", runner="self-hosted"),
         proven("1.3.0"),
     ),
+    "signed-in-the-same-second": case(proven("1.5.0", hours=4), USUAL),
+    "commits-not-said": case(proven("1.5.0", commit=""), proven("1.4.0", commit="")),
     "staged-by-nobody-known": case(proven("1.5.0"), USUAL, actor="", actor_type=""),
     "publish-attestation-verified": case(signed_by_the_registry("verified"), USUAL),
     "publish-attestation-unverified": case(signed_by_the_registry("unverified"), USUAL),
@@ -466,6 +468,11 @@ def test_an_earlier_release_that_was_built_alike_is_named_and_stays_a_finding() 
     by_workflow = case(proven("1.5.0", **WORKFLOW), *history)
     assert found(by_workflow) == [("workflow-changed", "high")]
     assert evidence(by_workflow, "workflow-changed").endswith("1.2.0 was built by this one, too")
+
+
+def test_a_self_hosted_runner_is_compared_with_the_newest_that_is_known() -> None:
+    (finding,) = findings_of(LOUD["self-hosted-and-the-baseline-does-not-say"][0])
+    assert finding.title == "It was built on a self-hosted runner, and 1.3.0 was not."
 
 
 def test_what_is_never_had_is_told_how_to_turn_on() -> None:

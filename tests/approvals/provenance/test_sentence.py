@@ -58,6 +58,19 @@ SENTENCES: dict[str, tuple[Case, str]] = {
         ),
         f"{BUILT_NOW}, as 1.4.0 was.",
     ),
+    "the-baseline-is-not-of-the-run": (
+        case(
+            NOW,
+            proven("1.4.0"),
+            history=(proven("2.1.0"), proven("2.0.0"), missing("1.6.0"), proven("1.4.0")),
+        ),
+        f"{BUILT_NOW}, as 1.4.0 was.",
+    ),
+    "nothing-said-of-workflows": (
+        case(proven("1.5.0", workflow="", commit=COMMIT), proven("1.4.0", workflow="")),
+        "Built by a workflow without a name on main of acme/left-pad, commit f0b49a0; 1.4.0 was "
+        "built by a workflow without a name on main.",
+    ),
     "as-always-through-a-rename": (
         case(
             NOW,

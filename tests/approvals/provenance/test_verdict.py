@@ -16,6 +16,7 @@ VERDICTS: dict[str, tuple[Case, str]] = {
     "first": (case(proven("1.5.0")), "first"),
     "first-with-provenance": (case(proven("1.5.0"), missing("1.4.0")), "first"),
     "after-a-refused-one": (case(proven("1.5.0"), refused("1.4.0")), "first"),
+    "as-before-a-gap": (case(proven("1.5.0"), missing("1.4.0"), proven("1.3.0")), "first"),
     "first-of-a-request": (case(proven("1.5.0", ref="refs/pull/1/merge")), "changed"),
     "other-repository": (
         case(proven("1.5.0", repository_id="7", **MOVED), proven("1.4.0")),
