@@ -1,9 +1,11 @@
 """Connections that cannot hold a worker: each answer is bounded in time and in bytes."""
 
+import os
 import re
 import socket
 import ssl
 from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any
 
@@ -84,6 +86,32 @@ class PatientAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+class PatientSession(requests.Session):
+    """A session over such connections that brings nothing along and goes nowhere by itself.
+
+    No credentials of the machine, no cookies, no proxies but those that a call names, and no
+    redirects.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Else a .netrc of the machine could replace or leak credentials.
+        self.trust_env = False
+        self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers["User-Agent"] = "countersign"
+        adapter = PatientAdapter()
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere.
+
+        Even with allow_redirects=False, requests prepares the next request of a redirect, and for
+        that reads the redirect's whole body, however long it is.
+        """
 
 
 class Body:

@@ -5,13 +5,11 @@ out, they end in AnswerLost.
 """
 
 import contextlib
-import os
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
@@ -27,7 +25,7 @@ from registry_client.addresses import (
     is_machine_local,
     origin,
 )
-from registry_client.connections import Body, Interrupted, PatientAdapter
+from registry_client.connections import Body, Interrupted, PatientSession
 from registry_client.errors import (
     AnswerLost,
     NotARegistry,
@@ -60,17 +58,6 @@ REFUSED = range(400, 500)
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
-class _Session(requests.Session):
-    """A session that leaves redirects alone.
-
-    Even with allow_redirects=False, requests prepares the next request of a redirect, and for that
-    reads the redirect's whole body, however long it is.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere."""
-
-
 class Transport:
     """The calls of one registry, with one token or none, over one pooled session."""
 
@@ -92,15 +79,7 @@ class Transport:
         self._timeout = (connect_timeout, read_timeout)
         self._max_tries = max_tries
         self._sleep = sleep
-        self._session = _Session()
-        # Else a .netrc of the machine could replace or leak credentials.
-        self._session.trust_env = False
-        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers["User-Agent"] = "countersign"
-        adapter = PatientAdapter()
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = PatientSession()
 
     def close(self) -> None:
         """Closes the pooled connections."""

@@ -101,10 +101,10 @@ def _look(work: ProvenanceCheck) -> _Seen:
     trust = trust_for(row.registry)
     progress = Progress(work)
     with client_for(row.registry) as client:
-        keys = RegistryKeys(client)
+        keys = RegistryKeys(client, progress)
         seen = _Seen(known=_known(work))
         if seen.known is None:
-            seen = _search(Look(row, client, row.sha512), trust, keys, progress)
+            seen = _search(Look(row, client, row.sha512, progress), trust, keys)
         if seen.failure is None and _is_comparison_due(work):
             try:
                 _compare(seen, work, client, History(row, client, trust, keys, progress), progress)
@@ -124,7 +124,7 @@ def _known(work: ProvenanceCheck) -> Provenance | None:
     )
 
 
-def _search(look: Look, trust: Trust, keys: RegistryKeys, progress: Progress) -> _Seen:
+def _search(look: Look, trust: Trust, keys: RegistryKeys) -> _Seen:
     """Asks the sources in their order up to the first that has a bundle which proves something."""
     seen = _Seen()
     about = Tarball(look.row.package.name, look.row.version, look.sha512)
@@ -132,7 +132,7 @@ def _search(look: Look, trust: Trust, keys: RegistryKeys, progress: Progress) ->
     for source in SOURCES:
         if seen.failure is not None and source.asks_registry:
             continue
-        progress(source.step)
+        look.tell(source.step)
         bundles = _bundles_of(source, look, seen)
         examined = examine(bundles, about, trust, keys, stage_id=look.row.stage_id)
         publish = examined.publish = publish or examined.publish
@@ -163,7 +163,7 @@ def _bundles_of(source: BundleSource, look: Look, seen: _Seen) -> list[str]:
     except SourceFailed as error:
         logger.info("stage=%s %s", look.row.stage_id, error)
         seen.notes.append(str(error))
-    except RegistryError as error:
+    except (RegistryError, TookTooLong) as error:
         seen.failure = error
     return bundles
 

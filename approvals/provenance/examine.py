@@ -55,8 +55,9 @@ class Examined:
 class RegistryKeys:
     """The keys that a registry signs with, asked for once and only if they are needed."""
 
-    def __init__(self, client: RegistryClient) -> None:
+    def __init__(self, client: RegistryClient, tell: Callable[[str], object]) -> None:
         self._client = client
+        self._tell = tell
         self._asked = False
         self._keys: Sequence[RegistryKey] | None = None
 
@@ -64,6 +65,7 @@ class RegistryKeys:
         """None where they cannot be had: what they signed is unverified then, nothing worse."""
         if not self._asked:
             self._asked = True
+            self._tell("Asking for the keys that the registry signs with")
             try:
                 self._keys = self._client.signing_keys()
             except RegistryError as error:

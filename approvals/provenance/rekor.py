@@ -3,7 +3,6 @@
 Bounded in time and size; no token, no cookies, no redirects. Source: Rekor's openapi.yaml.
 """
 
-import os
 import re
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from requests.utils import get_environ_proxies
 
 from registry_client import answers
 from registry_client.addresses import is_loopback
-from registry_client.connections import Body, Interrupted, PatientAdapter
+from registry_client.connections import Body, Interrupted, PatientSession
 from registry_client.errors import NotARegistry, RegistryUnavailable, TooLarge
 
 CONNECT_SECONDS, READ_SECONDS, ANSWER_SECONDS = 5.0, 15.0, 30.0
@@ -34,13 +33,7 @@ class Rekor:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._name = urlsplit(url).netloc
-        self._session = requests.Session()
-        # Else a .netrc of the machine could add credentials.
-        self._session.trust_env = False
-        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-        self._session.headers["User-Agent"] = "countersign"
-        self._session.mount("https://", PatientAdapter())
-        self._session.mount("http://", PatientAdapter())
+        self._session = PatientSession()
 
     def __enter__(self) -> Self:
         return self

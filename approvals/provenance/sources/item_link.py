@@ -43,6 +43,7 @@ class ItemLink(BundleSource):
         links = list(dict.fromkeys(links_in(look.row.extra)))
         notes = []
         for link in links[:MOST_LINKS]:
+            look.tell(self.step)
             try:
                 yield from _bundles_at(link, look.client)
             except SourceFailed as error:

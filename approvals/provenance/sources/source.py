@@ -1,6 +1,6 @@
 """What a source of bundles is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from approvals.provenance.models import Provenance
@@ -10,11 +10,15 @@ from registry_client.client import RegistryClient
 
 @dataclass(frozen=True)
 class Look:
-    """What bundles are looked for: those about this tarball, whose SHA-512 is known."""
+    """What bundles are looked for: those about this tarball, whose SHA-512 is known.
+
+    A source calls `tell` with what it is about to do before each call that may take its time.
+    """
 
     row: StagedVersion
     client: RegistryClient
     sha512: str
+    tell: Callable[[str], object]
 
 
 class SourceFailed(Exception):
@@ -37,7 +41,7 @@ class BundleSource:
     def find(self, look: Look) -> Iterator[str]:
         """The bundles as JSON text, the best first, publish attestations among them.
 
-        Raises SourceFailed, after what it did find, and RegistryError.
+        Raises SourceFailed, after what it did find, RegistryError and what `look.tell` raises.
         """
         raise NotImplementedError
 

@@ -174,6 +174,7 @@ class TestFinding:
             "Asking the registry for attestations",
             "Reading what is published",
             "Asking about 1.4.2 (1 of 3)",
+            "Asking for the keys that the registry signs with",
             "Asking about 1.4.1 (2 of 3)",
             "Asking about 1.4.0 (3 of 3)",
         ]

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from approvals.provenance.bundles import NoBundles, bundles_in_text
 from approvals.provenance.checking import check
+from approvals.provenance.leases import Progress, TookTooLong
 from approvals.provenance.models import Provenance, ProvenanceCheck
 from approvals.provenance.requests import claim_due, request_missing
 from approvals.provenance.sources.item_link import links_in
@@ -274,7 +275,7 @@ class TestTransparencyLog:
             elif found is None:
                 handler.say(404, {"code": 404})
             else:
-                handler.say(200, found)
+                handler.say(200, found, set_cookie="secret=1")
 
         with serving(answer) as server:
             settings.REKOR_URL = server.url
@@ -347,6 +348,39 @@ class TestTransparencyLog:
         assert outcome(work) == "missing"
         assert "transparency log 127.0.0.1" in work.failure
         assert words in work.failure
+
+    def test_a_log_that_takes_its_time_does_not_keep_the_rest_from_being_told(
+        self,
+        scripted: Scripted,
+        log: Server,
+        sigstore: Sigstore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        scripted.answers[ATTESTATIONS] = attestations(
+            sigstore.bundle("left-pad", "1.5.0", "ab" * 64)
+        )
+        self.logged(sigstore)
+        ask = Progress.__call__
+
+        def late(progress: Progress, step: str) -> None:
+            if "log" in step and len(log.requests) > 0:
+                raise TookTooLong
+            ask(progress, step)
+
+        monkeypatch.setattr(Progress, "__call__", late)
+        work = scripted.look(scripted.stage())
+        assert outcome(work) == "refused"
+        assert "takes its time" in work.failure
+
+    def test_a_redirect_without_end_is_not_read(self, scripted: Scripted, log: Server) -> None:
+        def endless(handler: Handler) -> None:
+            handler.send_response(302)
+            handler.send_header("location", "/elsewhere")
+            handler.end_headers()
+            handler.drip(b"x" * 1000)
+
+        self.answers["POST", "/api/v1/index/retrieve"] = endless
+        assert "HTTP 302" in scripted.look(scripted.stage()).failure
 
     def test_only_ids_that_are_some_are_asked_for_and_only_a_few(
         self, scripted: Scripted, log: Server
