@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 import rekor_types
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate, load_pem_x509_certificate
 from pydantic import ValidationError
 from rekor_types._internal.intoto import IntotoV002Schema
 from sigstore import dsse
@@ -80,19 +80,20 @@ def _check_body(bundle: Bundle, envelope: dsse.Envelope) -> None:
         raise VerificationError("log entry payload hash does not match bundle")
     if content.envelope.payload_type != inner.payload_type:
         raise VerificationError("log entry payload type does not match bundle")
-    pem = bundle.signing_certificate.public_bytes(Encoding.PEM).strip()
+    certificate = bundle.signing_certificate
     # Rekor encodes the signature, which is base64 in the envelope already, once more.
     expected = [
-        (base64.b64encode(base64.b64encode(signature.sig)).decode(), pem)
+        (base64.b64encode(base64.b64encode(signature.sig)).decode(), certificate)
         for signature in inner.signatures
     ]
-    logged = [(one.sig, _pem(one.public_key)) for one in content.envelope.signatures]
+    logged = [(one.sig, _certificate(one.public_key)) for one in content.envelope.signatures]
     if logged != expected:
         raise VerificationError("log entry signatures do not match bundle")
 
 
-def _pem(encoded: str) -> bytes:
+def _certificate(encoded: str) -> Certificate:
+    """The certificate behind base64 of its PEM, however its lines are broken."""
     try:
-        return base64.b64decode(encoded, validate=True).strip()
+        return load_pem_x509_certificate(base64.b64decode(encoded, validate=True))
     except ValueError as exc:
-        raise VerificationError("invalid intoto log entry: certificate is not base64") from exc
+        raise VerificationError("invalid intoto log entry: no certificate in it") from exc

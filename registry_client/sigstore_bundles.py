@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 # What the library's messages contain, and what that means to a maintainer. The first that fits is
 # taken; the library's own words follow it.
 _SENTENCES = (
+    (
+        "inclusionProof",
+        "It has no proof that its log entry is in the log, as those of early 2023 had none: "
+        "Countersign takes only what has one.",
+    ),
     ("failed to load bundle", "The bundle is not complete, or has parts that no bundle has."),
     ("parsing asn1", "The certificate cannot be read."),
     ("expected certificate", "It has no certificate of Sigstore's in the place for it."),
