@@ -200,16 +200,14 @@ def _end(work: ProvenanceCheck, seen: _Seen) -> None:
             raise LeaseLost
         provenance = provenance or current.provenance
         fields: dict[str, Any] = {"provenance": provenance}
-        compared_at = current.compared_at
         if seen.comparison:
-            compared_at = seen.comparison.at
             fields |= {
                 "baseline_version": seen.comparison.baseline_version,
                 "baseline": seen.comparison.baseline,
-                "compared_at": compared_at,
+                "compared_at": seen.comparison.at,
             }
         is_proven = provenance is not None and provenance.is_verified
-        is_done = is_proven and not failure and compared_at is not None
+        is_done = is_proven and not failure
         give_back(
             work,
             State.DONE if is_done else State.WAITING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import fields
 from typing import Any
 
 from django.conf import settings
@@ -87,7 +88,11 @@ class Provenance(models.Model):
     @property
     def built(self) -> Build | None:
         """Where it was built; None where nothing was verified."""
-        return Build(**self.build) if self.is_verified and self.build else None
+        if not self.is_verified or not self.build:
+            return None
+        # What an earlier or later Countersign wrote may have other fields.
+        known = {field.name for field in fields(Build)}
+        return Build(**{name: text for name, text in self.build.items() if name in known})
 
     @property
     def bundle(self) -> str:

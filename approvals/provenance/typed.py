@@ -22,6 +22,7 @@ _HOST = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::[0-9]{1,5})?"
 _REPOSITORY = re.compile(rf"https://{_HOST}(?:/[A-Za-z0-9._~-]+){{2,}}")
 # What git allows in no ref, the * aside: https://git-scm.com/docs/git-check-ref-format
 _NOT_IN_REFS = re.compile(r"[\s~^:?\[\\]|\.\.|//|@\{|/\.|\.lock(?:/|$)")
+_WORKFLOW_ENDINGS = (".yml", ".yaml")
 _GITHUB = "github.com"
 _GITHUB_WORKFLOWS = ".github/workflows/"
 
@@ -57,13 +58,17 @@ def typed_repository(text: str) -> str:
 
 
 def typed_workflow(text: str, repository: str) -> str:
-    """A workflow file's path in that repository, or "". Raises PinRefused."""
+    """A workflow file's path in that repository, or "". Raises PinRefused.
+
+    A file of another repository is written as that one's address and the path.
+    """
     path = _typed(text, "workflow")
-    if not path:
-        return ""
+    is_elsewhere = _REPOSITORY.fullmatch(path) and not path.startswith(f"{repository}/")
+    if not path or (is_elsewhere and path.endswith(_WORKFLOW_ENDINGS)):
+        return path
     segments = path.split("/")
     is_path = "\\" not in path and ":" not in path and not {"", ".", ".."} & set(segments)
-    if not is_path or not path.endswith((".yml", ".yaml")):
+    if not is_path or not path.endswith(_WORKFLOW_ENDINGS):
         raise PinRefused(
             "Write the workflow file's path in the repository, ending in .yml or .yaml, without "
             f"its branch: {_GITHUB_WORKFLOWS}release.yml or .gitlab-ci.yml.",

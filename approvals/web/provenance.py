@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import Line
 from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.verdict import verdict_of
 from approvals.provenance.words import (
     ref_name,
     repository_name,
@@ -65,7 +66,7 @@ class InShort:
     tone: str
 
 
-def in_short(case: Case, verdict: str) -> InShort:
+def in_short(case: Case) -> InShort:
     """The fact for the top of the page."""
     if case.provenance is None:
         return InShort("Not known yet", "", "")
@@ -73,7 +74,7 @@ def in_short(case: Case, verdict: str) -> InShort:
     if built is not None:
         where = repository_name(built.repository)
         words = f"{workflow_name(built) or where} on {ref_name(built.ref)}"
-        if verdict == ProvenanceCheck.Verdict.CHANGED:
+        if verdict_of(case) == ProvenanceCheck.Verdict.CHANGED:
             return InShort(words, f"{where}, otherwise than before", "bad")
         compared = f"as {case.baseline_version} was" if case.before else "nothing to compare with"
         return InShort(words, f"{where}, {compared}", "ok")

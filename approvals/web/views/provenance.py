@@ -22,6 +22,7 @@ from approvals.provenance.models import ExpectedPublisher, Provenance, Provenanc
 from approvals.provenance.refs import ref_pattern
 from approvals.provenance.requests import look_again
 from approvals.provenance.sentence import sentence_of
+from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
 from approvals.web import provenance as story
 from approvals.web.forms.provenance import HandInForm, PublisherForm
@@ -50,6 +51,8 @@ def panel_of(
     context = {
         "version": staged_version,
         "check": check,
+        # Not the stored one: only here package.json's gitHead is known, too.
+        "verdict": verdict_of(case),
         "case": case,
         "found": found,
         "built": built,

@@ -232,7 +232,7 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
     return facts | {
         "case": case,
         "findings": findings,
-        "built_in_short": in_short(case, check.verdict if check else ""),
+        "built_in_short": in_short(case),
         "unusual": unusual,
         "unusual_count": sum(point.stands_for for point in unusual),
         # What stands for many dangers belongs beside the first of them.

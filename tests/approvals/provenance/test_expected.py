@@ -279,6 +279,7 @@ def test_a_bare_name_is_told_how_to_be_written() -> None:
         {"workflow": ".github/workflows/release.yaml"},
         {"workflow": "ci/.gitlab-ci.yml", "repository": "https://gitlab.com/a/b"},
         {"workflow": ".github/workflows/release to npm.yml"},
+        {"workflow": "https://gitlab.com/acme/ci/ci.yml", "repository": "https://gitlab.com/a/b"},
         {"ref_pattern": "refs/heads/main"},
         {"ref_pattern": "refs/tags/@acme/left-pad@*"},
         {"ref_pattern": "refs/heads/*"},

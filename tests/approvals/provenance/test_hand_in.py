@@ -203,8 +203,8 @@ class TestBeforeTheInspection:
         kept.refresh_from_db()
         assert kept.refusal == ""
 
-    def test_one_for_another_tarball_is_refused_then_and_makes_nothing_refused(
-        self, works: Works
+    def test_one_for_another_tarball_is_refused_then_for_good_and_makes_nothing_refused(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         row = staged(works, inspected=False)
         other = works.sigstore.bundle("left-pad", "1.5.0", "ab" * 64)
@@ -217,7 +217,32 @@ class TestBeforeTheInspection:
         assert work.provenance
         assert work.provenance.outcome == "missing"
         assert work.verdict == Verdict.MISSING
-        works.work(work, look_now=True)
+
+        def again(*args: object, **named: object) -> None:
+            raise AssertionError("it was refused for good")
+
+        monkeypatch.setattr("approvals.provenance.examine.verify", again)
+        monkeypatch.setattr("approvals.provenance.examine.other_digest", again)
+        work = works.work(work, look_now=True)
+        assert work.provenance
+        assert work.provenance.outcome == "missing"
+        kept.refresh_from_db()
+        assert "ab" * 64 in kept.refusal
+
+    def test_it_is_verified_even_while_the_registry_is_away(self, works: Works) -> None:
+        row = staged(works, inspected=False)
+        content, sha512 = good(works, row), row.sha512
+        url = f"{works.house.sandbox.url}/-/proof"
+        StagedVersion.objects.update(extra={"provenanceUrl": url})
+        hand_in(row, content, actor=None)
+        StagedVersion.objects.update(sha512=sha512)
+        works.house.sandbox.control.refuse(503, count=4, prefix="/-/npm/v1/attestations/")
+        work = works.work(ProvenanceCheck.objects.get())
+        assert work.provenance
+        assert (work.provenance.outcome, work.state) == ("verified", "waiting")
+        assert "503" in work.failure
+        assert works.calls("/-/proof") == [], "a registry that is away is not asked for more"
+        assert works.work(work, look_now=True).state == "done"
 
     def test_what_was_refused_makes_room(self, works: Works) -> None:
         row = staged(works, inspected=False)

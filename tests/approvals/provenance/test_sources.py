@@ -192,9 +192,10 @@ class TestItemLink:
     def test_a_link_to_another_host_is_not_followed_and_that_is_said(
         self, scripted: Scripted
     ) -> None:
-        work = scripted.look(scripted.stage(provenanceUrl=f"{scripted.elsewhere.url}/proof"))
+        work = scripted.look(scripted.stage(provenanceUrl=f"{scripted.elsewhere.url}/npm/proof"))
         assert scripted.elsewhere.requests == []
         assert outcome(work) == "missing"
+        assert "is not its registry" in work.failure
         assert scripted.elsewhere.url.removeprefix("http://") in work.failure
         assert "not followed" in work.failure
         assert "hand it in" in work.failure
