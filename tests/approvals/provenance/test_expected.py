@@ -285,7 +285,7 @@ def test_a_bare_name_is_told_how_to_be_written() -> None:
         {"ref_pattern": "refs/heads/*"},
         {"environment": "npm release"},
     ],
-    ids=["yaml", "gitlab", "spaces", "branch", "scope", "any-branch", "environment"],
+    ids=["yaml", "gitlab", "spaces", "elsewhere", "branch", "scope", "any-branch", "environment"],
 )
 def test_what_can_be_is_kept_as_written(
     chief: User, row: StagedVersion, fields: dict[str, str]
