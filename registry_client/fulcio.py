@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from cryptography.x509 import (
     Certificate,
@@ -34,7 +35,12 @@ _LONG_FORM = 0x80
 _MAX_LENGTH_BYTES = 2
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REF = re.compile(r"refs/[!-~]+", re.ASCII)
+_REF = re.compile(r"refs/\S+")
+_HTML = str.maketrans(
+    {"&": "&amp;", "+": "&#43;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"}
+)
+# What Go leaves as it is in a path that it writes, and in one that it read and found well written.
+_SAFE = ("/$&+,:;=@", "/$&+,:;=@!'()*[]#")
 _NAME = r"[A-Za-z0-9_.-]+"
 _RUNNERS = {
     "github-hosted": "hosted",
@@ -120,9 +126,10 @@ def _at_odds(one: str, other: str) -> NotProven:
 
 def _build(platform: Platform, issuer: str, claims: dict[int, str], address: str) -> Build:
     signer = claims.get(9, "")
-    if signer and signer != address:
+    if signer and address not in spellings(signer):
         raise _at_odds(signer, address)
-    repository, workflow, workflow_ref = _config(platform, claims.get(18, ""))
+    ref = claims.get(14, "")
+    repository, workflow, workflow_ref = _config(platform, claims.get(18, ""), ref)
     return Build(
         platform=platform.name,
         issuer=issuer,
@@ -130,7 +137,7 @@ def _build(platform: Platform, issuer: str, claims: dict[int, str], address: str
         repository_id=claims.get(15, ""),
         owner=claims.get(16, "").removesuffix("/"),
         owner_id=claims.get(17, ""),
-        ref=claims.get(14, ""),
+        ref=ref,
         commit=claims.get(13, "").removeprefix("sha1:"),
         workflow=workflow,
         workflow_ref=workflow_ref,
@@ -150,32 +157,51 @@ def _early_build(platform: Platform, issuer: str, claims: dict[int, str], addres
     The one workflow it names is that which signed. Where that is of another repository, a reusable
     workflow signed, and which one called it is not known.
     """
-    repository = platform.host + claims[_OLD_REPOSITORY]
-    found = platform.config.fullmatch(address)
-    own = found is not None and found["repository"] == repository
+    repository, ref = platform.host + claims[_OLD_REPOSITORY], claims.get(6, "")
+    if platform.config.fullmatch(address):
+        workflow_repository, workflow, workflow_ref = _config(platform, address, ref)
+    else:
+        workflow_repository = ""
+    if workflow_repository != repository:
+        workflow_repository = workflow = workflow_ref = ""
     return Build(
         platform=platform.name,
         issuer=issuer,
         repository=repository,
         owner=repository.rpartition("/")[0],
-        ref=claims.get(6, ""),
+        ref=ref,
         commit=claims.get(3, ""),
-        workflow=found["path"] if found and own else "",
-        workflow_ref=found["ref"] if found and own else "",
-        workflow_repository=repository if own else "",
+        workflow=workflow,
+        workflow_ref=workflow_ref,
+        workflow_repository=workflow_repository,
         signer_workflow=address,
         trigger=claims.get(2, ""),
     )
 
 
-def _config(platform: Platform, address: str) -> tuple[str, str, str]:
-    """Repository, path and ref of a workflow's address; all "" if the certificate has none."""
+def _config(platform: Platform, address: str, ref: str) -> tuple[str, str, str]:
+    """Repository, path and ref of a workflow's address; all "" if the certificate has none.
+
+    The run's `ref` stands in the certificate as it is, and tells how the workflow's is meant.
+    """
     if not address:
         return "", "", ""
     found = platform.config.fullmatch(address)
     if found is None:
         raise NotProven(f"The certificate names no workflow that can be: {quoted(address)}.")
-    return found["repository"], found["path"], found["ref"]
+    own = found["ref"] in spellings(ref)
+    return found["repository"], found["path"], ref if own else found["ref"]
+
+
+def spellings(text: str) -> set[str]:
+    """How Fulcio may have written this text into an address.
+
+    It makes addresses with Go's net/url, which escapes with %, and since 2024 with html/template,
+    which turns + into &#43; (pkg/identity/ciprovider); the alternative name passes through both.
+    Texts are compared by writing them so, never by undoing it: a file's name may contain a %.
+    """
+    written = {text, text.translate(_HTML)}
+    return written | {quote(one, safe=safe) for one in written for safe in _SAFE}
 
 
 def _check(platform: Platform, build: Build) -> None:

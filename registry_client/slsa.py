@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from registry_client.builds import Build, NotProven, quoted
 from registry_client.errors import clean_words
+from registry_client.fulcio import spellings
 from registry_client.strict_json import NotStrict, parse_strictly
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -170,6 +171,8 @@ def _compare(build: Build, said: Said) -> None:
         # GitLab names a branch or a tag only; of a merge request it names the branch to be merged.
         names = (f"refs/heads/{value}", f"refs/tags/{value}")
         agrees = proven in names or proven.startswith("refs/merge-requests/")
+    elif said.fact in ("workflow", "workflow_ref"):
+        agrees = proven in spellings(value)
     else:
         agrees = value == proven
     if not agrees:
@@ -208,7 +211,7 @@ def _said_v1(predicate: dict[str, Any], build: Build) -> Iterator[Said]:
     path, ref = _text(predicate, *workflow, "path"), _text(predicate, *workflow, "ref")
     yield Said("workflow_repository", _text(predicate, *workflow, "repository"))
     # npm cuts at the first @, which may be one in the file's name.
-    if f"{path}@{ref}" != f"{build.workflow}@{build.workflow_ref}":
+    if f"{build.workflow}@{build.workflow_ref}" not in spellings(f"{path}@{ref}"):
         yield Said("workflow", path)
         yield Said("workflow_ref", ref)
     for platform in ("github", "gitlab"):
@@ -267,11 +270,9 @@ def _github_environment(environment: dict[str, Any], build: Build) -> Iterator[S
     repository = _text(environment, "GITHUB_REPOSITORY")
     if repository:
         yield Said("repository", f"https://github.com/{repository}")
-    if build.workflow:
-        proven = f"{build.workflow_repository}/{build.workflow}@{build.workflow_ref}"
-        said = _text(environment, "GITHUB_WORKFLOW_REF")
-        if said and f"https://github.com/{said}" != proven:
-            yield Said("workflow", said)
+    address = _text(environment, "GITHUB_WORKFLOW_REF")
+    path = address.removeprefix(build.workflow_repository.removeprefix("https://github.com/") + "/")
+    yield Said("workflow", path.removesuffix(f"@{build.workflow_ref}"))
     run, attempt = _text(environment, "GITHUB_RUN_ID"), _text(environment, "GITHUB_RUN_ATTEMPT")
     if run and attempt:
         yield Said("run_url", _github_run(build, run, attempt))

@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,7 +63,9 @@ def alterations(bundle: dict[str, Any]) -> Iterator[tuple[Path, str, dict[str, A
 
 def spread(size: int, positions: int = POSITIONS) -> list[int]:
     """Positions in so many bytes: the first, the last, and evenly between."""
-    return sorted({0, size - 1, *(size * n // positions for n in range(positions))} - {-1, size})
+    if not size:
+        return []
+    return sorted({size - 1, *(size * n // positions for n in range(positions))})
 
 
 def _others(path: Path, value: Any) -> Iterator[tuple[str, Any]]:
@@ -126,17 +129,17 @@ def _other_json(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _other_text(value: str) -> Iterator[tuple[str, str]]:
-    """Letters changed at several places in every line, lines dropped, doubled and added."""
+    """Letters changed in every line and in every word, lines dropped and doubled, space added."""
     lines = value.split("\n")
     for number, line in enumerate(lines):
-        for position in {0, 1, len(line) // 3, len(line) // 2, len(line) - 2, len(line) - 1}:
-            if 0 <= position < len(line):
-                other = "A" if line[position] != "A" else "B"
-                changed = f"{line[:position]}{other}{line[position + 1 :]}"
-                yield (
-                    f"line {number}, letter {position}",
-                    "\n".join([*lines[:number], changed, *lines[number + 1 :]]),
-                )
+        words = [(found.start(), found.end() - 1) for found in re.finditer(r"\S+", line)]
+        for position in sorted({*spread(len(line), 6), *(end for word in words for end in word)}):
+            other = "A" if line[position] != "A" else "B"
+            changed = f"{line[:position]}{other}{line[position + 1 :]}"
+            yield (
+                f"line {number}, letter {position}",
+                "\n".join([*lines[:number], changed, *lines[number + 1 :]]),
+            )
         yield f"line {number} dropped", "\n".join(lines[:number] + lines[number + 1 :])
         yield f"line {number} twice", "\n".join([*lines[: number + 1], *lines[number:]])
     for where, other in (

@@ -1,5 +1,6 @@
 """What bundles of every kind prove, from an authority of the tests' own."""
 
+import base64
 import copy
 import json
 import re
@@ -207,6 +208,49 @@ def test_a_workflow_file_with_an_at_sign_in_its_name() -> None:
     refused(made(run, statement=statement), "disagree about the workflow")
 
 
+@pytest.mark.parametrize(
+    ("ref", "file", "in_address", "in_name"),
+    [
+        ("v1+5", "a", "v1+5", "v1+5"),
+        ("v1+5", "a", "v1&#43;5", "v1&#43;5"),
+        ("r&d", "a", "r&amp;d", "r&amp;d"),
+        ("gr\u00f6\u00dfe", "a", "gr%C3%B6%C3%9Fe", "gr%C3%B6%C3%9Fe"),
+        ("gr\u00f6\u00dfe", "a", "gr\u00f6\u00dfe", "gr%C3%B6%C3%9Fe"),
+        ("a(b)", "a", "a(b)", "a(b)"),
+        ("a(b)", "a", "a%28b%29", "a%28b%29"),
+        ("a#b", "a", "a#b", "a#b"),
+        ("v1", "a+b", "v1", "v1"),
+    ],
+)
+def test_fulcio_writes_addresses_in_several_ways(
+    ref: str, file: str, in_address: str, in_name: str
+) -> None:
+    run = replace(GITHUB, ref=f"refs/heads/{ref}", workflow=f".github/workflows/{file}.yml")
+    start = f"{run.url}/.github/workflows/{file.replace('+', '&#43;')}.yml@refs/heads/"
+    claims = replace(
+        run.claims(),
+        name=start + in_name,
+        build_signer=start + in_address,
+        build_config=start + in_address,
+    )
+    for statement in (
+        run.statement(PACKAGE, VERSION, SHA512),
+        early_statement(run, PACKAGE, VERSION, SHA512),
+    ):
+        build = proven(made(run, claims=claims, statement=statement))
+        assert build.ref == build.workflow_ref == run.ref
+    before = replace(early(run), name=start + in_name)
+    statement = early_statement(run, PACKAGE, VERSION, SHA512)
+    assert proven(made(run, claims=before, statement=statement)).workflow_ref == run.ref
+
+
+def test_a_file_cannot_pass_for_another_by_a_name_that_looks_escaped() -> None:
+    run = replace(GITHUB, workflow=".github/workflows/rel%65ase.yml")
+    assert proven(made(run)).workflow == ".github/workflows/rel%65ase.yml"
+    statement = GITHUB.statement(PACKAGE, VERSION, SHA512)
+    refused(made(run, statement=statement), "disagree about the workflow")
+
+
 # Certificates of early 2023
 
 
@@ -314,6 +358,63 @@ def test_an_entry_is_held_against_the_key_of_its_own_log() -> None:
     trust = Trust.from_json(json.dumps(root))
     for kind in KINDS:
         refused(made(kind=kind), "log", trust=trust)
+
+
+def test_the_log_entry_is_about_this_very_envelope() -> None:
+    """Entries that the log made and proves, but of something else."""
+    statement, claims = GITHUB.statement(PACKAGE, VERSION, SHA512), GITHUB.claims()
+    signed = SIGSTORE.sign(statement, claims, at=MOMENT)
+    other = SIGSTORE.sign({**statement, "more": 1}, claims, at=MOMENT)
+    for log in (SIGSTORE.log_dsse, SIGSTORE.log_intoto, SIGSTORE.log_hashedrekord):
+        stamps = (SIGSTORE.timestamp(signed.signature, at=MOMENT),)
+        assert check(bundle_of(signed, log(signed, at=MOMENT), timestamps=stamps)).verified
+        for of_other in (
+            other,
+            replace(signed, payload=other.payload),
+            replace(signed, signature=other.signature),
+            replace(signed, certificate=other.certificate),
+        ):
+            bundle = bundle_of(signed, log(of_other, at=MOMENT), timestamps=stamps)
+            refused(bundle, "The log entry is about")
+
+
+def test_the_signature_counts_whatever_the_log_says() -> None:
+    """A log that takes in anything proves nothing about who signed."""
+    statement, claims = GITHUB.statement(PACKAGE, VERSION, SHA512), GITHUB.claims()
+    signed = SIGSTORE.sign(statement, claims, at=MOMENT)
+    other = SIGSTORE.sign({**statement, "more": 1}, claims, at=MOMENT)
+    for log in (SIGSTORE.log_dsse, SIGSTORE.log_intoto, SIGSTORE.log_hashedrekord):
+        for forged in (
+            replace(signed, payload=other.payload),
+            replace(signed, signature=other.signature),
+            replace(signed, certificate=other.certificate),
+        ):
+            stamps = (SIGSTORE.timestamp(forged.signature, at=MOMENT),)
+            bundle = bundle_of(forged, log(forged, at=MOMENT), timestamps=stamps)
+            refused(bundle, "The signature does not fit the certificate.")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("envelope", "payloadType"), "text/plain", "payload type does not match"),
+        (("payloadHash",), None, "payload hash does not match"),
+        (("payloadHash", "algorithm"), "sha512", "invalid intoto log entry"),
+        (("envelope", "signatures"), [], "invalid intoto log entry"),
+        (("envelope", "signatures", 0, "publicKey"), "!", "invalid intoto log entry"),
+    ],
+    ids=str,
+)
+def test_intoto_entries_that_say_something_else(path: Path, value: Any, words: str) -> None:
+    signed = SIGSTORE.sign(GITHUB.statement(PACKAGE, VERSION, SHA512), GITHUB.claims(), at=MOMENT)
+    entry = SIGSTORE.log_intoto(signed, at=MOMENT)
+    spec = json.loads(base64.b64decode(entry["canonicalizedBody"]))["spec"]
+    changed = {"content": with_leaf(spec["content"], path, value)}
+    refused(bundle_of(signed, SIGSTORE.log("intoto", "0.0.2", changed, at=MOMENT)), words)
+    twice = copy.deepcopy(spec)
+    twice["content"]["envelope"]["signatures"] *= 2
+    bundle = bundle_of(signed, SIGSTORE.log("intoto", "0.0.2", twice, at=MOMENT))
+    refused(bundle, "The log entry is about another signature or certificate.")
 
 
 # CI systems that are not known

@@ -4,15 +4,17 @@ The few things that may be changed are listed by name, each with the reason why 
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 from asn1crypto import tsp
 
 from registry_client.provenance import BundleUnreadable, Trust, verify
-from tests.authority import GITHUB, GITLAB, Kind, Sigstore
+from tests.authority import GITHUB, GITLAB, MOMENT, Kind, Sigstore
 from tests.registry_client.altered_bundles import Path, alterations, leaves, with_leaf, without
 from tests.registry_client.real_bundle import (
     PACKAGE,
@@ -174,24 +176,18 @@ def test_a_second_timestamp_must_be_good_too() -> None:
     bundle = case[0]
     stamps = bundle["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
     signature = base64.b64decode(bundle["dsseEnvelope"]["signatures"][0]["sig"])
-    moment = tsp.TimeStampResp.load(base64.b64decode(stamps[0]["signedTimestamp"]))
-    at = (
-        moment["time_stamp_token"]["content"]["encap_content_info"]["content"]
-        .parsed["gen_time"]
-        .native
-    )
     for authority, content, good in (
         (sigstore, signature, False),
         (stranger, signature, False),
         (sigstore, signature + b"x", False),
     ):
-        stamp = base64.b64encode(authority.timestamp(content, at=at)).decode()
+        stamp = base64.b64encode(authority.timestamp(content, at=MOMENT)).decode()
         both = with_leaf(bundle, path, [*stamps, {"signedTimestamp": stamp}])
         assert is_verified(both, case) == good
     with_promise = CASES["dsse from GitHub"]()
     signature = base64.b64decode(with_promise[0]["dsseEnvelope"]["signatures"][0]["sig"])
     for authority, good in ((sigstore, True), (stranger, False)):
-        stamp = base64.b64encode(authority.timestamp(signature, at=at)).decode()
+        stamp = base64.b64encode(authority.timestamp(signature, at=MOMENT)).decode()
         stamped = with_leaf(with_promise[0], path, [{"signedTimestamp": stamp}])
         assert is_verified(stamped, with_promise) == good
 
@@ -206,6 +202,51 @@ def test_the_promise_binds_index_and_time() -> None:
     unpromised = without(promised[0], (*entry, "inclusionPromise"))
     assert not is_verified(unpromised, promised)
     assert not is_verified(without(unpromised, (*entry, "integratedTime")), promised)
+
+
+def test_a_promise_says_when() -> None:
+    """sigstore-python looks at no promise that comes without the log's time."""
+    bundle, *rest = CASES["dsse from GitHub"]()
+    signature = base64.b64decode(bundle["dsseEnvelope"]["signatures"][0]["sig"])
+    stamp = base64.b64encode(Sigstore("altered bundles").timestamp(signature, at=MOMENT)).decode()
+    material = bundle["verificationMaterial"]
+    material["timestampVerificationData"]["rfc3161Timestamps"] = [{"signedTimestamp": stamp}]
+    case = (bundle, *rest)
+    assert is_verified(bundle, case)
+    entry = ("verificationMaterial", "tlogEntries", 0)
+    silent = without(bundle, (*entry, "integratedTime"))
+    assert not is_verified(silent, case)
+    promise = (*entry, "inclusionPromise", "signedEntryTimestamp")
+    assert not is_verified(with_leaf(silent, promise, "AAAA"), case)
+    assert not is_verified(with_leaf(bundle, promise, "AAAA"), case)
+
+
+class OldestEntry(Sigstore):
+    """A log in which the entry is the first of three: with one more, its proof looks the same."""
+
+    def inclusion_proof(self, body: bytes, at: datetime) -> dict[str, Any]:
+        second, third = bytes(32), bytes(range(32))
+        first = hashlib.sha256(b"\0" + body).digest()
+        pair = hashlib.sha256(b"\1" + first + second).digest()
+        root = hashlib.sha256(b"\1" + pair + third).digest()
+        return {
+            "logIndex": "0",
+            "treeSize": "3",
+            "rootHash": base64.b64encode(root).decode(),
+            "hashes": [base64.b64encode(one).decode() for one in (second, third)],
+        }
+
+
+@pytest.mark.parametrize("kind", ["dsse", "intoto", "hashedrekord"])
+def test_the_tree_is_as_large_as_its_checkpoint_says(kind: Kind) -> None:
+    """sigstore-python compares the proof's root with the checkpoint's, and not the size."""
+    sigstore = OldestEntry("altered bundles")
+    bundle = sigstore.bundle(OTHER_PACKAGE, OTHER_VERSION, SHA512, kind=kind)
+    trust = Trust.from_json(json.dumps(sigstore.trusted_root()))
+    case = (bundle, trust, OTHER_PACKAGE, OTHER_VERSION)
+    assert is_verified(bundle, case)
+    size = ("verificationMaterial", "tlogEntries", 0, "inclusionProof", "treeSize")
+    assert not is_verified(with_leaf(bundle, size, "4"), case)
 
 
 def test_other_witnesses_may_sign_a_checkpoint_but_not_in_nonsense() -> None:
