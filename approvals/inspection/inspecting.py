@@ -37,6 +37,7 @@ from registry_client.errors import (
     RateLimited,
     RegistryError,
     RegistryUnavailable,
+    clean_words,
 )
 from registry_client.tarball import TarballError
 from registry_client.versions import (
@@ -192,7 +193,10 @@ def _done(
     }
     if not give_back(work, State.DONE, **fields):
         raise LeaseLost
-    StagedVersion.objects.filter(pk=row.pk).update(sha512=inspection.staged_sha512)
+    # Together: whoever knows the digest may judge by what the tarball says of itself.
+    StagedVersion.objects.filter(pk=row.pk).update(
+        sha512=inspection.staged_sha512, git_head=git_head_of(inspection)
+    )
     answer_alarm(row, AlarmKind.DOWNLOAD_DIFFERS)
     outbox.publish("inspection.done", stage_id=row.stage_id)
     record(
@@ -203,6 +207,13 @@ def _done(
         baseline=version or None,
         files_changed=inspection.files_changed,
     )
+
+
+def git_head_of(inspection: Inspection) -> str:
+    """The commit that the staged package.json names, or "": bounded, and with nothing hidden."""
+    head = (inspection.summary.get("manifest_new") or {}).get("gitHead")
+    longest = StagedVersion._meta.get_field("git_head").max_length
+    return clean_words(head, longest) if isinstance(head, str) else ""
 
 
 def _failed(work: Work, reason: str) -> None:

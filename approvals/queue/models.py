@@ -100,6 +100,8 @@ class StagedVersion(models.Model):
     shasum = models.CharField(max_length=40)
     # Of the tarball as it was downloaded here; empty until then.
     sha512 = models.CharField(max_length=128, blank=True)
+    # What the package.json in that tarball says of the commit it was packed from; not proven.
+    git_head = models.CharField(max_length=100, blank=True)
     actor = models.CharField(max_length=256, blank=True)
     actor_type = models.CharField(max_length=256, blank=True)
     created_at = models.DateTimeField()

@@ -91,6 +91,39 @@ class TestInspecting:
         assert AuditEvent.objects.get(kind="inspection.done").detail["sha512"] == row.sha512
         assert topics().count("inspection.done") == 1
 
+    @pytest.mark.parametrize(
+        ("said", "kept"),
+        [
+            ("ab" * 20, "ab" * 20),
+            ("v1.5.0\x07\u202e\n", "v1.5.0"),
+            ("c" * 500, "c" * 100),
+            (7, ""),
+            (None, ""),
+            (["ab" * 20], ""),
+        ],
+        ids=["commit", "hidden", "long", "number", "null", "list"],
+    )
+    def test_the_commit_that_package_json_names_is_kept_with_the_digest(
+        self, house: House, said: Any, kept: str
+    ) -> None:
+        stage_id = house.stage("left-pad", "1.5.0", gitHead=said)
+        house.poll()
+        house.inspect()
+        row = StagedVersion.objects.get(stage_id=stage_id)
+        assert (bool(row.sha512), row.git_head) == (True, kept)
+
+    def test_the_commit_is_kept_where_an_earlier_comparison_is_used_again(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house.stage("left-pad", "1.5.0", gitHead="ab" * 20)
+        house.poll()
+        house.inspect()
+        StagedVersion.objects.update(git_head="")
+        ask_again(StagedVersion.objects.get())
+        monkeypatch.setattr(inspecting, "compare_tarballs", must_not_happen)
+        house.inspect()
+        assert StagedVersion.objects.get().git_head == "ab" * 20
+
     def test_the_first_release_has_no_baseline_and_the_placeholder_is_none(
         self, house: House
     ) -> None:
