@@ -30,7 +30,7 @@ from registry_client.errors import (
     clean_words,
 )
 from registry_client.packument import MAX_BYTES, read_packument
-from registry_client.signing_keys import RegistryKey, read_keys
+from registry_client.provenance.signing_keys import RegistryKey, read_keys
 from registry_client.staged import StagedItem
 from registry_client.transport import Transport
 from registry_client.versions import Packument, PublishedVersion

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from registry_client.strict_json import NotStrict, parse_strictly
+from registry_client.provenance.strict_json import NotStrict, parse_strictly
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 """Of an answer with several of them, as the registry client takes."""

@@ -24,7 +24,7 @@ from registry_client.provenance import (
     predicate_type_of,
     verify,
 )
-from registry_client.strict_json import NotStrict, parse_strictly
+from registry_client.provenance.strict_json import NotStrict, parse_strictly
 from registry_client.tar_paths import printable
 from registry_client.tarball import Limits, TarballError, read_tarball
 

@@ -9,10 +9,10 @@ from sigstore.models import Bundle, TrustedRoot
 from sigstore.verify.policy import UnsafeNoOp
 from sigstore_models.trustroot import v1 as trustroot
 
-from registry_client.intoto_entries import IntotoVerifier
+from registry_client.provenance.intoto_entries import IntotoVerifier
 from registry_client.sandbox.authority import bundle as bundle_of
 from tests.authority import GITHUB, MOMENT, Kind, Sigstore
-from tests.registry_client.altered_bundles import with_leaf, without
+from tests.registry_client.provenance.altered_bundles import with_leaf, without
 
 SIGSTORE = Sigstore("by itself")
 ROOT = TrustedRoot(trustroot.TrustedRoot.from_json(json.dumps(SIGSTORE.trusted_root())))

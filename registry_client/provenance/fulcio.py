@@ -20,7 +20,7 @@ from cryptography.x509 import (
     UnrecognizedExtension,
 )
 
-from registry_client.builds import Build, NotProven, quoted
+from registry_client.provenance.builds import Build, NotProven, quoted
 
 _ARC = "1.3.6.1.4.1.57264.1."
 # The first six are the text itself, and only GitHub's; the later ones are DER strings.

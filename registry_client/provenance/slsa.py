@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from registry_client.builds import Build, NotProven, quoted
 from registry_client.errors import clean_words
-from registry_client.fulcio import spellings
-from registry_client.strict_json import NotStrict, parse_strictly
+from registry_client.provenance.builds import Build, NotProven, quoted
+from registry_client.provenance.fulcio import spellings
+from registry_client.provenance.strict_json import NotStrict, parse_strictly
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENTS = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")

@@ -29,7 +29,7 @@ from registry_client.provenance import (
     verify,
 )
 from tests.integration.npm import why_npm_is_missing
-from tests.registry_client.altered_bundles import MEDIA_TYPES
+from tests.registry_client.provenance.altered_bundles import MEDIA_TYPES
 from tests.registry_client.real_bundle import (
     PACKAGE,
     PATH,
@@ -234,7 +234,7 @@ assert found.verified, found.reason
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env={**environment, "HOME": str(home)},
         capture_output=True,
         text=True,

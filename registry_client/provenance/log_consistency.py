@@ -24,8 +24,8 @@ from sigstore.models import Bundle, TransparencyLogEntry
 from sigstore_models.common.v1 import TimeRange
 from sigstore_models.trustroot import v1 as trustroot
 
-from registry_client.builds import NotProven
-from registry_client.strict_json import NotStrict, parse_strictly
+from registry_client.provenance.builds import NotProven
+from registry_client.provenance.strict_json import NotStrict, parse_strictly
 
 # A proof in a tree of 2^64 entries, the longest list of all, has so many hashes.
 MAX_LIST = 64

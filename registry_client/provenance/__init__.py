@@ -15,19 +15,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from registry_client import slsa
-from registry_client.builds import Build, NotProven, Verification
-from registry_client.fulcio import build_of
-from registry_client.publish_attestations import (
+from registry_client.provenance import slsa
+from registry_client.provenance.builds import Build, NotProven, Verification
+from registry_client.provenance.fulcio import build_of
+from registry_client.provenance.publish_attestations import (
     PUBLISH,
     PublishVerification,
     check_publish_attestation,
 )
-from registry_client.signing_keys import RegistryKey
-from registry_client.strict_json import NotStrict, parse_strictly
+from registry_client.provenance.signing_keys import RegistryKey
+from registry_client.provenance.strict_json import NotStrict, parse_strictly
 
 if TYPE_CHECKING:
-    from registry_client.sigstore_bundles import Root
+    from registry_client.provenance.sigstore_bundles import Root
 
 __all__ = [
     "MAX_BUNDLE",
@@ -83,7 +83,7 @@ class Trust:
 
 def _sigstore() -> Any:
     """The module that needs sigstore-python, which takes a third of a second to import."""
-    from registry_client import sigstore_bundles  # noqa: PLC0415 - paid when first needed
+    from registry_client.provenance import sigstore_bundles  # noqa: PLC0415 - paid when first needed
 
     return sigstore_bundles
 

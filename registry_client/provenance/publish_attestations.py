@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from registry_client.builds import NotProven, quoted
-from registry_client.signing_keys import RegistryKey
-from registry_client.slsa import PAYLOAD_TYPE, check_subject, read_statement
+from registry_client.provenance.builds import NotProven, quoted
+from registry_client.provenance.signing_keys import RegistryKey
+from registry_client.provenance.slsa import PAYLOAD_TYPE, check_subject, read_statement
 
 PUBLISH = "https://github.com/npm/attestation/tree/main/specs/publish/"
 PUBLISH_V01 = f"{PUBLISH}v0.1"

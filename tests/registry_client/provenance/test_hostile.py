@@ -28,7 +28,7 @@ from registry_client.provenance import (
     verify_publish_attestation,
 )
 from tests.authority import GITLAB, MOMENT, Kind, Sigstore
-from tests.registry_client.altered_bundles import leaves, with_leaf, without
+from tests.registry_client.provenance.altered_bundles import leaves, with_leaf, without
 
 PACKAGE, VERSION, SHA512 = "@acme/gadgets", "1.2.0", "5a" * 64
 SIGSTORE = Sigstore("a target")

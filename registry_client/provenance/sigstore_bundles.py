@@ -17,10 +17,10 @@ from sigstore._utils import read_embedded
 from sigstore.models import Bundle, TrustedRoot
 from sigstore_models.trustroot import v1 as trustroot
 
-from registry_client import log_consistency
-from registry_client.builds import NotProven
 from registry_client.errors import clean_words
-from registry_client.intoto_entries import IntotoVerifier
+from registry_client.provenance import log_consistency
+from registry_client.provenance.builds import NotProven
+from registry_client.provenance.intoto_entries import IntotoVerifier
 
 MAX_LIBRARY_WORDS = 200
 

@@ -19,10 +19,10 @@ from registry_client.provenance import (
     verify,
     verify_publish_attestation,
 )
+from registry_client.provenance.signing_keys import read_keys
 from registry_client.sandbox.attestations import SigningKey
-from registry_client.signing_keys import read_keys
-from tests.registry_client.altered_bundles import Path, with_leaf, without
 from tests.registry_client.http_server import BASE
+from tests.registry_client.provenance.altered_bundles import Path, with_leaf, without
 
 PACKAGE, VERSION = "@acme/gadgets", "1.2.0"
 DIGEST = b"\x5a" * 64

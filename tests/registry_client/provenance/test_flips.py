@@ -15,7 +15,13 @@ from asn1crypto import tsp
 
 from registry_client.provenance import BundleUnreadable, Trust, verify
 from tests.authority import GITHUB, GITLAB, MOMENT, Kind, Sigstore
-from tests.registry_client.altered_bundles import Path, alterations, leaves, with_leaf, without
+from tests.registry_client.provenance.altered_bundles import (
+    Path,
+    alterations,
+    leaves,
+    with_leaf,
+    without,
+)
 from tests.registry_client.real_bundle import (
     PACKAGE,
     PATH,

@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ObjectIdentifier
 
-from registry_client.builds import NotProven
-from registry_client.fulcio import build_of
 from registry_client.provenance import Build, Trust, Verification, verify
+from registry_client.provenance.builds import NotProven
+from registry_client.provenance.fulcio import build_of
 from registry_client.sandbox.authority import Signed
 from registry_client.sandbox.authority import bundle as bundle_of
 from registry_client.sandbox.certificate_claims import FULCIO_ARC, CertificateClaims
@@ -31,7 +31,7 @@ from tests.authority import (
     early,
     early_statement,
 )
-from tests.registry_client.altered_bundles import Path, with_leaf, without
+from tests.registry_client.provenance.altered_bundles import Path, with_leaf, without
 
 PACKAGE, VERSION, SHA512 = "@acme/gadgets", "1.2.0", "5a" * 64
 COMMIT = GITHUB.commit
