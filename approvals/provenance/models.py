@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from approvals.queue.models import Package, Registry, StagedVersion
@@ -18,7 +20,8 @@ from registry_client.provenance import Build
 class Provenance(models.Model):
     """What is proven about one tarball of one version: by a bundle, or that there is none.
 
-    What was verified never changes. What is missing or refused may be found out better later.
+    What is missing or refused may be found out better later. What was verified stays so as long as
+    the trusted root is the same; against another one the kept bundle is verified again.
     """
 
     class Outcome(models.TextChoices):
@@ -54,6 +57,9 @@ class Provenance(models.Model):
     build = models.JSONField(default=dict, blank=True)
     log_index = models.PositiveBigIntegerField(null=True, blank=True)
     signed_at = models.DateTimeField(null=True, blank=True)
+    # The SHA-256 of the trusted root that it was verified or refused with; empty where there was no
+    # bundle to verify.
+    root = models.CharField(max_length=64, blank=True)
     # Verified against Sigstore's public root, so that the log entry can be looked up by everyone.
     is_public = models.BooleanField(default=False)
     publish = models.CharField(max_length=10, choices=Publish, blank=True)
@@ -75,7 +81,18 @@ class Provenance(models.Model):
                 condition=Q(publish__in=["", "verified", "unverified", "refused"]),
                 name="provenance_publish_known",
             ),
-            models.CheckConstraint(condition=~Q(sha512=""), name="provenance_has_digest"),
+            models.CheckConstraint(
+                condition=Q(source__in=["", "registry", "item", "handed_in", "log"]),
+                name="provenance_source_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(outcome="verified")
+                | (Q(signed_at__isnull=False) & ~Q(source="") & ~Q(build={})),
+                name="verified_means_build_known",
+            ),
+            models.CheckConstraint(
+                condition=Exact(Length("sha512"), 128), name="provenance_has_digest"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -124,6 +141,7 @@ class ProvenanceCheck(models.Model):
         StagedVersion, on_delete=models.CASCADE, related_name="provenance_check"
     )
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    # When a look was asked for last: one that began earlier is followed by another.
     requested_at = models.DateTimeField(default=timezone.now)
     # Waiting work is due at this moment; the pauses grow with each look that found nothing.
     due_at = models.DateTimeField(default=timezone.now)
@@ -138,15 +156,17 @@ class ProvenanceCheck(models.Model):
     failure = models.CharField(max_length=600, blank=True)
     # Empty until the first look is done; then what it found, also that there is nothing.
     provenance = models.ForeignKey(
-        Provenance, null=True, blank=True, on_delete=models.PROTECT, related_name="checks"
+        Provenance, null=True, blank=True, on_delete=models.RESTRICT, related_name="checks"
     )
     baseline_version = models.CharField(max_length=256, blank=True)
     baseline = models.ForeignKey(
-        Provenance, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Provenance, null=True, blank=True, on_delete=models.RESTRICT, related_name="+"
     )
     # Of published versions, the baseline's among them.
     history = models.ManyToManyField(Provenance, related_name="+", blank=True)
     verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
+    # The outcome of what was found, as it was told last: the row of what was found may get better.
+    outcome_told = models.CharField(max_length=10, choices=Provenance.Outcome, blank=True)
 
     class Meta:
         constraints = [
@@ -157,6 +177,17 @@ class ProvenanceCheck(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="done") | Q(provenance__isnull=False),
                 name="done_means_provenance_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    verdict__in=["", "same", "first", "changed", "lost", "missing", "refused"]
+                ),
+                name="provenance_verdict_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="running", lease_until__isnull=False) & ~Q(lease_holder="")
+                | ~Q(state="running") & Q(lease_until__isnull=True, lease_holder=""),
+                name="running_means_leased",
             ),
         ]
         indexes = [models.Index(fields=["state", "due_at"])]
@@ -186,6 +217,7 @@ class HandedInBundle(models.Model):
             models.UniqueConstraint(
                 fields=["staged_version", "sha256"], name="bundle_handed_in_once"
             ),
+            models.CheckConstraint(condition=Exact(Length("sha256"), 64), name="bundle_has_digest"),
         ]
 
     def __str__(self) -> str:

@@ -386,8 +386,12 @@ def make_provenance_check(
         "baseline": baseline,
         "baseline_version": baseline.version if baseline else "",
         "compared_at": None if provenance is None else timezone.now(),
+        "outcome_told": provenance.outcome if provenance else "",
         **fields,
     }
+    if values["state"] == ProvenanceCheck.State.RUNNING:
+        lease = {"lease_holder": "a worker", "lease_until": timezone.now() + timedelta(minutes=4)}
+        values = {**lease, **values}
     check = ProvenanceCheck.objects.create(staged_version=staged_version, **values)
     check.history.set([*history, *([baseline] if baseline else [])])
     if "verdict" not in fields:
