@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import Line
 from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.refs import TAGS
 from approvals.provenance.verdict import verdict_of
 from approvals.provenance.words import (
     ref_name,
@@ -20,11 +21,40 @@ from registry_client.provenance import Build
 
 LOG_SEARCH = "https://search.sigstore.dev/?logIndex={index}"
 SHORT_DIGEST = 16
+SHORT_NAME = 40
 OF_THE_COMMIT = frozenset({"repository", "owner", "ref"})
 OF_THE_RUN = frozenset({"workflow", "trigger", "builder", "environment"})
 PLATFORMS = {"github": "GitHub Actions", "gitlab": "GitLab CI"}
+Verdict = ProvenanceCheck.Verdict
 _COMMIT_PATHS = {"github": "commit/{commit}", "gitlab": "-/commit/{commit}"}
 _COMPARE_PATHS = {"github": "compare/{old}...{new}", "gitlab": "-/compare/{old}...{new}"}
+
+
+@dataclass(frozen=True)
+class Word:
+    """A verdict in a word, and its tone: "ok", "warn", "bad" or ""."""
+
+    label: str
+    tone: str
+
+
+VERDICTS = {
+    Verdict.UNKNOWN: Word("Not known yet", ""),
+    Verdict.SAME: Word("As always", "ok"),
+    Verdict.FIRST: Word("Proven", "ok"),
+    Verdict.CHANGED: Word("Not as expected", "bad"),
+    Verdict.LOST: Word("Not proven", "bad"),
+    Verdict.MISSING: Word("Not proven", "warn"),
+    Verdict.REFUSED: Word("Does not hold", "bad"),
+}
+
+
+HOW_FOUND = {
+    "registry": "found in the registry's attestations",
+    "item": "found through a link of the staged version",
+    "handed_in": "handed in",
+    "log": "found in the transparency log",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +66,8 @@ class Link:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.address).hostname or ""
+        """With its port, where that is not the usual one."""
+        return urlsplit(self.address).netloc
 
 
 @dataclass(frozen=True)
@@ -66,23 +97,48 @@ class InShort:
     tone: str
 
 
-def in_short(case: Case) -> InShort:
-    """The fact for the top of the page."""
-    if case.provenance is None:
+def in_short(case: Case, lines: Sequence[Line]) -> InShort:
+    """The fact for the top of the page. `lines` is the comparison with the baseline."""
+    verdict = verdict_of(case)
+    tone = VERDICTS[verdict].tone
+    found = case.provenance
+    if found is None:
         return InShort("Not known yet", "", "")
-    built = case.provenance.built
-    if built is not None:
-        where = repository_name(built.repository)
-        words = f"{workflow_name(built) or where} on {ref_name(built.ref)}"
-        if verdict_of(case) == ProvenanceCheck.Verdict.CHANGED:
-            return InShort(words, f"{where}, otherwise than before", "bad")
-        compared = f"as {case.baseline_version} was" if case.before else "nothing to compare with"
-        return InShort(words, f"{where}, {compared}", "ok")
-    if case.provenance.outcome == Provenance.Outcome.REFUSED:
-        return InShort("Provenance does not hold", "What it claims is not proven", "bad")
-    if case.before is not None:
-        return InShort("Not proven", f"{case.baseline_version} was proven", "bad")
-    return InShort("Not proven", "No provenance was found", "")
+    if found.built is not None:
+        where = _short(repository_name(found.built.repository))
+        compared = _in_short_compared(case, verdict, lines)
+        # A first proof says nothing of whether this is where the package is at home.
+        tone = "" if verdict == Verdict.FIRST else tone
+        return InShort(_place(found.built), f"{where}, {compared}", tone)
+    if found.outcome == Provenance.Outcome.REFUSED:
+        return InShort("Provenance does not hold", "What it claims is not proven", tone)
+    lost = f"{case.baseline_version} was proven" if case.before else "No provenance was found"
+    return InShort("Not proven", lost, tone)
+
+
+def _in_short_compared(case: Case, verdict: str, lines: Sequence[Line]) -> str:
+    if verdict == Verdict.UNKNOWN:
+        return "not compared yet"
+    if any(line.verdict == "changed" for line in lines):
+        return f"otherwise than {case.baseline_version}"
+    if verdict == Verdict.CHANGED:
+        return "not as expected"
+    return f"as {case.baseline_version} was" if case.before else "nothing to compare with"
+
+
+def _place(built: Build) -> str:
+    """ "release.yml on main", "release.yml for tag v1.5.0": short, whatever the names are."""
+    name = workflow_name(built) or repository_name(built.repository)
+    return f"{_short(name)} {_on(built)}"
+
+
+def _on(built: Build) -> str:
+    return f"{'for' if built.ref.startswith(TAGS) else 'on'} {_short(ref_name(built.ref))}"
+
+
+def _short(name: str) -> str:
+    """A name with its middle left out where it is long; the whole one stands in the table."""
+    return name if len(name) <= SHORT_NAME else f"{name[:24]}…{name[-12:]}"
 
 
 def chain_of(case: Case, lines: Sequence[Line], staged_version: StagedVersion) -> list[Stop]:
@@ -117,8 +173,8 @@ def _proven_stops(
     return [
         Stop(
             "Commit",
-            f"{short_commit(built.commit)} on {ref_name(built.ref)}",
-            repository_name(built.repository),
+            f"{short_commit(built.commit)} {_on(built)}",
+            _short(repository_name(built.repository)),
             "",
             "otherwise" if commit_was else "proven",
             commit_link(built),
@@ -126,7 +182,7 @@ def _proven_stops(
         ),
         Stop(
             "Workflow run",
-            workflow_name(built) or repository_name(built.repository),
+            _short(workflow_name(built) or repository_name(built.repository)),
             _run_detail(built),
             f"{PLATFORMS.get(built.platform, built.issuer)} vouched for the commit and the run",
             "otherwise" if run_was else "proven",
@@ -145,9 +201,17 @@ def _proven_stops(
 
 
 def _was(lines: Sequence[Line], facts: frozenset[str]) -> str:
-    return ", ".join(
-        line.before for line in lines if line.verdict == "changed" and line.fact in facts
-    )
+    """What the baseline had where this version has something else."""
+    was = {
+        line.fact: line.before for line in lines if line.verdict == "changed" and line.fact in facts
+    }
+    if "repository" in was:
+        was.pop("owner", None)
+    if "trigger" in was:
+        was["trigger"] = f"triggered by {was['trigger']}"
+    if "workflow" in was:
+        was["workflow"] = _short(was["workflow"].rpartition("/")[2])
+    return ", ".join(was.values())
 
 
 def _registry_stop(staged_version: StagedVersion, found: Provenance | None) -> Stop:
@@ -214,15 +278,6 @@ def log_link(found: Provenance) -> Link | None:
     if not found.is_public or found.log_index is None:
         return None
     return Link(f"Log entry {found.log_index}", LOG_SEARCH.format(index=found.log_index))
-
-
-def links_of(found: Provenance | None) -> list[Link]:
-    """Every page that tells more about a proven build."""
-    built = found.built if found else None
-    if found is None or built is None:
-        return []
-    links = (repository_link(built), commit_link(built), run_link(built), log_link(found))
-    return [link for link in links if link is not None]
 
 
 def _link(words: str, address: str, built: Build) -> Link | None:

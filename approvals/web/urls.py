@@ -61,11 +61,11 @@ version_urls = [
     path("versions/<int:pk>/reject/", decisions.confirm_reject, name="confirm_reject"),
     path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
     path("versions/<int:pk>/call-off/", decisions.call_off, name="call_off"),
-    path("versions/<int:pk>/provenance/", review.version_provenance, name="version_provenance"),
     path("healthz", health.healthz, name="healthz"),
 ]
 _provenance = "versions/<int:pk>/provenance"
 provenance_urls = [
+    path(f"{_provenance}/", provenance.version_provenance, name="version_provenance"),
     path(f"{_provenance}/bundle/", provenance.provenance_bundle, name="provenance_bundle"),
     path(f"{_provenance}/hand-in/", provenance.hand_in_bundle, name="hand_in_bundle"),
     path(f"{_provenance}/look/", provenance.look_for_provenance_again, name="look_again"),

@@ -56,7 +56,7 @@ def test_built_as_always(reader: Page, dashboard: Dashboard, width: int) -> None
 @WIDTHS
 def test_built_otherwise(reader: Page, dashboard: Dashboard, width: int) -> None:
     panel = open_version(reader, dashboard, CHANGED, width)
-    expect(panel.get_by_text("Built otherwise", exact=True)).to_be_visible()
+    expect(panel.get_by_text("Not as expected", exact=True)).to_be_visible()
     expect(stops(panel).filter(has_text="try-out.yml")).to_contain_text("publish.yml")
     decision = reader.get_by_role("region", name="Decision")
     expect(decision).to_contain_text("It was built by another workflow than 4.0.0-next.0.")
@@ -114,6 +114,6 @@ def test_the_queue_names_what_was_built_otherwise(reader: Page, dashboard: Dashb
     reader.goto("/")
     rows = reader.get_by_role("row")
     expect(rows.filter(has_text=VERIFIED)).to_contain_text("As always")
-    expect(rows.filter(has_text=CHANGED)).to_contain_text("Otherwise")
+    expect(rows.filter(has_text=CHANGED)).to_contain_text("Not as expected")
     expect(rows.filter(has_text=MISSING)).to_contain_text("Not proven")
     assert_fits(reader)

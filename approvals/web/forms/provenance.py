@@ -14,7 +14,12 @@ class HandInForm(forms.Form):
     bundle = forms.FileField(
         label="Sigstore bundle",
         max_length=255,
-        widget=forms.FileInput(attrs={"accept": ".json,.sigstore,application/json"}),
+        widget=forms.FileInput(
+            attrs={
+                "accept": ".json,.sigstore,application/json",
+                "aria-describedby": "hand-in-help",
+            }
+        ),
         error_messages={
             "required": "Choose a file with a Sigstore bundle first.",
             "empty": "That file is empty. Choose one with a Sigstore bundle.",
@@ -36,6 +41,7 @@ class PublisherForm(forms.Form):
         widget=forms.TextInput(
             attrs={**_PLAIN, "inputmode": "url", "placeholder": "https://github.com/acme/lib"}
         ),
+        error_messages={"required": "Write the repository's address."},
         help_text="Its address. Written by hand, only the address counts: pin a proven release "
         "instead, and the repository's and the owner's numbers are held, too.",
     )

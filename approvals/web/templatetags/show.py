@@ -10,8 +10,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from approvals.provenance.models import ProvenanceCheck
 from approvals.queue.models import StagedVersion, State
 from approvals.web import visible as visible_text
+from approvals.web.provenance import VERDICTS
 from registry_client import tar_paths
 
 register = template.Library()
@@ -162,6 +164,13 @@ def status_sign(status: str) -> str:
 @register.filter
 def status_words(status: str) -> str:
     return STATUSES[status][1]
+
+
+@register.inclusion_tag("components/verdict.html")
+def verdict_badge(verdict: str, *, quiet: bool = False) -> dict[str, object]:
+    """Where a version was built, in a word; where it is `quiet`, only bad news is a badge."""
+    word = VERDICTS[ProvenanceCheck.Verdict(verdict or "")]
+    return {"label": word.label, "tone": word.tone, "is_badge": not quiet or word.tone == "bad"}
 
 
 TONES: dict[State, tuple[str, bool]] = {

@@ -25,10 +25,10 @@ from approvals.decisions.models import Action, DecisionItem
 from approvals.decisions.stepup import open_step_up
 from approvals.people.permissions import may_decide
 from approvals.queue.models import StagedVersion
+from approvals.web.facts import facts_of
 from approvals.web.forms.decisions import ApproveForm, RejectForm
 from approvals.web.reading import get_version
 from approvals.web.views.guards import SignedInRequest
-from approvals.web.views.review import facts_of
 
 
 @never_cache

@@ -1,36 +1,28 @@
 """Where a version was built: the panel of its page, bundles handed in, and what is expected."""
 
-import hashlib
 import re
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from approvals.people.permissions import may_decide, may_manage
-from approvals.provenance.case import Case
-from approvals.provenance.comparison import lines_of
+from approvals.people.permissions import may_decide
 from approvals.provenance.expected import PinRefused, pin, pin_from, unpin
-from approvals.provenance.findings import Finding
 from approvals.provenance.hand_in import BundleRefused, hand_in
-from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
+from approvals.provenance.models import ExpectedPublisher, Provenance
 from approvals.provenance.refs import ref_pattern
 from approvals.provenance.requests import look_again
-from approvals.provenance.sentence import sentence_of
-from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
-from approvals.web import provenance as story
+from approvals.web.facts import facts_of
 from approvals.web.forms.provenance import HandInForm, PublisherForm
+from approvals.web.provenance_panel import IN_THE_PANEL, provenance_of
 from approvals.web.reading import check_of, get_version
 from approvals.web.views.guards import SignedInRequest, managers_only
 from registry_client.provenance import MAX_BUNDLE
 
-SECONDS_LOOKING, SECONDS_MISSING = 2, 15
 INERT = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -38,52 +30,17 @@ INERT = {
 }
 
 
-def panel_of(
-    request: SignedInRequest, staged_version: StagedVersion, case: Case, findings: list[Finding]
-) -> dict[str, Any]:
-    """The panel "Where it was built", and how often it asks for itself again."""
-    check = check_of(staged_version)
-    found = case.provenance
-    built = found.built if found else None
-    before = case.baseline.built if case.baseline else None
-    lines = lines_of(case)
-    is_waiting = staged_version.state in AT_REGISTRY_STATES
-    context = {
-        "version": staged_version,
-        "check": check,
-        # Not the stored one: only here package.json's gitHead is known, too.
-        "verdict": verdict_of(case),
-        "case": case,
-        "found": found,
-        "built": built,
-        "before": before,
-        "sentence": sentence_of(case),
-        "chain": story.chain_of(case, lines, staged_version),
-        "findings": findings,
-        "lines": lines,
-        "has_changes": any(line.verdict == "changed" for line in lines),
-        "links": story.links_of(found),
-        "compare_link": story.compare_link(before, built),
-        "is_waiting": is_waiting,
-        "is_running": check is not None and check.state == ProvenanceCheck.State.RUNNING,
-        "may_hand_in": is_waiting and not built and may_decide(request.user),
-        "may_pin": may_manage(request.user),
-        "handed_in": staged_version.handed_in_bundles.select_related("handed_in_by").order_by(
-            "-handed_in_at"
-        )[:5],
-        "expected": case.expected,
-        "hand_in_form": HandInForm(),
-    }
-    content = render_to_string("web/review/provenance_content.html", context, request)
-    # The form's token differs each time and says nothing. Whoever reads, or has chosen a file, is
-    # not to be interrupted because time passes.
-    stable = re.sub(r'name="csrfmiddlewaretoken" value="\w+"|<time.*?</time>', "", content)
-    seconds = SECONDS_LOOKING if found is None or context["is_running"] else SECONDS_MISSING
-    return {
-        "content": content,
-        "seen": hashlib.sha256(stable.encode()).hexdigest()[:16],
-        "seconds": seconds if is_waiting and not built else 0,
-    }
+@require_safe
+def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The panel that says where it was built, while that may change; 204 where it did not."""
+    staged_version = get_version(pk)
+    if "HX-Request" not in request.headers:
+        return redirect("version", pk)
+    found = provenance_of(request, staged_version, facts_of(staged_version))
+    if request.GET.get("seen") == found["seen"]:
+        return HttpResponse(status=204)
+    context = {"version": staged_version, "provenance": found, "is_update": True}
+    return render(request, "web/review/provenance.html", context)
 
 
 @require_POST
@@ -95,15 +52,21 @@ def hand_in_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
     form = HandInForm(request.POST, request.FILES)
     if not form.is_valid():
         for error in form.errors.get("bundle", []):
-            messages.error(request, str(error))
+            messages.error(request, str(error), IN_THE_PANEL)
         return _back(pk)
     try:
         content = form.cleaned_data["bundle"].read(MAX_BUNDLE + 1)
         hand_in(staged_version, content, actor=request.user)
     except BundleRefused as refusal:
-        messages.error(request, f"The bundle was refused. {refusal}")
+        messages.error(request, f"The bundle was refused. {refusal}", IN_THE_PANEL)
     else:
-        messages.success(request, "The bundle was taken. What it proves stands below.")
+        messages.success(
+            request,
+            "The bundle was taken. What it proves stands below."
+            if staged_version.sha512
+            else "The bundle was taken. It is checked as soon as the tarball was downloaded here.",
+            IN_THE_PANEL,
+        )
     return _back(pk)
 
 
@@ -112,10 +75,15 @@ def look_for_provenance_again(request: SignedInRequest, pk: int) -> HttpResponse
     """Has a worker look for provenance at once."""
     if not may_decide(request.user):
         raise PermissionDenied("Only approvers have provenance looked for. Ask one.")
-    if look_again(get_version(pk), actor=request.user):
-        messages.info(request, "Provenance is looked for again.")
+    staged_version = get_version(pk)
+    if look_again(staged_version, actor=request.user):
+        messages.info(request, "Provenance is looked for again.", IN_THE_PANEL)
+    elif staged_version.state in AT_REGISTRY_STATES:
+        messages.info(request, "A worker is looking for it at this moment.", IN_THE_PANEL)
     else:
-        messages.info(request, "A worker is looking for it already, or there is nothing to find.")
+        messages.info(
+            request, "Nothing is looked for any more: this version is decided.", IN_THE_PANEL
+        )
     return _back(pk)
 
 
@@ -143,12 +111,13 @@ def pin_baseline(request: SignedInRequest, pk: int) -> HttpResponse:
             raise PinRefused("Nobody has looked for provenance yet. Try again in a moment.")
         pinned = pin_from(check, actor=request.user)
     except PinRefused as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, str(refusal), IN_THE_PANEL)
     else:
         messages.success(
             request,
             f"Pinned: {staged_version.package.name} is expected from {pinned.repository}, as "
             f"{pinned.pinned_from} was. Anything else is a critical finding from now on.",
+            IN_THE_PANEL,
         )
     return _back(pk)
 
@@ -167,7 +136,7 @@ def publisher(request: SignedInRequest, pk: int) -> HttpResponse:
         except PinRefused as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            messages.success(request, f"What is expected of {package.name} is saved.")
+            messages.success(request, f"What is expected of {package.name} is saved.", IN_THE_PANEL)
             return _back(pk)
     context = {"version": staged_version, "pinned": pinned, "form": form}
     return render(request, "web/publisher.html", context)
@@ -179,7 +148,7 @@ def publisher_remove(request: SignedInRequest, pk: int) -> HttpResponse:
     """Nothing is expected of the package any more."""
     package = get_version(pk).package
     if unpin(package, actor=request.user):
-        messages.success(request, f"Nothing is expected of {package.name} any more.")
+        messages.success(request, f"Nothing is expected of {package.name} any more.", IN_THE_PANEL)
     return _back(pk)
 
 

@@ -2,14 +2,11 @@
 
 import hashlib
 import re
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -20,32 +17,25 @@ from approvals.decisions.decide import obstacles
 from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
 from approvals.inspection.models import (
     FileChange,
-    Inspection,
     InspectionRequest,
     OtherBaselineRequest,
 )
 from approvals.inspection.requests import BaselineRefused, ask_again, compare_with
-from approvals.inspection.unusual import Point, unusual_of
 from approvals.inspection.viewed import most_important
 from approvals.people.permissions import may_decide
 from approvals.policy.requirements import standing_in_the_way
-from approvals.provenance.case import case_of
-from approvals.provenance.findings import Finding, Severity, findings_of
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import filelist, manifest, panel
-from approvals.web.provenance import in_short
+from approvals.web.facts import facts_of
+from approvals.web.provenance_panel import IN_THE_PANEL, provenance_of
 from approvals.web.reading import (
     Reading,
-    check_of,
     get_version,
     other_baseline,
     request_of,
     whole,
 )
 from approvals.web.views.guards import SignedInRequest
-from approvals.web.views.provenance import panel_of
-from approvals.web.wording import approve_words, gets_it, reject_words, who_gets_it
-from registry_client.versions import version_step
 
 TOTALS = (
     ("files", "Files", False),
@@ -53,7 +43,6 @@ TOTALS = (
     ("unpacked_size", "Unpacked", True),
     ("lines", "Lines of text", False),
 )
-FIRST_POINTS = 5
 SECONDS_UNDER_WAY, SECONDS_WAITING = 2, 15
 InspectionState = InspectionRequest.State
 UNDER_WAY = {InspectionState.WAITING, InspectionState.RUNNING}
@@ -68,9 +57,9 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     """
     staged_version = get_version(pk)
     asked = request_of(staged_version)
-    context = facts_of(staged_version)
+    context = facts_of(staged_version) | _messages(request)
     context["status"] = _status(request, staged_version, context)
-    context["provenance"] = panel_of(request, staged_version, context["case"], context["findings"])
+    context["provenance"] = provenance_of(request, staged_version, context)
     if asked is not None and asked.state == InspectionState.DONE and asked.inspection is not None:
         summary = asked.inspection.summary
         context |= {
@@ -86,6 +75,15 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
             ]
         context |= _workspace(request, asked, context["other"])
     return render(request, "web/version.html", context)
+
+
+def _messages(request: SignedInRequest) -> dict[str, Any]:
+    """What is to be said: at the top of the page, or in the panel that it is about."""
+    told = list(messages.get_messages(request))
+    return {
+        "messages": [one for one in told if IN_THE_PANEL not in one.tags.split()],
+        "panel_messages": [one for one in told if IN_THE_PANEL in one.tags.split()],
+    }
 
 
 def _workspace(
@@ -130,20 +128,6 @@ def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
     if request.GET.get("seen") == status["seen"]:
         return HttpResponse(status=204)
     return render(request, "web/review/status.html", {"version": staged_version, "status": status})
-
-
-@require_safe
-def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
-    """The panel that says where it was built, while that may change; 204 where it did not."""
-    staged_version = get_version(pk)
-    if "HX-Request" not in request.headers:
-        return redirect("version", pk)
-    facts = facts_of(staged_version)
-    found = panel_of(request, staged_version, facts["case"], facts["findings"])
-    if request.GET.get("seen") == found["seen"]:
-        return HttpResponse(status=204)
-    context = {"version": staged_version, "provenance": found}
-    return render(request, "web/review/provenance.html", context)
 
 
 @require_POST
@@ -199,75 +183,6 @@ def other_baseline_progress(request: SignedInRequest, pk: int) -> HttpResponse:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     return render(
         request, "web/review/other_progress.html", {"version": staged_version, "other": other}
-    )
-
-
-def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
-    """The decision's facts, as the review page and the confirmation show them."""
-    asked = request_of(staged_version)
-    inspection = asked.inspection if asked else None
-    facts: dict[str, Any] = {
-        "version": staged_version,
-        "asked": asked,
-        "inspection": inspection,
-        "approve_words": approve_words(staged_version),
-        "reject_words": reject_words(staged_version),
-        "gets_it": gets_it(staged_version),
-        "who_gets_it": who_gets_it(staged_version),
-        "step": version_step(asked.baseline_version or None, staged_version.version)
-        if asked and inspection
-        else "",
-    }
-    points: list[Point] = []
-    git_head = ""
-    if inspection is not None:
-        facts["counts"], points, git_head = _found(
-            inspection.pk, inspection.made_at, staged_version.pk
-        )
-    check = check_of(staged_version)
-    case = case_of(check, staged_version, git_head=git_head)
-    findings = findings_of(case)
-    # The dangerous ones of both first, and among those where it was built: that is the rarer news.
-    unusual = sorted([*map(_point, _to_look_at(findings)), *points], key=lambda p: not p.is_bad)
-    return facts | {
-        "case": case,
-        "findings": findings,
-        "built_in_short": in_short(case),
-        "unusual": unusual,
-        "unusual_count": sum(point.stands_for for point in unusual),
-        # What stands for many dangers belongs beside the first of them.
-        "unusual_first": [
-            point
-            for number, point in enumerate(unusual)
-            if number < FIRST_POINTS or (point.is_bad and point.stands_for > 1)
-        ],
-    }
-
-
-def _to_look_at(findings: list[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity != Severity.INFO]
-
-
-def _point(finding: Finding) -> Point:
-    is_bad = finding.severity in {Severity.CRITICAL, Severity.HIGH}
-    return Point(finding.title, finding.evidence, is_bad=is_bad, rule=finding.rule)
-
-
-@lru_cache(maxsize=64)
-def _found(
-    inspection_id: int, made_at: datetime, staged_version_id: int
-) -> tuple[list[tuple[int, str]], list[Point], str]:
-    """How many files changed in which way, what is unusual, and package.json's gitHead.
-
-    Kept, as neither can change any more, and pages that wait for something ask again and again.
-    """
-    inspection = Inspection.objects.get(pk=inspection_id, made_at=made_at)
-    counts = dict(inspection.files.order_by().values_list("status").annotate(number=Count("pk")))
-    head = (inspection.summary.get("manifest_new") or {}).get("gitHead")
-    return (
-        [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)],
-        unusual_of(StagedVersion.objects.with_package().get(pk=staged_version_id), inspection),
-        head if isinstance(head, str) else "",
     )
 
 
