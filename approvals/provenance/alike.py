@@ -88,25 +88,60 @@ def same_ref(now: Release, before: Release) -> bool:
     return same_kind(now.build.ref, now.version, before.build.ref, before.version)
 
 
+def same_builder(now: Release, before: Release) -> bool:
+    """The same kind of runner; the same builder where one of them names no runner."""
+    if now.build.runner and before.build.runner:
+        return same_runner(now, before)
+    # Self-hosted is the same only as another that is known to be so.
+    if now.build.runner == "self-hosted":
+        return False
+    return bool(now.build.builder) and now.build.builder == before.build.builder
+
+
 def same_runner(now: Release, before: Release) -> bool:
     """Both hosted, or both self-hosted."""
     return bool(now.build.runner) and now.build.runner == before.build.runner
 
 
-def same_place(now: Release, before: Release) -> bool:
-    """Repository, owner, workflow, kind of ref, and no other runner as far as that is known.
+def same_environment(now: Release, before: Release) -> bool:
+    """The same deployment environment, or none."""
+    return now.build.environment == before.build.environment
 
-    A self-hosted runner is the same only as another that is known to be one.
+
+def same_trigger(now: Release, before: Release) -> bool:
+    """Started by the same kind of event."""
+    return bool(now.build.trigger) and now.build.trigger == before.build.trigger
+
+
+def same_place(now: Release, before: Release) -> bool:
+    """Repository, owner, workflow and kind of ref, and nothing else that is known to differ.
+
+    Older certificates name no environment and no trigger: that one is named now says nothing.
     """
     same = (same_repository, same_owner, same_workflow, same_ref)
-    return all(is_same(now, before) for is_same in same) and not other_runner(now, before)
+    other = (other_builder, other_environment, other_trigger)
+    return all(is_same(now, before) for is_same in same) and not any(
+        is_other(now, before) for is_other in other
+    )
 
 
-def other_runner(now: Release, before: Release) -> bool:
-    """Whether the runner is worth a word: it differs, or is self-hosted and may differ."""
-    if now.build.runner != "self-hosted" and not before.build.runner:
+def other_environment(now: Release, before: Release) -> bool:
+    """Not the deployment environment that the earlier one names."""
+    return bool(before.build.environment) and not same_environment(now, before)
+
+
+def other_trigger(now: Release, before: Release) -> bool:
+    """Not started by the kind of event that the earlier one names."""
+    return bool(before.build.trigger) and not same_trigger(now, before)
+
+
+def other_builder(now: Release, before: Release) -> bool:
+    """It is known to differ, or is self-hosted and may differ."""
+    # Early certificates name no runner, and hosted is what most were.
+    if now.build.runner == "hosted" and not before.build.runner:
         return False
-    return bool(now.build.runner) and not same_runner(now, before)
+    is_told = before.build.runner or before.build.builder or now.build.runner == "self-hosted"
+    return bool(is_told) and not same_builder(now, before)
 
 
 def same_address(one: str, other: str) -> bool:

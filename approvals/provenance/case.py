@@ -17,20 +17,22 @@ from registry_client.versions import sort_key
 class Case:
     """What the comparison, the findings, the sentence and the verdict are made from.
 
-    `provenance` is None where nobody has looked yet. `history` is of published versions, the
-    newest version first, the baseline among them. `git_head` is what package.json says.
+    `provenance` is None where nobody has looked yet; `is_compared` is False where it is not known
+    yet what it is compared with, so that no baseline says nothing. `history` is of published
+    versions, the newest version first, the baseline among them. `git_head` is what package.json
+    says.
     """
 
-    package: str
     version: str
     actor: str
     actor_type: str
     provenance: Provenance | None
+    is_compared: bool
     baseline_version: str
     baseline: Provenance | None
     history: tuple[Provenance, ...]
     expected: ExpectedPublisher | None
-    git_head: str = ""
+    git_head: str
 
     @cached_property
     def now(self) -> Release | None:
@@ -66,12 +68,10 @@ def _release(row: Provenance | None) -> Release | None:
     return Release(row.version, row.built, row.signed_at)
 
 
-def case_of(
-    check: ProvenanceCheck | None, staged_version: StagedVersion, *, git_head: str = ""
-) -> Case:
-    """The case of one staged version, in at most five queries."""
+def case_of(check: ProvenanceCheck | None, staged_version: StagedVersion) -> Case:
+    """The case of one staged version, in at most four queries."""
     expected = ExpectedPublisher.objects.filter(package=staged_version.package_id).first()
-    return _case(check, staged_version, expected, git_head)
+    return _case(check, staged_version, expected)
 
 
 def open_cases(package: Package) -> list[tuple[ProvenanceCheck, Case]]:
@@ -87,35 +87,37 @@ def open_cases(package: Package) -> list[tuple[ProvenanceCheck, Case]]:
     )
     expected = ExpectedPublisher.objects.filter(package=package).first()
     prefetch_related_objects(checks, *_needed())
-    return [(check, _case(check, check.staged_version, expected, "")) for check in checks]
+    return [(check, _case(check, check.staged_version, expected)) for check in checks]
 
 
 def _case(
     check: ProvenanceCheck | None,
     staged_version: StagedVersion,
     expected: ExpectedPublisher | None,
-    git_head: str,
 ) -> Case:
     provenance = baseline = None
+    is_compared = False
     history: list[Provenance] = []
     if check is not None:
         prefetch_related_objects([check], *_needed())
         provenance, baseline = check.provenance, check.baseline
+        # A baseline that was found is one, even where the rest of the history could not be read.
+        is_compared = check.compared_at is not None or baseline is not None
         history = [row for row in check.history.all() if row.version != staged_version.version]
         if baseline is not None and baseline not in history:
             history.append(baseline)
         history.sort(key=lambda row: sort_key(row.version), reverse=True)
     return Case(
-        package=staged_version.package.name,
         version=staged_version.version,
         actor=staged_version.actor,
         actor_type=staged_version.actor_type,
         provenance=provenance,
+        is_compared=is_compared,
         baseline_version=check.baseline_version if check else "",
         baseline=baseline,
         history=tuple(history),
         expected=expected,
-        git_head=git_head,
+        git_head=staged_version.git_head,
     )
 
 

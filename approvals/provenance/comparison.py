@@ -8,22 +8,26 @@ from approvals.provenance.alike import (
     Release,
     host_of,
     is_renamed,
+    other_builder,
     owner_of,
     reusable_of,
     same_address,
+    same_builder,
+    same_environment,
     same_owner,
     same_ref,
     same_repository,
-    same_runner,
+    same_trigger,
     same_workflow,
     workflow_of,
 )
 from approvals.provenance.case import Case
-from approvals.provenance.publisher import pinned_facts
+from approvals.provenance.expected_met import is_as_pinned, pinned_facts
 from approvals.provenance.words import named, plain, ref_name, repository_name, runner_name
 
 Verdict = Literal["same", "changed", "new"]
 Same = Callable[[Release, Release], bool]
+_OF_A_PLACE = frozenset({"repository", "owner", "workflow", "ref"})
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact that releases are compared in: how it is written, when it is the same, and whether it
-    is known of a release."""
+    """A fact that releases are compared in: how it is written, when it is the same, whether it is
+    known of a release, and when it differs: where it was known and is not the same, if nothing else
+    is said."""
 
     name: str
     words: Callable[[Release], str]
     is_same: Same
     is_known: Callable[[Release], object]
+    differs: Same | None = None
+
+    def is_other(self, now: Release, before: Release) -> bool:
+        if self.differs is not None:
+            return self.differs(now, before)
+        return bool(self.is_known(before)) and not self.is_same(now, before)
 
 
 def lines_of(case: Case) -> list[Line]:
@@ -69,8 +80,10 @@ def _line(case: Case, now: Release, fact: Fact, as_pinned: bool | None) -> Line:
     before = case.before
     words, words_before = fact.words(now), fact.words(before) if before else ""
     verdict: Verdict = "new"
-    if before is not None and fact.is_known(before):
-        verdict = "same" if fact.is_same(now, before) else "changed"
+    if before is not None and fact.is_other(now, before):
+        verdict = "changed"
+    elif before is not None and fact.is_known(before) and fact.is_same(now, before):
+        verdict = "same"
     note = "; ".join(filter(None, (_pin_note(as_pinned, verdict), _note(case, now, fact, verdict))))
     return Line(fact.name, words_before, words, verdict, note)
 
@@ -94,10 +107,38 @@ def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
     if not fact.is_known(now):
         return "not said"
     if before is None and (other := case.compared) is not None and fact.is_known(other):
-        if not fact.is_same(now, other):
+        if fact.is_other(now, other):
             return f"unlike {plain(other.version)}, which had {fact.words(other)}"
-        return f"as {plain(other.version)} was"
+        if fact.is_same(now, other):
+            return f"as {plain(other.version)} was"
     return as_an_earlier_one(case, fact.is_same)
+
+
+def changed_facts(case: Case) -> list[str]:
+    """The facts that differ from what it is compared with, and that no pin expects so."""
+    now, before = case.now, case.compared
+    if now is None or before is None:
+        return []
+    return [
+        fact.name
+        for fact in FACTS
+        if fact.is_other(now, before) and not is_as_pinned(case, fact.name)
+    ]
+
+
+def is_place_known(case: Case) -> bool:
+    """Whether each fact that makes a place is the same as before, or pinned as it is.
+
+    Neither where the baseline's certificate does not tell it.
+    """
+    now, before = case.now, case.compared
+    if now is None or before is None:
+        return False
+    return all(
+        fact.is_same(now, before) or is_as_pinned(case, fact.name)
+        for fact in FACTS
+        if fact.name in _OF_A_PLACE
+    )
 
 
 def unbroken(case: Case, is_same: Same) -> str:
@@ -182,23 +223,6 @@ def _environment(release: Release) -> str:
     return named(release.build.environment)
 
 
-def same_trigger(now: Release, before: Release) -> bool:
-    """Started by the same kind of event."""
-    return bool(now.build.trigger) and now.build.trigger == before.build.trigger
-
-
-def same_builder(now: Release, before: Release) -> bool:
-    """The same kind of runner; the same builder where one of them names no runner."""
-    if now.build.runner and before.build.runner:
-        return same_runner(now, before)
-    return bool(now.build.builder) and now.build.builder == before.build.builder
-
-
-def same_environment(now: Release, before: Release) -> bool:
-    """The same deployment environment, or none."""
-    return now.build.environment == before.build.environment
-
-
 FACTS = (
     Fact("repository", _repository, same_repository, _repository),
     Fact("owner", _owner, same_owner, _owner),
@@ -206,6 +230,6 @@ FACTS = (
     Fact("workflow", _workflow, same_workflow, lambda release: release.build.workflow),
     Fact("ref", _ref, same_ref, _ref),
     Fact("trigger", _trigger, same_trigger, _trigger),
-    Fact("builder", _builder, same_builder, _builder),
+    Fact("builder", _builder, same_builder, _builder, other_builder),
     Fact("environment", _environment, same_environment, _environment),
 )

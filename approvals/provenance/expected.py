@@ -7,9 +7,7 @@ from approvals.audit.record import record
 from approvals.people.models import User
 from approvals.provenance.alike import workflow_of
 from approvals.provenance.case import open_cases
-from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
-from approvals.provenance.refs import ANY, is_request, ref_pattern
-from approvals.provenance.typed import (
+from approvals.provenance.expected_as_written import (
     LABELS,
     LONGEST,
     PinRefused,
@@ -18,6 +16,8 @@ from approvals.provenance.typed import (
     typed_repository,
     typed_workflow,
 )
+from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
+from approvals.provenance.refs import ANY, is_request, ref_pattern
 from approvals.provenance.verdict import verdict_of
 from approvals.provenance.words import named, plain
 from approvals.queue.models import Package

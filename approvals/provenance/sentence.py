@@ -3,7 +3,9 @@
 from approvals.provenance.alike import (
     Release,
     is_renamed,
-    other_runner,
+    other_builder,
+    other_environment,
+    other_trigger,
     reusable_of,
     same_address,
     same_owner,
@@ -13,8 +15,9 @@ from approvals.provenance.alike import (
 )
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import unbroken
-from approvals.provenance.models import Provenance
+from approvals.provenance.models import Provenance, ProvenanceCheck
 from approvals.provenance.refs import TAGS
+from approvals.provenance.verdict import verdict_of
 from approvals.provenance.words import (
     named,
     plain,
@@ -48,11 +51,17 @@ def _proven(case: Case, now: Release) -> str:
         built += f", commit {short_commit(now.build.commit)}"
     if now.build.runner == "self-hosted":
         built += ", on a self-hosted runner"
+    built += names.circumstances(now)
     version = plain(case.baseline_version)
+    if not case.is_compared:
+        return f"{built}; what it is compared with is not known yet."
     if before is None:
         return f"{built}. {_nothing_to_compare_with(case, now, names)}"
     if not same_place(now, before):
         return f"{built}; {version} was built {names.difference(now, before)}."
+    # The place is not all: it may be of an older build, or not what package.json says.
+    if verdict_of(case) != ProvenanceCheck.Verdict.SAME:
+        return f"{built}, in the same place as {version}."
     if since := unbroken(case, same_place):
         return f"{built}, as every release since {plain(since)}."
     return f"{built}, as {version} was."
@@ -84,6 +93,8 @@ def _unproven(case: Case) -> str:
 def _missing(case: Case) -> str:
     sentence = "No provenance was found: nothing proves where this was built."
     last = case.compared
+    if not case.is_compared:
+        sentence += " What it is compared with is not known yet."
     if last is None:
         return sentence
     place = _Names(last, None).place(last)
@@ -97,9 +108,12 @@ class _Names:
 
     def __init__(self, now: Release, before: Release | None) -> None:
         self.whole_workflow = self.with_host = self.with_reusable = False
+        self.with_environment = self.with_trigger = False
         if before is None:
             return
         one, other = now.build, before.build
+        self.with_environment = other_environment(now, before)
+        self.with_trigger = other_trigger(now, before)
         self.whole_workflow = workflow_name(one) == workflow_name(other) and workflow_of(
             one
         ) != workflow_of(other)
@@ -124,15 +138,25 @@ class _Names:
         if is_renamed(now, before) and not same_owner(now, before):
             words += ", which had another owner"
         words += self.through(before)
-        if other_runner(now, before):
-            runner = runner_name(before.build) or "runner of which nothing is known"
-            words += f", on a {runner}"
-        return words.strip()
+        if other_builder(now, before):
+            words += f", {_on(before, now)}"
+        return (words + self.circumstances(before)).strip()
 
     def through(self, release: Release) -> str:
         """ ", through publish.yml": its reusable workflow, where the other has not the same."""
         reusable = reusable_of(release.build) if self.with_reusable else ""
         return f", through {named(reusable)}" if reusable else ""
+
+    def circumstances(self, release: Release) -> str:
+        """ ", in the environment npm, started by push": what the earlier one had otherwise."""
+        words = ""
+        if self.with_environment:
+            environment = named(release.build.environment)
+            words += f", in the environment {environment}" if environment else ", in no environment"
+        if self.with_trigger:
+            trigger = named(release.build.trigger) or "something that is not named"
+            words += f", started by {trigger}"
+        return words
 
     def _workflow_and_ref(self, release: Release) -> str:
         workflow = workflow_name(release.build)
@@ -147,3 +171,11 @@ class _Names:
     def _of(self, release: Release) -> str:
         name = repository_name(release.build.repository, with_host=self.with_host)
         return f"of {name}" if name else ""
+
+
+def _on(before: Release, now: Release) -> str:
+    """The earlier one's builder, in words that tell it from the one now."""
+    runner = runner_name(before.build)
+    if not runner and not now.build.runner:
+        return f"by the builder {named(before.build.builder)}"
+    return f"on a {runner or 'runner of which nothing is known'}"

@@ -30,7 +30,8 @@ class Finding:
     """One thing to look at. `rule` is a stable id for programs; the others are for people.
 
     `title` is a sentence; `evidence` is what was found, at best as "before → now"; bounded, as all
-    of it may be shown, and with nothing hidden in it.
+    of it may be shown, and with nothing hidden in it. `is_about_build` is False where it is about
+    something else than how and where it was built: that takes no "as always" from the verdict.
     """
 
     rule: str
@@ -39,6 +40,7 @@ class Finding:
     why: str
     what_to_check: str
     evidence: str = ""
+    is_about_build: bool = True
 
 
 Rule = Callable[[Case], Iterable[Finding]]

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 
+from approvals.provenance.alike import other_environment
 from approvals.provenance.case import Case
-from approvals.provenance.comparison import same_environment
+from approvals.provenance.expected_met import is_as_pinned
 from approvals.provenance.findings import Finding, Severity
-from approvals.provenance.publisher import is_as_pinned
 from approvals.provenance.words import named, plain
 
 
 def findings(case: Case) -> Iterator[Finding]:
     now, before = case.now, case.compared
-    # Older certificates name none: that one is named now says nothing.
-    if now is None or before is None or not before.build.environment:
+    if now is None or before is None or not other_environment(now, before):
         return
-    if same_environment(now, before) or is_as_pinned(case, "environment"):
+    if is_as_pinned(case, "environment"):
         return
     yield Finding(
         "environment-changed",

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from approvals.provenance.alike import owner_of, workflow_of
 from approvals.provenance.case import Case
+from approvals.provenance.expected_met import pinned_facts
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.models import ExpectedPublisher
-from approvals.provenance.publisher import pinned_facts
 from approvals.provenance.words import named, plain, ref_name, repository_name
 from registry_client.provenance import Build
 

@@ -45,12 +45,13 @@ def findings(case: Case) -> Iterator[Finding]:
             "Ask who staged it and from where, and why no provenance came along this time.",
         )
     else:
+        none_has_it = " No release of this package that is known here has it."
         yield Finding(
             "provenance-missing",
             Severity.INFO,
             "Nothing proves where this was built.",
             "Without provenance nobody can tell a tarball that CI made from one that was made "
-            "somewhere else. No release of this package that is known here has it.",
+            f"somewhere else.{none_has_it if case.is_compared else ''}",
             HOW_TO_TURN_ON,
         )
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from approvals.provenance.alike import same_ref
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import earlier_one
+from approvals.provenance.expected_met import is_as_pinned
 from approvals.provenance.findings import Finding, Severity
-from approvals.provenance.publisher import is_as_pinned
 from approvals.provenance.refs import is_request
 from approvals.provenance.words import plain, ref_name
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from approvals.provenance.alike import Release, same_address, same_repository
 from approvals.provenance.case import Case
+from approvals.provenance.expected_met import is_as_pinned
 from approvals.provenance.findings import Finding, Severity
-from approvals.provenance.publisher import is_as_pinned
 from approvals.provenance.words import named, plain, repository_name
 
 

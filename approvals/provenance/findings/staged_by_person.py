@@ -21,4 +21,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "Ask this person whether they staged it, and see whether the dist-tag is the intended one. "
         "If CI uses their token, let it use a trusted publisher instead.",
         f"{named(case.actor) or 'an unnamed person'} ({named(case.actor_type.strip())})",
+        is_about_build=False,
     )

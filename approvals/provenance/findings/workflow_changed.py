@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from approvals.provenance.alike import Release, reusable_of, same_workflow, workflow_of
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import earlier_one
+from approvals.provenance.expected_met import is_as_pinned
 from approvals.provenance.findings import Finding, Severity
-from approvals.provenance.publisher import is_as_pinned
 from approvals.provenance.words import named, plain
 
 

@@ -80,11 +80,12 @@ def case(
     """What is staged, the baseline, and the versions before it, the newest first."""
     history: Sequence[Provenance] = [*([before] if before else []), *older]
     values: dict[str, Any] = {
-        "package": "left-pad",
         "version": now.version if now else "1.5.0",
         "actor": "release-bot",
         "actor_type": "trusted automation",
         "provenance": now,
+        "is_compared": True,
+        "git_head": "",
         "baseline_version": before.version if before else "",
         "baseline": before,
         "history": tuple(history),

@@ -1,11 +1,15 @@
 """Gathering what is known of one staged version."""
 
+from datetime import datetime
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from approvals.provenance.case import case_of, open_cases
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
+from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import StagedVersion, State
 from tests.approvals.factories import make_provenance, make_provenance_check, make_staged_version
 
@@ -30,8 +34,9 @@ def test_it_has_what_is_known() -> None:
     pinned = ExpectedPublisher.objects.create(
         package=row.package, repository="https://x.example/a/b"
     )
-    case = case_of(*read(row), git_head="ab" * 20)
-    assert (case.package, case.version, case.baseline_version) == ("left-pad", "1.5.0", "1.4.0")
+    StagedVersion.objects.update(git_head="ab" * 20)
+    case = case_of(*read(row))
+    assert (case.version, case.baseline_version, case.is_compared) == ("1.5.0", "1.4.0", True)
     assert (case.actor, case.actor_type) == ("release-bot", "trusted automation")
     assert (case.expected, case.git_head) == (pinned, "ab" * 20)
     versions = [release.version for release in case.published]
@@ -50,6 +55,35 @@ def test_without_a_check_nothing_is_known() -> None:
         (),
         "",
     )
+    assert not case.is_compared
+
+
+@pytest.mark.parametrize(
+    ("compared_at", "baseline", "is_compared"),
+    [
+        (None, None, False),
+        (timezone.now(), None, True),
+        (None, "verified", True),
+        (None, "missing", True),
+    ],
+    ids=["not-yet", "nothing-published", "not-all-of-the-history", "baseline-without"],
+)
+def test_it_is_compared_once_the_baseline_was_looked_up(
+    compared_at: datetime | None, baseline: str | None, is_compared: bool
+) -> None:
+    row = make_staged_version("left-pad", "1.5.0")
+    before = make_provenance(row.package, "1.4.0", baseline) if baseline else None
+    make_provenance_check(row, make_provenance(row), baseline=before, compared_at=compared_at)
+    assert case_of(*read(row)).is_compared == is_compared
+
+
+def test_everybody_judges_by_what_the_inspection_read_in_package_json() -> None:
+    row = with_history("1.3.0")
+    assert verdict_of(case_of(*read(row))) == "same"
+    StagedVersion.objects.update(git_head="ab" * 20)
+    assert verdict_of(case_of(*read(row))) == "changed"
+    ((_, case),) = open_cases(row.package)
+    assert verdict_of(case) == "changed"
 
 
 def test_the_baseline_is_of_the_history_and_the_version_itself_is_not() -> None:
@@ -95,7 +129,7 @@ def test_the_number_of_queries_does_not_grow_and_no_bundle_is_read() -> None:
         assert not any("compressed" in query["sql"] for query in queries)
         assert case.published
         counts.append(len(queries))
-    assert counts == [5, 5]
+    assert counts == [4, 4]
 
 
 def test_what_was_fetched_before_is_not_fetched_again() -> None:

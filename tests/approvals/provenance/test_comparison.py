@@ -133,6 +133,22 @@ def test_what_is_new_is_compared_with_the_release_before_the_unproven_one() -> N
             "same",
             "",
         ),
+        (
+            "builder",
+            {"runner": "", "builder": "https://ci.example.org/b"},
+            {},
+            ("https://ci.example.org/b", "hosted runner"),
+            "new",
+            "",
+        ),
+        (
+            "builder",
+            {"runner": ""},
+            {"runner": "self-hosted"},
+            ("https://github.com/actions/runner/github-hosted", "self-hosted runner"),
+            "changed",
+            "",
+        ),
         ("environment", {}, {"environment": "npm"}, ("", "npm"), "new", ""),
         ("environment", {"environment": "npm"}, {}, ("npm", ""), "changed", "not said"),
         (
@@ -157,6 +173,7 @@ def test_what_is_new_is_compared_with_the_release_before_the_unproven_one() -> N
     ids=[
         *("renamed", "other-repository", "transferred", "early", "tag-for-branch", "tags"),
         *("pull-requests", "ref-unknown", "ref-not-said", "trigger", "self-hosted", "builder"),
+        *("hosted-for-unknown", "self-hosted-for-unknown"),
         *("environment-new", "environment-gone", "environment", "same-commit", "older"),
         "commit-unknown",
     ],

@@ -18,9 +18,9 @@ from approvals.provenance.expected import (
     pin_from,
     unpin,
 )
+from approvals.provenance.expected_as_written import LONGEST, typed_ref_pattern, typed_repository
 from approvals.provenance.findings import findings_of
 from approvals.provenance.models import ExpectedPublisher, ProvenanceCheck
-from approvals.provenance.typed import LONGEST, typed_ref_pattern, typed_repository
 from approvals.queue.models import Package, StagedVersion, State
 from tests.approvals.at_once import at_once
 from tests.approvals.factories import (

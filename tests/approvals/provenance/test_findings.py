@@ -480,6 +480,15 @@ def test_what_is_never_had_is_told_how_to_turn_on() -> None:
     assert "--provenance" in finding.what_to_check
 
 
+def test_where_nothing_is_compared_yet_only_what_needs_no_baseline_is_said() -> None:
+    early = case(
+        proven("1.5.0", ref="refs/pull/1/merge"), is_compared=False, expected=pinned(ref_pattern="")
+    )
+    assert found(early) == [("ref-of-request", "high")]
+    (finding,) = findings_of(case(missing("1.5.0"), is_compared=False))
+    assert (finding.severity, "No release of this package" in finding.why) == ("info", False)
+
+
 def test_a_pin_by_hand_says_that_only_the_address_counts() -> None:
     (by_hand, _) = findings_of(LOUD["pinned-by-hand-and-renamed"][0])
     assert "only the address counts" in by_hand.why

@@ -196,6 +196,65 @@ SENTENCES: dict[str, tuple[Case, str]] = {
         case(NOW, proven("1.4.0", **EARLY)),
         f"{BUILT_NOW}, as 1.4.0 was.",
     ),
+    "other-environment": (
+        case(
+            proven("1.5.0", commit=COMMIT, environment="test"),
+            proven("1.4.0", environment="npm release"),
+        ),
+        f"{BUILT_NOW}, in the environment test; 1.4.0 was built by release.yml on main, in the "
+        "environment “npm release”.",
+    ),
+    "no-environment-any-more": (
+        case(NOW, proven("1.4.0", environment="npm")),
+        f"{BUILT_NOW}, in no environment; 1.4.0 was built by release.yml on main, in the "
+        "environment npm.",
+    ),
+    "an-environment-that-the-baseline-does-not-name": (
+        case(proven("1.5.0", commit=COMMIT, environment="npm"), proven("1.4.0")),
+        f"{BUILT_NOW}, as 1.4.0 was.",
+    ),
+    "other-trigger": (
+        case(proven("1.5.0", commit=COMMIT, trigger="schedule"), proven("1.4.0")),
+        f"{BUILT_NOW}, started by schedule; 1.4.0 was built by release.yml on main, started by "
+        "push.",
+    ),
+    "trigger-not-said": (
+        case(proven("1.5.0", commit=COMMIT, trigger=""), proven("1.4.0")),
+        f"{BUILT_NOW}, started by something that is not named; 1.4.0 was built by release.yml on "
+        "main, started by push.",
+    ),
+    "other-builder": (
+        case(
+            proven("1.5.0", commit=COMMIT, runner="", builder="https://ci.example.org/b"),
+            proven("1.4.0", runner="", builder="https://ci.example.org/a"),
+        ),
+        f"{BUILT_NOW}; 1.4.0 was built by release.yml on main, by the builder "
+        "https://ci.example.org/a.",
+    ),
+    "same-place-and-older": (
+        case(proven("1.5.0", commit=COMMIT, hours=1), proven("1.4.0"), proven("1.3.0")),
+        f"{BUILT_NOW}, in the same place as 1.4.0.",
+    ),
+    "same-place-and-unlike-git-head": (
+        case(NOW, proven("1.4.0"), git_head="ef" * 20),
+        f"{BUILT_NOW}, in the same place as 1.4.0.",
+    ),
+    "staged-by-a-person": (
+        case(NOW, proven("1.4.0"), actor_type="user"),
+        f"{BUILT_NOW}, as 1.4.0 was.",
+    ),
+    "not-compared-yet": (
+        case(NOW, is_compared=False),
+        f"{BUILT_NOW}; what it is compared with is not known yet.",
+    ),
+    "not-compared-since": (
+        case(NOW, history=(proven("1.3.0"),), is_compared=False),
+        f"{BUILT_NOW}; what it is compared with is not known yet.",
+    ),
+    "missing-and-not-compared-yet": (
+        case(missing("1.5.0"), is_compared=False),
+        f"{NOTHING} What it is compared with is not known yet.",
+    ),
     "first-release": (
         case(NOW),
         f"{BUILT_NOW}. There is no earlier release to compare with.",
