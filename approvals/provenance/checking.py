@@ -4,28 +4,33 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from approvals.audit import outbox
-from approvals.audit.record import record
 from approvals.provenance.bundles import MOST_BUNDLES
-from approvals.provenance.case import case_of
 from approvals.provenance.examine import RegistryKeys, Tarball, examine
 from approvals.provenance.history import ASK_AGAIN_AFTER, History
-from approvals.provenance.keep import Found, keep, missing, proven, refused
+from approvals.provenance.keep import (
+    Found,
+    is_outdated,
+    keep,
+    missing,
+    proven,
+    refused,
+    verify_again,
+)
 from approvals.provenance.leases import LeaseLost, Progress, TookTooLong, give_back, held
 from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.requests import pause as pause_registry
+from approvals.provenance.settle import settle
 from approvals.provenance.sources import SOURCES
 from approvals.provenance.sources.source import BundleSource, Look, SourceFailed
 from approvals.provenance.trust import TrustUnusable, trust_for
-from approvals.provenance.verdict import verdict_of
+from approvals.queue.models import StagedVersion
 from approvals.queue.registries import client_for
 from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
-from approvals.queue.transitions import news_of
 from approvals.sealing import SealBroken
 from registry_client.client import RegistryClient
 from registry_client.errors import RateLimited, RegistryError, RegistryUnavailable
@@ -38,6 +43,11 @@ logger = logging.getLogger(__name__)
 MOST_TRIES = 5
 FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(minutes=15)
+# Where no release of the package is known to have had provenance: it would be a surprise here.
+LONGEST_PAUSE_WITHOUT = timedelta(hours=6)
+# For how long at most a registry that cannot answer one check is not asked for the others: what is
+# broken for one package alone must not keep the rest waiting.
+LONGEST_PAUSE_OF_OTHERS = timedelta(minutes=1)
 State, Outcome = ProvenanceCheck.State, Provenance.Outcome
 _MISSING = "The registry has no provenance of this version, and nobody has handed any in."
 
@@ -74,24 +84,26 @@ class _Seen:
 def check(work: ProvenanceCheck) -> None:
     """Makes the look that `claim_due` handed out, and records how it ended."""
     stage_id = work.staged_version.stage_id
+    seen = _Seen()
     try:
         try:
-            seen = _look(work)
+            _look(work, seen)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - `_words_for` tells them apart, and logs bugs
-            seen = _Seen(failure=error)
+            seen.failure = error
         try:
             _end(work, seen)
         except (LeaseLost, OperationalError):
             raise
         except Exception as error:  # noqa: BLE001 - as above; nothing found is recorded now
-            _end(work, _Seen(failure=error))
+            _end(work, _Seen(failure=error), is_judged=False)
     except LeaseLost:
         logger.warning("stage=%s provenance taken over by another worker", stage_id)
 
 
-def _look(work: ProvenanceCheck) -> _Seen:
+def _look(work: ProvenanceCheck, seen: _Seen) -> None:
+    """Writes into `seen` what it finds as soon as it has it: whatever ends it, that is not lost."""
     if work.tries > MOST_TRIES:
         raise WorkersDied(
             f"The worker died {MOST_TRIES} times in a row while looking for the provenance of this "
@@ -102,32 +114,28 @@ def _look(work: ProvenanceCheck) -> _Seen:
     progress = Progress(work)
     with client_for(row.registry) as client:
         keys = RegistryKeys(client, progress)
-        seen = _Seen(known=_known(work))
+        seen.known = _known(row, trust)
         if seen.known is None:
-            seen = _search(Look(row, client, row.sha512, progress), trust, keys)
-        if seen.failure is None and _is_comparison_due(work):
-            try:
-                _compare(seen, work, client, History(row, client, trust, keys, progress), progress)
-            except (RegistryError, TookTooLong) as error:
-                seen.failure = error
-    return seen
+            _search(Look(row, client, progress), trust, keys, seen)
+        if seen.failure is None and _is_comparison_due(work, trust):
+            _compare(seen, work, client, History(row, client, trust, keys, progress), progress)
 
 
-def _known(work: ProvenanceCheck) -> Provenance | None:
+def _known(row: StagedVersion, trust: Trust) -> Provenance | None:
     """What is proven about this tarball already, perhaps when it was staged before."""
-    row = work.staged_version
-    return (
+    known = (
         Provenance.objects.defer("compressed")
         .filter(package=row.package, version=row.version, sha512=row.sha512)
-        .filter(outcome=Outcome.VERIFIED)
         .first()
     )
+    if known is not None:
+        known = verify_again(known, row.package.name, trust, stage_id=row.stage_id)
+    return known if known is not None and known.is_verified else None
 
 
-def _search(look: Look, trust: Trust, keys: RegistryKeys) -> _Seen:
+def _search(look: Look, trust: Trust, keys: RegistryKeys, seen: _Seen) -> None:
     """Asks the sources in their order up to the first that has a bundle which proves something."""
-    seen = _Seen()
-    about = Tarball(look.row.package.name, look.row.version, look.sha512)
+    about = Tarball(look.row.package.name, look.row.version, look.row.sha512)
     publish: PublishVerification | None = None
     for source in SOURCES:
         if seen.failure is not None and source.asks_registry:
@@ -145,13 +153,14 @@ def _search(look: Look, trust: Trust, keys: RegistryKeys) -> _Seen:
             )
             source.refused(look, bundle, verification.reason)
         if examined.verified:
-            seen.found = proven(examined, source.source, is_public=trust.is_public)
-            return seen
+            seen.found = proven(
+                examined.verified, examined.bundle, source.source, trust, examined.publish
+            )
+            return
         if examined.refused and source.vouches and seen.found is None:
-            seen.found = refused(examined, source.source)
+            seen.found = refused(examined, source.source, trust)
     if seen.found is None and seen.failure is None:
         seen.found = missing(_MISSING, publish)
-    return seen
 
 
 def _bundles_of(source: BundleSource, look: Look, seen: _Seen) -> list[str]:
@@ -168,8 +177,10 @@ def _bundles_of(source: BundleSource, look: Look, seen: _Seen) -> list[str]:
     return bundles
 
 
-def _is_comparison_due(work: ProvenanceCheck) -> bool:
-    return work.compared_at is None or work.compared_at < timezone.now() - ASK_AGAIN_AFTER
+def _is_comparison_due(work: ProvenanceCheck, trust: Trust) -> bool:
+    if work.compared_at is None or work.compared_at < timezone.now() - ASK_AGAIN_AFTER:
+        return True
+    return work.baseline is not None and is_outdated(work.baseline, trust)
 
 
 def _compare(
@@ -187,90 +198,71 @@ def _compare(
         seen.comparison = _Comparison(version, baseline, found, None if seen.failure else at)
 
 
-def _end(work: ProvenanceCheck, seen: _Seen) -> None:
-    """Records what the look gave, and when the next one is due. Raises LeaseLost."""
+def _end(work: ProvenanceCheck, seen: _Seen, *, is_judged: bool = True) -> None:
+    """Records what the look gave, and when the next one is due. Raises LeaseLost.
+
+    Not `is_judged` leaves the verdict as it is: judging is what failed.
+    """
     row, now = work.staged_version, timezone.now()
     failure, pause, tries = _words_for(work, seen.failure)
     with transaction.atomic():
         provenance = seen.known
         if seen.found is not None:
             provenance = keep(row.package, row.version, row.sha512, seen.found)
-        current = held(work).select_for_update().first()
+        current = held(work).select_for_update(no_key=True).first()
         if current is None:
             raise LeaseLost
         provenance = provenance or current.provenance
-        fields: dict[str, Any] = {"provenance": provenance}
-        if seen.comparison:
-            fields |= {
-                "baseline_version": seen.comparison.baseline_version,
-                "baseline": seen.comparison.baseline,
-                "compared_at": seen.comparison.at,
-            }
         is_proven = provenance is not None and provenance.is_verified
         is_done = is_proven and not failure
+        looks = work.looks + 1
+        if not is_done and current.requested_at != work.requested_at:
+            # Something was handed in while this look was under way: it may have come too late.
+            looks, pause = 0, timedelta(0)
+        elif provenance is not None and not is_proven and not failure:
+            pause = _pause_without(work, row)
+        if seen.comparison:
+            held(work).update(
+                baseline_version=seen.comparison.baseline_version,
+                baseline=seen.comparison.baseline,
+                compared_at=seen.comparison.at,
+            )
+            current.history.set(seen.comparison.history)
+        if is_judged:
+            settle(work, provenance=provenance)
         give_back(
             work,
             State.DONE if is_done else State.WAITING,
             due_at=now + pause,
-            looks=work.looks + 1,
+            looks=looks,
             tries=tries,
             failure=failure or ("" if is_proven else " ".join(seen.notes)[:600]),
-            **fields,
         )
-        if seen.comparison:
-            current.history.set(seen.comparison.history)
-        if provenance is not None and (seen.found or seen.known or seen.comparison):
-            _tell_if_new(work, _with_verdict(work))
+    if isinstance(seen.failure, RateLimited):
+        pause_registry(row.registry, now + pause)
+    elif isinstance(seen.failure, RegistryUnavailable):
+        pause_registry(row.registry, now + min(pause, LONGEST_PAUSE_OF_OTHERS))
     logger.info(
-        "stage=%s provenance %s%s",
+        "stage=%s provenance %s; %s",
         row.stage_id,
         provenance.outcome if provenance else "not known",
-        f": {failure}" if failure else "",
+        "done" if is_done else f"looked at again in {pause.total_seconds():.0f} s",
     )
 
 
-def _with_verdict(work: ProvenanceCheck) -> ProvenanceCheck:
-    """The check as it is now, its verdict with it.
-
-    Without a baseline looked for, only what was refused has one.
-    """
-    fresh = (
-        ProvenanceCheck.objects.select_related("provenance", "baseline")
-        .defer("provenance__compressed", "baseline__compressed")
-        .get(pk=work.pk)
-    )
-    was_refused = fresh.provenance is not None and fresh.provenance.outcome == Outcome.REFUSED
-    if fresh.compared_at or fresh.baseline_version or fresh.verdict or was_refused:
-        fresh.verdict = verdict_of(case_of(fresh, work.staged_version))
-        ProvenanceCheck.objects.filter(pk=fresh.pk).update(verdict=fresh.verdict)
-    return fresh
+def _pause_without(work: ProvenanceCheck, row: StagedVersion) -> timedelta:
+    """Until it is looked for again what was not found."""
+    with_bundles = Provenance.objects.filter(package=row.package).exclude(outcome=Outcome.MISSING)
+    return _growing(work, LONGEST_PAUSE if with_bundles.exists() else LONGEST_PAUSE_WITHOUT)
 
 
-def _tell_if_new(before: ProvenanceCheck, now: ProvenanceCheck) -> None:
-    found, row = now.provenance, before.staged_version
-    assert found is not None  # noqa: S101 - who calls this has looked
-    outcome_before = before.provenance.outcome if before.provenance else ""
-    if (outcome_before, before.verdict) == (found.outcome, now.verdict):
-        return
-    outbox.publish("provenance.found", stage_id=row.stage_id, **news_of(row), outcome=found.outcome)
-    record(
-        "provenance.found",
-        subject=row,
-        stage_id=row.stage_id,
-        outcome=found.outcome,
-        reason=found.reason,
-        source=found.source,
-        sha512=row.sha512,
-        repository=found.build.get("repository", ""),
-        commit=found.build.get("commit", ""),
-        baseline=now.baseline_version or None,
-        verdict=now.verdict,
-    )
+def _growing(work: ProvenanceCheck, longest: timedelta) -> timedelta:
+    return min(FIRST_PAUSE * (1 << min(work.looks, 16)), longest)
 
 
 def _words_for(work: ProvenanceCheck, error: Exception | None) -> tuple[str, timedelta, int]:
     """What is said of the failure, the pause until the next look, and the tries to begin with."""
-    growing = min(FIRST_PAUSE * 2 ** min(work.looks, 10), LONGEST_PAUSE)
+    growing = _growing(work, LONGEST_PAUSE)
     words, pause, tries = str(error or ""), LONGEST_PAUSE, 0
     match error:
         case None | RegistryUnavailable():

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from approvals.provenance.leases import TookTooLong
 from registry_client.client import RegistryClient
 from registry_client.errors import RegistryError, clean_words
 from registry_client.provenance import (
@@ -65,10 +66,10 @@ class RegistryKeys:
         """None where they cannot be had: what they signed is unverified then, nothing worse."""
         if not self._asked:
             self._asked = True
-            self._tell("Asking for the keys that the registry signs with")
             try:
+                self._tell("Asking for the keys that the registry signs with")
                 self._keys = self._client.signing_keys()
-            except RegistryError as error:
+            except (RegistryError, TookTooLong) as error:
                 logger.warning("registry=%s no signing keys: %s", self._client.base_url, error)
         return self._keys
 

@@ -17,12 +17,11 @@ from approvals.provenance.bundles import (
     sha256_of,
     text_of,
 )
-from approvals.provenance.case import case_of
-from approvals.provenance.examine import Examined, Tarball, predicate_type, verified
+from approvals.provenance.examine import Tarball, predicate_type, verified
 from approvals.provenance.keep import keep, proven
 from approvals.provenance.models import HandedInBundle, Provenance, ProvenanceCheck
+from approvals.provenance.settle import settle
 from approvals.provenance.trust import TrustUnusable, trust_for
-from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
 from registry_client.provenance import MAX_BUNDLE, Trust, Verification, is_provenance
 
@@ -45,10 +44,14 @@ def hand_in(
     """
     bundle = _the_provenance(content)
     row = StagedVersion.objects.with_package().get(pk=staged_version.pk)
-    verification = _verified(row, bundle) if row.sha512 else None
+    trust = _trust(row)
+    verification = _verified(row, bundle, trust) if row.sha512 else None
     with transaction.atomic():
-        # Whoever else hands one in waits here.
-        locked = StagedVersion.objects.select_for_update().get(pk=row.pk)
+        # Whoever else hands one in waits here; workers that look for it do not.
+        locked = StagedVersion.objects.select_for_update(no_key=True).get(pk=row.pk)
+        if locked.sha512 != row.sha512:
+            # The inspection has just seen the tarball: the worker verifies it.
+            verification = None
         if locked.state not in AT_REGISTRY_STATES:
             raise BundleRefused(
                 f"{row} is not waiting at the registry any more: nothing is to be proven."
@@ -69,9 +72,11 @@ def hand_in(
             # It was refused before: by another trusted root, since nothing else can have changed.
             same.update(refusal="")
             kept.refusal = ""
+        check = _look_soon(row)
         if verification is not None:
-            _prove(row, bundle, *verification)
-        _look_soon(row)
+            # What it proves, for everyone to see at once.
+            found = proven(verification, bundle, Provenance.Source.HANDED_IN, trust)
+            settle(check, provenance=keep(row.package, row.version, row.sha512, found))
         outbox.publish("provenance.handed_in", stage_id=row.stage_id)
         record(
             "provenance.handed_in",
@@ -102,16 +107,19 @@ def _the_provenance(content: bytes) -> str:
     return found[0]
 
 
-def _verified(row: StagedVersion, bundle: str) -> tuple[Verification, Trust]:
+def _trust(row: StagedVersion) -> Trust:
     try:
-        trust = trust_for(row.registry)
+        return trust_for(row.registry)
     except TrustUnusable as error:
         raise BundleRefused(f"It cannot be verified: {error}") from error
+
+
+def _verified(row: StagedVersion, bundle: str, trust: Trust) -> Verification:
     about = Tarball(row.package.name, row.version, row.sha512)
     verification = verified(bundle, about, trust, stage_id=row.stage_id)
     if not verification.verified:
         raise BundleRefused(verification.reason)
-    return verification, trust
+    return verification
 
 
 def _make_room(row: StagedVersion) -> None:
@@ -128,24 +136,11 @@ def _make_room(row: StagedVersion) -> None:
     oldest.delete()
 
 
-def _prove(row: StagedVersion, bundle: str, verification: Verification, trust: Trust) -> None:
-    """What the bundle proves, for everyone to see at once."""
-    examined = Examined(verified=verification, bundle=bundle)
-    provenance = keep(
-        row.package,
-        row.version,
-        row.sha512,
-        proven(examined, Provenance.Source.HANDED_IN, is_public=trust.is_public),
-    )
+def _look_soon(row: StagedVersion) -> ProvenanceCheck:
+    """A look that is under way may have passed the bundle by: another follows it at once."""
     check, _ = ProvenanceCheck.objects.get_or_create(staged_version=row)
-    ProvenanceCheck.objects.filter(pk=check.pk).update(provenance=provenance)
-    if check.verdict:
-        check.refresh_from_db()
-        ProvenanceCheck.objects.filter(pk=check.pk).update(verdict=verdict_of(case_of(check, row)))
-
-
-def _look_soon(row: StagedVersion) -> None:
-    check, _ = ProvenanceCheck.objects.get_or_create(staged_version=row)
-    ProvenanceCheck.objects.filter(pk=check.pk, state=State.WAITING).update(
-        due_at=timezone.now(), looks=0
-    )
+    now = timezone.now()
+    checks = ProvenanceCheck.objects.filter(pk=check.pk)
+    checks.update(requested_at=now)
+    checks.filter(state=State.WAITING).update(due_at=now, looks=0)
+    return check

@@ -9,7 +9,15 @@ from django.utils import timezone
 
 from approvals.provenance.bundles import text_of
 from approvals.provenance.examine import RegistryKeys, Tarball, examine
-from approvals.provenance.keep import Found, keep, missing, proven, refused
+from approvals.provenance.keep import (
+    Found,
+    is_outdated,
+    keep,
+    missing,
+    proven,
+    refused,
+    verify_again,
+)
 from approvals.provenance.leases import TookTooLong
 from approvals.provenance.models import Provenance
 from approvals.queue.models import StagedVersion
@@ -39,8 +47,8 @@ ASK_AGAIN_AFTER = timedelta(days=1)
 class History:
     """Asks a registry about the published versions of one package.
 
-    What is verified is kept for good; what is missing or was refused is asked for again after a
-    day.
+    What is verified is kept, and verified again where another trusted root counts since; what is
+    missing or was refused is asked for again after a day, or with another trusted root.
     """
 
     def __init__(
@@ -83,7 +91,15 @@ class History:
             row = known.get((version.version, sha512))
             is_baseline = version.version == baseline
             try:
-                if row is None or not _is_settled(row, is_baseline=is_baseline):
+                is_settled = row is not None and _is_settled(row, is_baseline=is_baseline)
+                if row is not None and is_outdated(row, self._trust):
+                    self._tell(f"Verifying {version.version} with another trusted root")
+                    row = verify_again(
+                        row, self._row.package.name, self._trust, stage_id=self._row.stage_id
+                    )
+                    # The registry may have another bundle, which this root verifies.
+                    is_settled = is_settled and row.is_verified
+                if not is_settled:
                     self._tell(f"Asking about {version.version} ({number} of {len(versions)})")
                     row = self._ask(version, sha512, is_baseline=is_baseline) or row
             except (RegistryError, TookTooLong) as error:
@@ -118,9 +134,15 @@ class History:
         bundles = [text_of(one.bundle) for one in attestations]
         examined = examine(bundles, about, self._trust, self._keys, stage_id=self._row.stage_id)
         if examined.verified:
-            return proven(examined, Provenance.Source.REGISTRY, is_public=self._trust.is_public)
+            return proven(
+                examined.verified,
+                examined.bundle,
+                Provenance.Source.REGISTRY,
+                self._trust,
+                examined.publish,
+            )
         if examined.refused:
-            return refused(examined, Provenance.Source.REGISTRY)
+            return refused(examined, Provenance.Source.REGISTRY, self._trust)
         return missing("The registry has no provenance of this version.", examined.publish)
 
 

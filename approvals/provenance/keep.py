@@ -4,13 +4,14 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
-from approvals.provenance.examine import Examined
+from approvals.provenance.examine import Examined, Tarball, verified
 from approvals.provenance.models import Provenance
 from approvals.queue.models import Package
 from registry_client.errors import clean_words
-from registry_client.provenance import MAX_BUNDLE, PublishVerification, Verification
+from registry_client.provenance import MAX_BUNDLE, PublishVerification, Trust, Verification
 
 Outcome, Publish = Provenance.Outcome, Provenance.Publish
 # A bundle that failed was offered for this tarball, and stays known when it is offered no more.
@@ -30,7 +31,7 @@ class Found:
     source: str = ""
     verification: Verification | None = None
     bundle: str = ""
-    is_public: bool = False
+    trust: Trust | None = None
     publish: PublishVerification | None = None
 
     def columns(self) -> dict[str, Any]:
@@ -46,7 +47,10 @@ class Found:
             "build": asdict(build) if build else {},
             "log_index": proven.log_index if proven else None,
             "signed_at": proven.signed_at if proven else None,
-            "is_public": self.is_public,
+            "root": self.trust.fingerprint if self.trust else "",
+            "is_public": self.outcome == Outcome.VERIFIED
+            and self.trust is not None
+            and self.trust.is_public,
             "compressed": zlib.compress(bundle) if 0 < len(bundle) <= MAX_BUNDLE else b"",
             "checked_at": timezone.now(),
             **self.publish_columns(),
@@ -67,26 +71,24 @@ def missing(reason: str, publish: PublishVerification | None = None) -> Found:
     return Found(Outcome.MISSING, reason, publish=publish)
 
 
-def refused(examined: Examined, source: str) -> Found:
+def refused(examined: Examined, source: str, trust: Trust) -> Found:
     """There are bundles, and none of them proves anything: what is wrong with the first."""
     bundle, verification = examined.refused[0]
     return Found(
-        Outcome.REFUSED, verification.reason, source, verification, bundle, publish=examined.publish
+        Outcome.REFUSED, verification.reason, source, verification, bundle, trust, examined.publish
     )
 
 
-def proven(examined: Examined, source: str, *, is_public: bool) -> Found:
+def proven(
+    verification: Verification,
+    bundle: str,
+    source: str,
+    trust: Trust,
+    publish: PublishVerification | None = None,
+) -> Found:
     """A bundle was verified."""
-    verification = examined.verified
-    assert verification is not None  # noqa: S101 - who calls this has looked
     return Found(
-        Outcome.VERIFIED,
-        verification.reason,
-        source,
-        verification,
-        examined.bundle,
-        is_public,
-        examined.publish,
+        Outcome.VERIFIED, verification.reason, source, verification, bundle, trust, publish
     )
 
 
@@ -101,7 +103,11 @@ def keep(package: Package, version: str, sha512: str, found: Found) -> Provenanc
     if is_new:
         return row
     same = Provenance.objects.filter(pk=row.pk)
-    replaced = same.filter(outcome__in=_REPLACES[found.outcome]).update(**found.columns())
+    replaceable = Q(outcome__in=_REPLACES[found.outcome])
+    if found.outcome == Outcome.VERIFIED:
+        # It proves more than what was verified with a trusted root that counts no more.
+        replaceable |= ~Q(root=found.columns()["root"])
+    replaced = same.filter(replaceable).update(**found.columns())
     if not replaced:
         same.update(checked_at=timezone.now())
         if found.publish is not None:
@@ -111,3 +117,34 @@ def keep(package: Package, version: str, sha512: str, found: Found) -> Provenanc
             )
     row.refresh_from_db()
     return row
+
+
+def is_outdated(row: Provenance, trust: Trust) -> bool:
+    """Whether a bundle was verified or refused with another trusted root than this one."""
+    return row.root not in ("", trust.fingerprint)
+
+
+def verify_again(row: Provenance, package: str, trust: Trust, *, stage_id: Any) -> Provenance:
+    """The row, as the trusted root that counts now has it.
+
+    What was verified or refused with another one is verified again, offline, by the bundle that
+    was kept. A root that is trusted no more takes back what it proved.
+    """
+    if not is_outdated(row, trust):
+        return row
+    same = Provenance.objects.filter(pk=row.pk, root=row.root, outcome=row.outcome)
+    if bundle := row.bundle:
+        about = Tarball(package, row.version, row.sha512)
+        verification = verified(bundle, about, trust, stage_id=stage_id)
+        reason = verification.reason
+        if row.is_verified and not verification.verified:
+            reason = f"It was verified with a trusted root that counts no more. Now: {reason}"
+        outcome = Outcome.VERIFIED if verification.verified else Outcome.REFUSED
+        columns = Found(outcome, reason, row.source, verification, bundle, trust).columns()
+        for name in ("publish", "publish_reason"):
+            del columns[name]
+        same.update(**columns)
+    else:
+        # Too large to be kept: it was refused for that, and no root changes it.
+        same.update(root=trust.fingerprint)
+    return Provenance.objects.defer("compressed").get(pk=row.pk)

@@ -23,6 +23,9 @@ class LeaseLost(Exception):
 class TookTooLong(Exception):
     """The look has lasted for long enough: what is left waits for the next one."""
 
+    def __str__(self) -> str:
+        return "The look has lasted for too long."
+
 
 def held(check: ProvenanceCheck) -> QuerySet[ProvenanceCheck]:
     """The check's row, for updates: empty where this worker does not hold it any more."""

@@ -1,6 +1,7 @@
 """Getting staged versions looked at: which ones, since when, and whose turn it is."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -12,7 +13,7 @@ from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.provenance.leases import LEASE
 from approvals.provenance.models import ProvenanceCheck
-from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
+from approvals.queue.models import AT_REGISTRY_STATES, Registry, StagedVersion
 from approvals.queue.models import State as StagedState
 
 State = ProvenanceCheck.State
@@ -36,9 +37,10 @@ def request_missing() -> int:
 
 def _end_what_was_decided_meanwhile() -> None:
     """A worker died over a version that was decided since: nobody takes that up again."""
-    ProvenanceCheck.objects.filter(state=State.RUNNING, lease_until__lt=timezone.now()).exclude(
-        staged_version__state__in=AT_REGISTRY_STATES
-    ).update(state=State.WAITING, lease_holder="", lease_until=None, step="")
+    dead = ProvenanceCheck.objects.filter(state=State.RUNNING, lease_until__lt=timezone.now())
+    with transaction.atomic():
+        rows = _locked(dead.exclude(staged_version__state__in=AT_REGISTRY_STATES))
+        rows.update(state=State.WAITING, lease_holder="", lease_until=None, step="")
 
 
 def _compare_with_newer() -> int:
@@ -64,13 +66,29 @@ def compare_anew(*conditions: Any, **filters: Any) -> int:
 
 
 def _again(checks: QuerySet[ProvenanceCheck]) -> int:
-    # The keys first: a guard on another table's columns is none on PostgreSQL, where an update
-    # that waited for a lock looks again only at its own.
-    keys = list(checks.filter(state__in=_AT_REST).values_list("pk", flat=True)[:1000])
-    now = timezone.now()
-    return ProvenanceCheck.objects.filter(pk__in=keys, state__in=_AT_REST).update(
-        **_ANEW, requested_at=now, due_at=now
+    with transaction.atomic():
+        rows = _locked(checks.filter(state__in=_AT_REST))
+        now = timezone.now()
+        return rows.update(**_ANEW, requested_at=now, due_at=now)
+
+
+def _locked(checks: QuerySet[ProvenanceCheck]) -> QuerySet[ProvenanceCheck]:
+    """These, or the first thousand of them, locked until the transaction ends.
+
+    Always in the order of their keys: whoever locks several waits for another, never both for each
+    other.
+    """
+    rows = checks.select_for_update(no_key=True, of=("self",)).order_by("pk").only("pk")[:1000]
+    return ProvenanceCheck.objects.filter(pk__in=[row.pk for row in rows])
+
+
+def pause(registry: Registry, until: datetime) -> None:
+    """Has all checks of a registry wait until then at least, which are not with a worker."""
+    waiting = ProvenanceCheck.objects.filter(
+        state=State.WAITING, staged_version__registry=registry, due_at__lt=until
     )
+    with transaction.atomic():
+        _locked(waiting).update(due_at=until)
 
 
 def look_again(staged_version: StagedVersion, actor: AbstractBaseUser | None = None) -> bool:
@@ -117,8 +135,11 @@ def claim_due() -> ProvenanceCheck | None:
         if claimed:
             return (
                 ProvenanceCheck.objects.select_related(
-                    "staged_version__package", "staged_version__registry", "provenance"
+                    "staged_version__package",
+                    "staged_version__registry",
+                    "provenance",
+                    "baseline",
                 )
-                .defer("provenance__compressed")
+                .defer("provenance__compressed", "baseline__compressed")
                 .get(pk=candidate["pk"])
             )

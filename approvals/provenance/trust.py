@@ -2,20 +2,24 @@
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from approvals.audit.record import record
-from approvals.provenance.models import Provenance, TrustedRoot
+from approvals.provenance.models import Provenance, ProvenanceCheck, TrustedRoot
 from approvals.provenance.requests import compare_anew
-from approvals.queue.models import Registry
+from approvals.queue.models import AT_REGISTRY_STATES, Registry
 from registry_client.provenance import Trust
+
+logger = logging.getLogger(__name__)
 
 MOST_BYTES = 1024 * 1024
 _PARTS = {
@@ -24,7 +28,9 @@ _PARTS = {
     "ctlogs": "certificate logs",
     "timestampAuthorities": "timestamp authorities",
 }
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+# While two releases of the program run beside each other, each with a root of its own, they must
+# not verify everything again in turns all the time.
+_SETTLES_IN = timedelta(minutes=1)
 _parsed: dict[tuple[int, datetime], Trust] = {}
 _MOST_PARSED = 20
 
@@ -75,7 +81,7 @@ def _parse(root: TrustedRoot) -> Trust:
 def store_public_root(text: str, *, actor: AbstractBaseUser | None = None) -> Stored:
     """Uses this trusted_root.json for all registries without one of their own.
 
-    What was refused is looked at again. Raises TrustUnusable.
+    What is still to be decided is verified again with it. Raises TrustUnusable.
     """
     return _store(text, None, actor)
 
@@ -85,7 +91,7 @@ def store_root_of(
 ) -> Stored:
     """Uses this trusted_root.json for the packages of one registry, and no other for them.
 
-    Raises TrustUnusable.
+    What is still to be decided is verified again with it. Raises TrustUnusable.
     """
     return _store(text, registry, actor)
 
@@ -114,7 +120,7 @@ def _store(text: str, registry: Registry | None, actor: AbstractBaseUser | None)
             is_public=is_public,
             defaults={"document": text, "stored_at": timezone.now()},
         )
-        _look_again_at(registry)
+        _look_again(registry)
         record(
             "trusted_root.stored",
             actor=actor,
@@ -125,15 +131,63 @@ def _store(text: str, registry: Registry | None, actor: AbstractBaseUser | None)
     return stored
 
 
-def _look_again_at(registry: Registry | None) -> None:
-    """What was refused may be proven by the new root; what is proven stays so."""
+def remove_root(registry: Registry | None, *, actor: AbstractBaseUser | None = None) -> bool:
+    """Takes away the trusted root of a registry, or (None) the public one that was stored.
+
+    From then on the registry's packages are verified against the public root again, and all others
+    against the one that comes with the program. False where there was none.
+    """
+    with transaction.atomic():
+        rows = TrustedRoot.objects.select_for_update()
+        root = rows.filter(registry=registry, is_public=registry is None).first()
+        if root is None:
+            return False
+        subject, sha256 = TrustedRoot(pk=root.pk, registry=registry), fingerprint(root.document)
+        root.delete()
+        _look_again(registry)
+        record("trusted_root.removed", actor=actor, subject=subject, sha256=sha256)
+    return True
+
+
+def _look_again(registry: Registry | None) -> None:
+    """Another root counts: it may prove what the one before did not, and the other way round."""
     registries = Registry.objects.filter(trusted_root__isnull=True)
     if registry is not None:
         registries = Registry.objects.filter(pk=registry.pk)
-    Provenance.objects.filter(
-        package__registry__in=registries, outcome=Provenance.Outcome.REFUSED
-    ).update(checked_at=_LONG_AGO)
     compare_anew(staged_version__registry__in=registries)
+
+
+def look_again_at_outdated() -> int:
+    """Has looked at again what was proven with a trusted root that counts no more; how many.
+
+    Another one may have come with a release of the program, or while a look was under way.
+    """
+    done = Q(packages__staged_versions__provenance_check__state=ProvenanceCheck.State.DONE)
+    still_open = Q(packages__staged_versions__state__in=AT_REGISTRY_STATES)
+    asked = 0
+    for registry in Registry.objects.filter(done, still_open).distinct():
+        try:
+            root = trust_for(registry).fingerprint
+        except TrustUnusable as error:
+            logger.warning("registry=%s %s", registry, error)
+            continue
+        asked += compare_anew(
+            _stands_on_another(root),
+            staged_version__registry=registry,
+            state=ProvenanceCheck.State.DONE,
+        )
+    return asked
+
+
+def _stands_on_another(root: str) -> Q:
+    """Of checks: what they found, or what that is compared with, was verified with another root."""
+    rows = Provenance.objects.filter(checked_at__lt=timezone.now() - _SETTLES_IN).exclude(
+        root__in=["", root]
+    )
+    history = ProvenanceCheck.history.through.objects.filter(
+        provenancecheck=OuterRef("pk"), provenance__in=rows
+    )
+    return Q(Exists(history)) | Q(provenance__in=rows) | Q(baseline__in=rows)
 
 
 def parts_of(text: str) -> dict[str, int]:

@@ -60,13 +60,14 @@ class BundleUnreadable(ValueError):
 class Trust:
     """What bundles are verified against: a Sigstore trusted root.
 
-    `is_public` says that it is the public Sigstore's, whose log everyone can look into. One object
-    may be used from several threads.
+    `is_public` says that it is the public Sigstore's, whose log everyone can look into;
+    `fingerprint` is the SHA-256 of its text in hex. One object may be used from several threads.
     """
 
     def __init__(self, root: Root, *, is_public: bool) -> None:
         self.root = root
         self.is_public = is_public
+        self.fingerprint = root.fingerprint
 
     @classmethod
     def embedded(cls) -> Self:

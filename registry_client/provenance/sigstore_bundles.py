@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -95,6 +96,7 @@ class Root:
     """
 
     def __init__(self, text: str) -> None:
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
         try:
             self.inner = trustroot.TrustedRoot.from_json(text)
             whole = TrustedRoot(self.inner)

@@ -17,7 +17,6 @@ class Look:
 
     row: StagedVersion
     client: RegistryClient
-    sha512: str
     tell: Callable[[str], object]
 
 

@@ -27,7 +27,7 @@ class TransparencyLog(BundleSource):
             return
         try:
             with Rekor(settings.REKOR_URL) as log:
-                for uuid in log.search(look.sha512)[:MOST_ENTRIES]:
+                for uuid in log.search(look.row.sha512)[:MOST_ENTRIES]:
                     look.tell(self.step)
                     if bundle := bundle_of(log.entry(uuid)):
                         yield text_of(bundle)

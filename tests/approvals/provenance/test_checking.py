@@ -6,17 +6,30 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
-from approvals.provenance import checking, examine, tasks
-from approvals.provenance.checking import FIRST_PAUSE, LONGEST_PAUSE, MOST_TRIES, check
+from approvals.provenance import checking, examine, settle, tasks
+from approvals.provenance.checking import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    LONGEST_PAUSE_OF_OTHERS,
+    LONGEST_PAUSE_WITHOUT,
+    MOST_TRIES,
+    check,
+)
 from approvals.provenance.models import Provenance, ProvenanceCheck
 from approvals.provenance.requests import claim_due, look_again, request_missing
 from approvals.queue.models import Registry, StagedVersion, State
 from tests.approvals.at_once import at_once
 from tests.approvals.events import kinds, topics
-from tests.approvals.factories import make_user
+from tests.approvals.factories import (
+    make_provenance_check,
+    make_registry,
+    make_staged_version,
+    make_user,
+)
 from tests.approvals.provenance.conftest import Works, due_now, sha512_of, worker_dies
 from tests.authority import Sigstore
 
@@ -181,16 +194,21 @@ class TestFinding:
 
 
 class TestLookingAgain:
-    def test_the_pauses_grow_to_a_quarter_of_an_hour(self, works: Works) -> None:
+    @pytest.mark.parametrize("had_any", [True, False], ids=["had-any", "never-had-any"])
+    def test_the_pauses_grow_further_where_no_release_ever_had_any(
+        self, works: Works, had_any: bool
+    ) -> None:
+        works.publish("1.4.2", had_any)
         work = works.stage()
         pauses = []
-        for _ in range(9):
+        for _ in range(13):
             now = timezone.now()
             work = works.work(work, look_now=True)
             pauses.append(work.due_at - now)
+        longest = LONGEST_PAUSE if had_any else LONGEST_PAUSE_WITHOUT
         assert FIRST_PAUSE <= pauses[0] < FIRST_PAUSE + timedelta(seconds=10)
         assert all(1.5 * one < two for one, two in pairwise(pauses[:6]))
-        assert LONGEST_PAUSE <= pauses[-1] < LONGEST_PAUSE + timedelta(seconds=10)
+        assert longest <= pauses[-1] < longest + timedelta(seconds=10)
         assert kinds("provenance") == ["provenance.found"], "the same is not told again"
         assert len(works.calls("/left-pad")) == 1, "a packument is not fetched at every look"
 
@@ -371,6 +389,85 @@ class TestFailing:
         assert timedelta(seconds=1700) <= work.due_at - now <= timedelta(seconds=1800)
         assert "fewer requests" in work.failure
 
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_it_is_left_alone_by_all_other_checks_too(self, works: Works, status: int) -> None:
+        for name in ("a", "b", "c"):
+            works.stage("1.0.0", True, name=name)
+        other = make_provenance_check(make_staged_version("d", registry=make_registry("other")))
+        refuse = works.house.sandbox.control.refuse
+        if status == 429:
+            refuse(429, count=9, prefix=ATTESTATIONS, retry_after=1700)
+        else:
+            refuse(503, count=99, prefix=ATTESTATIONS)
+        now = timezone.now()
+        work = take()
+        check(work)
+        rows = ProvenanceCheck.objects.filter(staged_version__registry=works.house.registry)
+        assert set(rows.values_list("state", flat=True)) == {"waiting"}
+        least = timedelta(seconds=1700) if status == 429 else FIRST_PAUSE
+        assert all(row.due_at - now >= least for row in rows)
+        if status == 503:
+            assert all(row.due_at - now < LONGEST_PAUSE_OF_OTHERS for row in rows)
+        assert rows.get(pk=work.pk).looks == 1
+        assert claim_due() == other, "another registry's do not wait"
+        assert claim_due() is None
+        works.house.sandbox.control.reset()
+        asked = rows.exclude(pk=work.pk)[0]
+        assert look_again(asked.staged_version), "a person need not wait"
+        assert take() == asked
+
+    def test_what_is_broken_for_one_package_alone_does_not_keep_the_others(
+        self, works: Works
+    ) -> None:
+        broken, other = works.stage(name="broken"), works.stage(name="other")
+        due = timezone.now() + 3 * LONGEST_PAUSE
+        ProvenanceCheck.objects.filter(pk=other.pk).update(due_at=due)
+        ProvenanceCheck.objects.filter(pk=broken.pk).update(looks=9)
+        late = works.stage(name="late")
+        ProvenanceCheck.objects.filter(pk=late.pk).update(due_at=timezone.now() + FIRST_PAUSE)
+        works.house.sandbox.control.refuse(503, count=99, prefix=f"{ATTESTATIONS}broken")
+        now = timezone.now()
+        broken = works.work(broken)
+        late.refresh_from_db()
+        other.refresh_from_db()
+        assert broken.due_at - now >= LONGEST_PAUSE
+        assert FIRST_PAUSE < late.due_at - now < 2 * LONGEST_PAUSE_OF_OTHERS
+        assert other.due_at == due, "what waits longer still does"
+
+    @pytest.mark.parametrize("error", [checking.TookTooLong, SoftTimeLimitExceeded])
+    def test_what_was_found_is_not_lost_when_the_time_is_over(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        work = works.stage(bundle=works.sigstore.bundle("left-pad", "1.5.0", "ab" * 64))
+        ask = checking.Progress.__call__
+
+        def over(progress: checking.Progress, step: str) -> None:
+            if "handed in" in step:
+                raise error
+            ask(progress, step)
+
+        monkeypatch.setattr(checking.Progress, "__call__", over)
+        work = works.work(work)
+        assert (proven(work).outcome, work.verdict) == ("refused", Verdict.REFUSED)
+        assert work.failure
+
+    def test_a_proof_is_not_lost_when_the_registrys_keys_would_take_too_long(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        works.publish("1.4.2", True)
+        work = works.stage(bundle=True)
+        ask = checking.Progress.__call__
+
+        def over(progress: checking.Progress, step: str) -> None:
+            if "keys" in step:
+                raise checking.TookTooLong
+            ask(progress, step)
+
+        monkeypatch.setattr(checking.Progress, "__call__", over)
+        work = works.work(work)
+        assert work.baseline
+        assert (work.baseline.outcome, work.baseline.publish) == ("verified", "unverified")
+
     def test_a_token_that_is_no_good_any_more_is_a_plain_sentence(self, works: Works) -> None:
         work = works.stage(bundle=True)
         works.house.sandbox.control.refuse(401, count=9, prefix=ATTESTATIONS)
@@ -422,7 +519,7 @@ class TestFailing:
             raise ZeroDivisionError("nobody thought of this")
 
         work = works.stage(bundle=True)
-        monkeypatch.setattr(checking, "verdict_of", broken)
+        monkeypatch.setattr(settle, "verdict_of", broken)
         now = timezone.now()
         work = works.work(work)
         assert "Countersign itself failed (ZeroDivisionError)" in work.failure

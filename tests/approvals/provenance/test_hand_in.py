@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 
 from approvals.audit.models import AuditEvent
+from approvals.provenance import hand_in as hand_in_module
 from approvals.provenance.checking import check
 from approvals.provenance.hand_in import MOST_BUNDLES_EACH, BundleRefused, hand_in
 from approvals.provenance.models import HandedInBundle, Provenance, ProvenanceCheck
 from approvals.provenance.requests import claim_due
+from approvals.provenance.sources.handed_in import HandedIn
 from approvals.provenance.sources.registry_attestations import RegistryAttestations
 from approvals.provenance.sources.source import Look
 from approvals.provenance.trust import store_root_of
 from approvals.queue.models import StagedVersion, State
+from registry_client.provenance import Verification
 from tests.approvals.at_once import at_once
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import make_user
@@ -101,6 +104,54 @@ class TestVerifiedOnTheSpot:
         now = ProvenanceCheck.objects.get()
         assert now.provenance
         assert (now.state, now.provenance.outcome) == ("done", "verified")
+
+    def test_a_look_that_had_passed_it_by_is_followed_by_another_at_once(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = staged(works, inspected=False)
+        content = good(works, row)
+        StagedVersion.objects.update(sha512=row.sha512)
+        ProvenanceCheck.objects.update(looks=9)
+        work = claim_due()
+        assert work
+        find = HandedIn.find
+
+        def handed_in_then(source: HandedIn, look: Look) -> Iterator[str]:
+            found = list(find(source, look))
+            # The one who hands it in has read the row before the inspection wrote the digest.
+            StagedVersion.objects.update(sha512="")
+            hand_in(row, content, actor=None)
+            StagedVersion.objects.update(sha512=row.sha512)
+            return iter(found)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(HandedIn, "find", handed_in_then)
+            check(work)
+        now = ProvenanceCheck.objects.get()
+        assert (now.state, now.looks) == ("waiting", 0)
+        again = claim_due()
+        assert again
+        check(again)
+        now = ProvenanceCheck.objects.get()
+        assert now.provenance
+        assert (now.state, now.provenance.outcome) == ("done", "verified")
+
+    def test_what_was_inspected_or_changed_meanwhile_is_left_to_the_worker(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = staged(works)
+        verify = hand_in_module.verified
+
+        def changed_meanwhile(*args: Any, **named: Any) -> Verification:
+            StagedVersion.objects.update(sha512="ef" * 64)
+            return verify(*args, **named)
+
+        monkeypatch.setattr(hand_in_module, "verified", changed_meanwhile)
+        kept = hand_in(row, good(works, row), actor=None)
+        assert not Provenance.objects.exists(), "nothing is proven about that tarball"
+        works.work(ProvenanceCheck.objects.get())
+        kept.refresh_from_db()
+        assert "ef" * 64 in kept.refusal
 
     @pytest.mark.parametrize("form", ["bundle", "answer", "list"])
     def test_an_answer_with_one_provenance_among_others_will_do(
@@ -264,7 +315,7 @@ class TestAgain:
         first = hand_in(row, good(works, row), actor=None)
         again = json.dumps(json.loads(first.bundle), indent=2).encode()
         assert hand_in(row, again, actor=make_user("ada")).pk == first.pk
-        assert kinds("provenance") == ["provenance.handed_in"]
+        assert kinds("provenance") == ["provenance.found", "provenance.handed_in"]
         assert HandedInBundle.objects.get().handed_in_by is None
 
     def test_one_that_was_refused_is_taken_once_it_is_trusted(self, works: Works) -> None:

@@ -12,6 +12,7 @@ from approvals.provenance.trust import (
     MOST_BYTES,
     Stored,
     TrustUnusable,
+    remove_root,
     store_public_root,
     store_root_of,
 )
@@ -36,7 +37,8 @@ class Command(BaseCommand):
         "Gets the public Sigstore's trusted root through TUF, and verifies against it from now on. "
         "Not needed often: one comes with the program. With --file, takes one that lies on this "
         "machine; with --registry as well, for the packages of that registry alone, as a private "
-        "Sigstore needs it. Where it fails, nothing changes."
+        "Sigstore needs it. --remove takes a stored one away again. What is still to be decided is "
+        "verified again each time. Where it fails, nothing changes."
     )
     # The root.json that trust in the TUF repository begins with: the tests have one of their own.
     stealth_options = ("bootstrap",)
@@ -51,7 +53,16 @@ class Command(BaseCommand):
             "--file", type=Path, metavar="trusted_root.json", help="take this one instead"
         )
         parser.add_argument(
-            "--registry", metavar="NAME", help="for this registry's packages alone; needs --file"
+            "--registry",
+            metavar="NAME",
+            help="for this registry's packages alone; needs --file or --remove",
+        )
+        parser.add_argument(
+            "--remove",
+            action="store_true",
+            help="take away the trusted root that was stored: that of --registry, whose packages "
+            "are verified against the public one then, or else the public one, for the one that "
+            "comes with the program",
         )
 
     def handle(
@@ -60,9 +71,15 @@ class Command(BaseCommand):
         url: str | None,
         file: Path | None,
         registry: str | None,
+        remove: bool,
         bootstrap: bytes | None = None,
         **options: Any,
     ) -> None:
+        if remove:
+            if file is not None or url is not None:
+                raise CommandError("With --remove, give neither --file nor --url.")
+            self._remove(_registry(registry) if registry else None)
+            return
         if file is None and registry is not None:
             raise CommandError(
                 "A registry's own Sigstore is not asked through TUF: give its trusted root with "
@@ -76,7 +93,17 @@ class Command(BaseCommand):
             stored = store_root_of(owner, text) if owner else store_public_root(text)
         except TrustUnusable as error:
             raise CommandError(f"Nothing was changed. {error}") from error
-        self._say(stored, f"of {owner}" if owner else "of the public Sigstore")
+        self._say(stored, _whose(owner))
+
+    def _remove(self, owner: Registry | None) -> None:
+        if not remove_root(owner):
+            raise CommandError(f"No trusted root {_whose(owner)} is stored.")
+        instead = "the public Sigstore's" if owner else "the one that comes with the program"
+        self.stdout.write(
+            self.style.SUCCESS(
+                f"The trusted root {_whose(owner)} was removed: now it is {instead}."
+            )
+        )
 
     def _fetched(self, url: str, bootstrap: bytes | None) -> str:
         self.stdout.write(f"Asking {url}")
@@ -99,6 +126,10 @@ class Command(BaseCommand):
             was = f" ({before} before)" if stored.before and before != count else ""
             self.stdout.write(f"  {words}: {count}{was}")
         self.stdout.write(f"  SHA-256: {stored.fingerprint}")
+
+
+def _whose(owner: Registry | None) -> str:
+    return f"of {owner}" if owner else "of the public Sigstore"
 
 
 def _registry(name: str) -> Registry:
