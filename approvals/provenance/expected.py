@@ -5,8 +5,8 @@ from django.utils import timezone
 
 from approvals.audit.record import record
 from approvals.people.models import User
-from approvals.provenance.alike import workflow_of
-from approvals.provenance.case import open_cases
+from approvals.provenance.alike import same_address, workflow_of
+from approvals.provenance.case import Case
 from approvals.provenance.expected_as_written import (
     LABELS,
     LONGEST,
@@ -18,12 +18,13 @@ from approvals.provenance.expected_as_written import (
 )
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.refs import ANY, is_request, ref_pattern
-from approvals.provenance.verdict import verdict_of
+from approvals.provenance.settle import settle_open
 from approvals.provenance.words import named, plain
 from approvals.queue.models import Package
 from registry_client.provenance import Build
 
-__all__ = ["PinRefused", "pin", "pin_from", "unpin"]
+__all__ = ["PinRefused", "pin", "pin_from", "suggestion_for", "unpin"]
+_WRITTEN = ("repository", "workflow", "ref_pattern", "environment")
 
 
 def pin(
@@ -37,39 +38,74 @@ def pin(
 ) -> ExpectedPublisher:
     """Pins what a person wrote; whatever is empty may be anything. Raises PinRefused.
 
-    It replaces what was pinned before, and the numbers of repository and owner with it: nobody
-    knows whether the address still leads to what they are of.
+    It replaces what was pinned before. The numbers of repository and owner that were proven stay
+    with the address that they were proven for, and go with it.
     """
     address = typed_repository(repository)
-    return _keep(
-        package,
-        actor,
-        {
-            "repository": address,
-            "workflow": typed_workflow(workflow, address),
-            "ref_pattern": typed_ref_pattern(ref_pattern),
-            "environment": typed_environment(environment),
-        },
-    )
+    written = {
+        "repository": address,
+        "workflow": typed_workflow(workflow, address),
+        "ref_pattern": typed_ref_pattern(ref_pattern),
+        "environment": typed_environment(environment),
+    }
+    with transaction.atomic():
+        _lock(package)
+        before = ExpectedPublisher.objects.filter(package=package).first()
+        if before is None or not same_address(before.repository, address):
+            return _keep(package, before, actor, written)
+        if all(getattr(before, name) == value for name, value in written.items()):
+            return before
+        numbers = {"repository_id": before.repository_id, "owner_id": before.owner_id}
+        return _keep(package, before, actor, written | numbers)
 
 
-def pin_from(check: ProvenanceCheck, *, actor: User | None) -> ExpectedPublisher:
+def pin_from(
+    check: ProvenanceCheck, *, baseline: int | None = None, actor: User | None
+) -> ExpectedPublisher:
     """Pins what was proven for the baseline of this check. Raises PinRefused.
 
+    `baseline` is the key of the provenance that its page showed: another one is not pinned unseen.
     Never what was proven for the staged version itself: that is still to be judged.
     """
-    baseline = check.baseline
-    build = baseline.built if baseline else None
-    if baseline is None or build is None:
-        raise PinRefused(
-            "Nothing is proven about the baseline, so there is nothing to pin. Write by hand where "
-            "the package must be built."
+    package = check.staged_version.package
+    with transaction.atomic():
+        _lock(package)
+        now = (
+            ProvenanceCheck.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("baseline")
+            .defer("baseline__compressed")
+            .get(pk=check.pk)
+            .baseline
         )
-    return _keep(
-        check.staged_version.package,
-        actor,
-        {**_proven(build, baseline), "pinned_from": baseline.version},
-    )
+        if baseline is not None and (now is None or now.pk != baseline):
+            raise PinRefused(
+                "It is compared with another release by now than the page showed. Look at what was "
+                "proven for that one, and pin it then."
+            )
+        build = now.built if now else None
+        if now is None or build is None:
+            raise PinRefused(
+                "Nothing is proven about the baseline, so there is nothing to pin. Write by hand "
+                "where the package must be built."
+            )
+        before = ExpectedPublisher.objects.filter(package=package).first()
+        values = {**_proven(build, now), "pinned_from": now.version}
+        return _keep(package, before, actor, values)
+
+
+def suggestion_for(case: Case) -> dict[str, str]:
+    """What a form for writing it by hand begins with: as `pin` takes it, empty where unknown.
+
+    What is pinned; else what the version is compared with, and never its own provenance, which is
+    still to be judged.
+    """
+    if case.expected is not None:
+        return {name: getattr(case.expected, name) for name in _WRITTEN}
+    known = case.compared
+    if known is None:
+        return {}
+    values = _values(known.build, known.version)
+    return {name: values[name] if _is_pinnable(name, values[name]) else "" for name in _WRITTEN}
 
 
 def unpin(package: Package, *, actor: User | None) -> bool:
@@ -81,42 +117,34 @@ def unpin(package: Package, *, actor: User | None) -> bool:
             return False
         was = expected.as_json()
         expected.delete()
-        _settle_verdicts(package)
+        settle_open(package)
         record("publisher.unpinned", actor=actor, subject=package, **was)
     return True
 
 
-def _keep(package: Package, actor: User | None, values: dict[str, str]) -> ExpectedPublisher:
+def _keep(
+    package: Package,
+    before: ExpectedPublisher | None,
+    actor: User | None,
+    values: dict[str, str],
+) -> ExpectedPublisher:
+    """The package is locked by now."""
     values = {**dict.fromkeys((*LONGEST, "pinned_from"), ""), **values}
-    with transaction.atomic():
-        _lock(package)
-        before = ExpectedPublisher.objects.filter(package=package).first()
-        was = before.as_json() if before else None
-        if before is not None and was == values:
-            return before
-        expected, _ = ExpectedPublisher.objects.update_or_create(
-            package=package,
-            defaults={**values, "pinned_at": timezone.now(), "pinned_by": actor},
-        )
-        _settle_verdicts(package)
-        record("publisher.pinned", actor=actor, subject=package, was=was, **expected.as_json())
+    was = before.as_json() if before else None
+    if before is not None and was == values:
+        return before
+    expected, _ = ExpectedPublisher.objects.update_or_create(
+        package=package,
+        defaults={**values, "pinned_at": timezone.now(), "pinned_by": actor},
+    )
+    settle_open(package)
+    record("publisher.pinned", actor=actor, subject=package, was=was, **expected.as_json())
     return expected
 
 
 def _lock(package: Package) -> None:
     """Two administrators pin one after the other, and each sees what the other did."""
     Package.objects.select_for_update(no_key=True).get(pk=package.pk)
-
-
-def _settle_verdicts(package: Package) -> None:
-    """Those that there are: a worker that has not judged yet will read the pin."""
-    changed = []
-    for check, case in open_cases(package):
-        verdict = verdict_of(case)
-        if check.verdict not in (ProvenanceCheck.Verdict.UNKNOWN, verdict):
-            check.verdict = verdict
-            changed.append(check)
-    ProvenanceCheck.objects.bulk_update(changed, ["verdict"], batch_size=500)
 
 
 def _proven(build: Build, baseline: Provenance) -> dict[str, str]:
@@ -130,18 +158,29 @@ def _proven(build: Build, baseline: Provenance) -> dict[str, str]:
             f"{plain(baseline.version)} was built from {named(build.ref)}, and in what is expected "
             "* means anything. Write by hand where the package must be built.",
         )
-    values = {
-        "repository": build.repository,
-        "repository_id": build.repository_id,
-        "owner_id": build.owner_id,
-        "workflow": workflow_of(build),
-        "ref_pattern": ref_pattern(build.ref, baseline.version),
-        "environment": build.environment,
-    }
+    values = _values(build, baseline.version)
     for name, value in values.items():
-        if len(value) > LONGEST[name] or not value.isprintable():
+        if not _is_pinnable(name, value):
             raise PinRefused(
                 f"{LABELS[name]} that was proven for {plain(baseline.version)} is too long to be "
                 "pinned, or has hidden characters. Write by hand where the package must be built."
             )
     return values
+
+
+def _values(build: Build, version: str) -> dict[str, str]:
+    return {
+        "repository": build.repository,
+        "repository_id": build.repository_id,
+        "owner_id": build.owner_id,
+        "workflow": workflow_of(build),
+        # Nothing is expected from a request, and a * of its own would mean anything.
+        "ref_pattern": ""
+        if is_request(build.ref) or ANY in build.ref
+        else ref_pattern(build.ref, version),
+        "environment": build.environment,
+    }
+
+
+def _is_pinnable(name: str, value: str) -> bool:
+    return len(value) <= LONGEST[name] and value.isprintable()

@@ -11,24 +11,28 @@ from hypothesis import strategies as st
 
 from approvals.audit.models import AuditEvent
 from approvals.people.models import Role, User
-from approvals.provenance.case import case_of
+from approvals.provenance.case import Case, case_of
 from approvals.provenance.expected import (
     PinRefused,
     pin,
     pin_from,
+    suggestion_for,
     unpin,
 )
 from approvals.provenance.expected_as_written import LONGEST, typed_ref_pattern, typed_repository
 from approvals.provenance.findings import findings_of
-from approvals.provenance.models import ExpectedPublisher, ProvenanceCheck
+from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
+from approvals.provenance.settle import settle
 from approvals.queue.models import Package, StagedVersion, State
 from tests.approvals.at_once import at_once
+from tests.approvals.events import topics
 from tests.approvals.factories import (
     make_provenance,
     make_provenance_check,
     make_staged_version,
     make_user,
 )
+from tests.approvals.provenance.cases import case, missing, pinned_by_hand, proven
 
 HERE = "https://github.com/acme/left-pad"
 
@@ -122,15 +126,138 @@ def test_without_a_baseline_what_is_to_be_judged_is_not_pinned(
         pin_from(check, actor=chief)
 
 
-def test_a_pin_by_hand_takes_the_place_of_one_with_numbers(chief: User, row: StagedVersion) -> None:
+def test_another_baseline_than_the_page_showed_is_not_pinned_unseen(
+    chief: User, row: StagedVersion
+) -> None:
+    check = checked(row)
+    shown = check.baseline_id
+    assert shown is not None
+    stale = ProvenanceCheck.objects.select_related("baseline").get(pk=check.pk)
+    newer = make_provenance(row.package, "1.4.1", repository="https://github.com/acme/other")
+    for now in (newer, None):
+        ProvenanceCheck.objects.update(baseline=now)
+        with pytest.raises(PinRefused, match="another release by now"):
+            pin_from(stale, baseline=shown, actor=chief)
+    assert not ExpectedPublisher.objects.exists()
+    ProvenanceCheck.objects.update(baseline=newer)
+    assert pin_from(stale, baseline=newer.pk, actor=chief).pinned_from == "1.4.1"
+
+
+def test_what_the_page_showed_and_proves_nothing_any_more_is_not_pinned(
+    chief: User, row: StagedVersion
+) -> None:
+    check = checked(row)
+    shown = check.baseline_id
+    assert shown is not None
+    make_provenance(row.package, "1.3.0")
+    Provenance.objects.filter(pk=shown).update(
+        outcome="refused", build={}, signed_at=None, source="registry"
+    )
+    with pytest.raises(PinRefused, match="Nothing is proven"):
+        pin_from(check, baseline=shown, actor=chief)
+
+
+def test_a_pin_by_hand_elsewhere_takes_the_place_of_one_with_numbers(
+    chief: User, row: StagedVersion
+) -> None:
     pin_from(checked(row, environment="npm"), actor=chief)
     before = ExpectedPublisher.objects.get().as_json()
-    pin(row.package, actor=chief, repository=HERE)
+    pin(row.package, actor=chief, repository=f"{HERE}-2")
     expected = ExpectedPublisher.objects.get()
     empty = dict.fromkeys(before, "")
-    assert expected.as_json() == {**empty, "repository": HERE}
+    assert expected.as_json() == {**empty, "repository": f"{HERE}-2"}
     event = AuditEvent.objects.filter(kind="publisher.pinned").latest("sequence")
     assert event.detail["was"] == before
+
+
+def test_the_numbers_that_were_proven_stay_with_their_address(
+    chief: User, row: StagedVersion
+) -> None:
+    pin_from(checked(row, environment="npm"), actor=chief)
+    before = ExpectedPublisher.objects.get().as_json()
+    address = HERE.replace("acme", "Acme")
+    pin(row.package, actor=chief, repository=address, ref_pattern="refs/tags/v*")
+    expected = ExpectedPublisher.objects.get()
+    assert expected.as_json() == {
+        **dict.fromkeys(before, ""),
+        "repository": address,
+        "repository_id": "40001",
+        "owner_id": "9001",
+        "ref_pattern": "refs/tags/v*",
+    }
+    # Once they are gone, the same address does not bring them back.
+    pin(row.package, actor=chief, repository=f"{HERE}-2")
+    pin(row.package, actor=chief, repository=HERE)
+    expected.refresh_from_db()
+    assert (expected.repository_id, expected.owner_id) == ("", "")
+
+
+def test_what_was_proven_and_is_saved_by_hand_unchanged_stays_what_it_is(
+    chief: User, row: StagedVersion
+) -> None:
+    check = checked(row, ref="refs/tags/v1.4.0", environment="npm")
+    before = pin_from(check, actor=chief)
+    now = case_of(ProvenanceCheck.objects.get(), row)
+    pin(row.package, actor=make_user(), **suggestion_for(now))
+    after = ExpectedPublisher.objects.get()
+    assert (after.pinned_from, after.pinned_by, after.as_json()) == (
+        "1.4.0",
+        chief,
+        before.as_json(),
+    )
+    assert kinds().count("publisher.pinned") == 1
+
+
+SUGGESTED = {
+    "repository": HERE,
+    "workflow": ".github/workflows/release.yml",
+    "ref_pattern": "refs/heads/main",
+    "environment": "",
+}
+ELSEWHERE = {"repository": "https://github.com/mallory/left-pad", "ref": "refs/heads/evil"}
+SUGGESTIONS: dict[str, tuple[Case, dict[str, str]]] = {
+    "baseline": (case(proven("1.5.0", **ELSEWHERE), proven("1.4.0")), SUGGESTED),
+    "release-before-a-gap": (
+        case(proven("1.5.0", **ELSEWHERE), missing("1.4.0"), proven("1.3.0")),
+        SUGGESTED,
+    ),
+    "never-its-own": (case(proven("1.5.0")), {}),
+    "nothing-looked-up": (case(None), {}),
+    "pinned": (
+        case(
+            proven("1.5.0"),
+            proven("1.4.0"),
+            expected=pinned_by_hand(repository="https://gitlab.com/a/b", environment="npm"),
+        ),
+        {**SUGGESTED, "repository": "https://gitlab.com/a/b", "environment": "npm"},
+    ),
+    "tag": (
+        case(None, proven("1.4.0", ref="refs/tags/v1.4.0")),
+        {**SUGGESTED, "ref_pattern": "refs/tags/v*"},
+    ),
+    "request": (
+        case(None, proven("1.4.0", ref="refs/pull/1/merge")),
+        {**SUGGESTED, "ref_pattern": ""},
+    ),
+    "star": (case(None, proven("1.4.0", ref="refs/heads/*")), {**SUGGESTED, "ref_pattern": ""}),
+    "workflow-of-another-repository": (
+        case(
+            None,
+            proven("1.4.0", workflow="ci.yml", workflow_repository="https://gitlab.com/acme/ci"),
+        ),
+        {**SUGGESTED, "workflow": "https://gitlab.com/acme/ci/ci.yml"},
+    ),
+    "long-and-hidden": (
+        case(None, proven("1.4.0", workflow="a" * 301, environment="a\u202eb")),
+        {**SUGGESTED, "workflow": ""},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SUGGESTIONS)
+def test_what_a_form_begins_with(name: str) -> None:
+    about, suggestion = SUGGESTIONS[name]
+    assert suggestion_for(about) == suggestion
 
 
 def test_what_is_pinned_already_is_recorded_once(chief: User, row: StagedVersion) -> None:
@@ -171,15 +298,27 @@ def test_the_verdicts_of_what_is_open_follow(chief: User, row: StagedVersion) ->
     assert verdicts() == ["same", "same", "same", "first"]
 
 
-def test_what_a_worker_has_not_judged_yet_is_left_to_it(chief: User, row: StagedVersion) -> None:
-    check = make_provenance_check(row, make_provenance(row), verdict="")
+def test_where_nobody_has_looked_yet_there_is_no_verdict(chief: User, row: StagedVersion) -> None:
+    check = make_provenance_check(row)
     pin(row.package, actor=chief, repository="https://github.com/acme/other")
     assert ProvenanceCheck.objects.get(pk=check.pk).verdict == ""
 
 
-def test_the_number_of_queries_does_not_grow_with_what_is_open(
+def test_a_verdict_that_a_pin_changes_is_told_like_any_other(
     chief: User, row: StagedVersion
 ) -> None:
+    settle(checked(row))
+    told = topics().count("provenance.found")
+    pin(row.package, actor=chief, repository="https://github.com/acme/other")
+    event = AuditEvent.objects.filter(kind="provenance.found").latest("sequence")
+    assert (event.detail["verdict"], event.stage_id) == ("changed", row.stage_id)
+    assert topics().count("provenance.found") == told + 1
+    unpin(row.package, actor=chief)
+    event = AuditEvent.objects.filter(kind="provenance.found").latest("sequence")
+    assert event.detail["verdict"] == "same"
+
+
+def test_what_is_read_does_not_grow_with_what_is_open(chief: User, row: StagedVersion) -> None:
     counts = []
     for number in range(1, 4):
         other = make_staged_version("left-pad", f"1.{number}.0")
@@ -191,7 +330,7 @@ def test_the_number_of_queries_does_not_grow_with_what_is_open(
         )
         with CaptureQueriesContext(connection) as queries:
             pin(row.package, actor=chief, repository=f"https://github.com/acme/{number}")
-        counts.append(len(queries))
+        counts.append(sum(query["sql"].startswith("SELECT") for query in queries))
     assert counts[1] == counts[2]
 
 
