@@ -239,10 +239,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300 * 1024
 CELERY_TASK_DEFAULT_QUEUE = "countersign"
 # Opening large tarballs must not keep a decision waiting: inspections have workers of their own.
-# Neither must a registry that hangs, or a webhook.
+# Neither must a registry that hangs, or a webhook; nor may one that takes minutes over a look for
+# provenance keep tarballs from being opened.
 CELERY_TASK_ROUTES = {
     "approvals.inspection.tasks.*": {"queue": "inspection"},
-    "approvals.provenance.tasks.*": {"queue": "inspection"},
+    "approvals.provenance.tasks.*": {"queue": "provenance"},
     "approvals.decisions.tasks.*": {"queue": "decisions"},
 }
 # The broker is only a doorbell. Each of these looks into the database for work that is due, so a

@@ -24,7 +24,14 @@ from registry_client.sandbox.second_factor import MODES
 STARTS_WITHIN_SECONDS = 60
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65_535
-WORKERS = {"worker": "countersign", "decider": "decisions", "inspector": "inspection"}
+# Each with its queue, and how many things it does at once. A look for provenance only waits for a
+# registry, and nobody waits for it: one after the other spares registry and memory.
+WORKERS = {
+    "worker": ("countersign", 2),
+    "decider": ("decisions", 2),
+    "inspector": ("inspection", 2),
+    "prover": ("provenance", 1),
+}
 
 
 class Command(BaseCommand):
@@ -147,8 +154,8 @@ class Command(BaseCommand):
     ) -> None:
         self._say("Starting the web server, the workers and beat …")
         python = [sys.executable, "-m"]
-        for name, queue in WORKERS.items():
-            options = (f"--queues={queue}", f"--hostname={name}@%h", "--concurrency=2")
+        for name, (queue, at_once) in WORKERS.items():
+            options = (f"--queues={queue}", f"--hostname={name}@%h", f"--concurrency={at_once}")
             quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
             celery = [*python, "celery", "--app=config", "--quiet"]
             processes.start(name, [*celery, "worker", *options, *quiet, "--loglevel=WARNING"], env)
