@@ -25,7 +25,7 @@ from approvals.inspection.requests import MOST_PUBLISHED_VERSIONS
 from approvals.inspection.sources import InspectionFailed, Sources
 from approvals.inspection.unusual import dangers_in, unusual_of
 from approvals.inspection.viewed import carry_over
-from approvals.queue.models import AlarmKind, StagedVersion
+from approvals.queue.models import LONGEST_GIT_HEAD, AlarmKind, StagedVersion
 from approvals.queue.registries import client_for
 from approvals.queue.sync import LONGEST_WAIT_ASKED_FOR, packument_or_none
 from approvals.queue.transitions import answer_alarm, news_of, raise_alarm
@@ -212,8 +212,7 @@ def _done(
 def git_head_of(inspection: Inspection) -> str:
     """The commit that the staged package.json names, or "": bounded, and with nothing hidden."""
     head = (inspection.summary.get("manifest_new") or {}).get("gitHead")
-    longest = StagedVersion._meta.get_field("git_head").max_length
-    return clean_words(head, longest) if isinstance(head, str) else ""
+    return clean_words(head, LONGEST_GIT_HEAD) if isinstance(head, str) else ""
 
 
 def _failed(work: Work, reason: str) -> None:

@@ -8,6 +8,9 @@ from django.utils import timezone
 
 from approvals.sealing import SealedField
 
+# A commit has 40 or 64 characters; what is longer is told apart from one, and not kept whole.
+LONGEST_GIT_HEAD = 100
+
 
 class Registry(models.Model):
     """An npm-compatible registry with staged publishing, and how polling it goes."""
@@ -101,7 +104,7 @@ class StagedVersion(models.Model):
     # Of the tarball as it was downloaded here; empty until then.
     sha512 = models.CharField(max_length=128, blank=True)
     # What the package.json in that tarball says of the commit it was packed from; not proven.
-    git_head = models.CharField(max_length=100, blank=True)
+    git_head = models.CharField(max_length=LONGEST_GIT_HEAD, blank=True)
     actor = models.CharField(max_length=256, blank=True)
     actor_type = models.CharField(max_length=256, blank=True)
     created_at = models.DateTimeField()
