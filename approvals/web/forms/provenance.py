@@ -42,8 +42,8 @@ class PublisherForm(forms.Form):
             attrs={**_PLAIN, "inputmode": "url", "placeholder": "https://github.com/acme/lib"}
         ),
         error_messages={"required": "Write the repository's address."},
-        help_text="Its address. Written by hand, only the address counts: pin a proven release "
-        "instead, and the repository's and the owner's numbers are held, too.",
+        help_text="Its address. Pin a proven release instead, and the numbers of repository and "
+        "owner are held, too: an address alone can be taken over by somebody else.",
     )
     workflow = forms.CharField(
         label="Workflow file",

@@ -10,16 +10,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from approvals.people.permissions import may_decide
-from approvals.provenance.expected import PinRefused, pin, pin_from, unpin
+from approvals.provenance.case import case_of
+from approvals.provenance.expected import PinRefused, pin, pin_from, suggestion_for, unpin
 from approvals.provenance.hand_in import BundleRefused, hand_in
-from approvals.provenance.models import ExpectedPublisher, Provenance
-from approvals.provenance.refs import ref_pattern
 from approvals.provenance.requests import look_again
-from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
+from approvals.queue.models import AT_REGISTRY_STATES
 from approvals.web.facts import facts_of
 from approvals.web.forms.provenance import HandInForm, PublisherForm
 from approvals.web.provenance_panel import IN_THE_PANEL, provenance_of
-from approvals.web.reading import check_of, get_version
+from approvals.web.reading import check_of, get_version, whole
 from approvals.web.views.guards import SignedInRequest, managers_only
 from registry_client.provenance import MAX_BUNDLE
 
@@ -103,13 +102,13 @@ def provenance_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
 @managers_only
 @require_POST
 def pin_baseline(request: SignedInRequest, pk: int) -> HttpResponse:
-    """From now on the package must be built where the baseline was."""
+    """From now on the package must be built where the baseline that the page showed was."""
     staged_version = get_version(pk)
     check = check_of(staged_version)
     try:
         if check is None:
             raise PinRefused("Nobody has looked for provenance yet. Try again in a moment.")
-        pinned = pin_from(check, actor=request.user)
+        pinned = pin_from(check, baseline=whole(request.POST.get("baseline")), actor=request.user)
     except PinRefused as refusal:
         messages.error(request, str(refusal), IN_THE_PANEL)
     else:
@@ -128,8 +127,8 @@ def publisher(request: SignedInRequest, pk: int) -> HttpResponse:
     """Where the package of this version must be built, written by hand."""
     staged_version = get_version(pk)
     package = staged_version.package
-    pinned = ExpectedPublisher.objects.filter(package=package).first()
-    form = PublisherForm(request.POST or None, initial=_initial(staged_version, pinned))
+    case = case_of(check_of(staged_version), staged_version)
+    form = PublisherForm(request.POST or None, initial=suggestion_for(case))
     if request.method == "POST" and form.is_valid():
         try:
             pin(package, actor=request.user, **form.cleaned_data)
@@ -138,7 +137,7 @@ def publisher(request: SignedInRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, f"What is expected of {package.name} is saved.", IN_THE_PANEL)
             return _back(pk)
-    context = {"version": staged_version, "pinned": pinned, "form": form}
+    context = {"version": staged_version, "pinned": case.expected, "form": form}
     return render(request, "web/publisher.html", context)
 
 
@@ -150,26 +149,6 @@ def publisher_remove(request: SignedInRequest, pk: int) -> HttpResponse:
     if unpin(package, actor=request.user):
         messages.success(request, f"Nothing is expected of {package.name} any more.", IN_THE_PANEL)
     return _back(pk)
-
-
-def _initial(
-    staged_version: StagedVersion, pinned: ExpectedPublisher | None
-) -> dict[str, str] | None:
-    """What is pinned already; else what the newest proof says, as a start."""
-    fields = ("repository", "workflow", "ref_pattern", "environment")
-    if pinned is not None:
-        return {name: getattr(pinned, name) for name in fields}
-    check = check_of(staged_version)
-    found: Provenance | None = (check.baseline or check.provenance) if check else None
-    built = found.built if found else None
-    if found is None or built is None:
-        return None
-    return {
-        "repository": built.repository,
-        "workflow": built.workflow,
-        "ref_pattern": ref_pattern(built.ref, found.version),
-        "environment": built.environment,
-    }
 
 
 def _back(pk: int) -> HttpResponse:

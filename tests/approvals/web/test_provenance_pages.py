@@ -160,6 +160,34 @@ def test_what_a_bundle_names_cannot_become_markup_or_hide(
     assert "\u200b" not in html
 
 
+def test_what_was_not_compared_yet_is_not_called_the_first(
+    client: Client, row: StagedVersion, authority: Authority
+) -> None:
+    """A bundle that was handed in before anybody looked for the baseline."""
+    make_provenance_check(row, None)
+    text = hand_in(client, row, bundle_for(authority, row))
+    assert "what it is compared with is not known yet" in text
+    assert "Not compared yet" in text
+    assert "no earlier release" not in text
+    response = page(client, row)
+    assert "As always" not in panel_text(response)
+    assert "badge--ok" not in response.content.decode()
+    # It corrects itself once it was compared.
+    assert 'hx-trigger="every 2s"' in response.content.decode()
+
+
+def test_what_a_form_of_the_panel_did_is_said_in_it_and_nowhere_else(
+    client: Client, row: StagedVersion
+) -> None:
+    make_provenance_check(row, make_provenance(row, outcome="missing"))
+    upload = SimpleUploadedFile("x.json", b"{}", "application/json")
+    answer = client.post(reverse("hand_in_bundle", args=[row.pk]), {"bundle": upload}, follow=True)
+    html = answer.content.decode()
+    assert html.count("The bundle was refused.") == 1
+    assert html.index('<div id="provenance"') < html.index("The bundle was refused.")
+    assert answer.redirect_chain[-1][0].endswith("#provenance")
+
+
 def test_a_version_built_otherwise_is_named_first(client: Client, row: StagedVersion) -> None:
     make_inspection(row)
     baseline = make_provenance(row.package, "1.4.2")
@@ -362,11 +390,24 @@ def test_one_click_pins_what_was_proven_for_the_baseline(
     client: Client, row: StagedVersion
 ) -> None:
     check = found_as_always(row)
-    answer = client.post(reverse("pin_baseline", args=[row.pk]), follow=True)
+    shown = re.search(r'name="baseline" value="(\d+)"', page(client, row).content.decode()).group(1)
+    address = reverse("pin_baseline", args=[row.pk])
+    answer = client.post(address, {"baseline": shown}, follow=True)
     assert "Pinned: left-pad is expected from" in text_of(answer)
     pinned = ExpectedPublisher.objects.get(package=row.package)
     assert pinned.repository_id == check.baseline.built.repository_id
     assert "as 1.4.2 was proven" in panel_text(page(client, row))
+
+
+@pytest.mark.parametrize("shown", ["", "another", "٣"], ids=["nothing", "another", "digit"])
+def test_nothing_is_pinned_that_the_page_did_not_show(
+    client: Client, row: StagedVersion, shown: str
+) -> None:
+    check = found_as_always(row)
+    fields = {"baseline": str(check.provenance_id) if shown == "another" else shown}
+    answer = client.post(reverse("pin_baseline", args=[row.pk]), fields, follow=True)
+    assert "than the page showed" in text_of(answer)
+    assert not ExpectedPublisher.objects.exists()
 
 
 def test_what_is_unlike_the_pin_is_critical(client: Client, row: StagedVersion) -> None:
