@@ -32,7 +32,7 @@ _COMPARE_PATHS = {"github": "compare/{old}...{new}", "gitlab": "-/compare/{old}.
 
 @dataclass(frozen=True)
 class Word:
-    """A verdict in a word, and its tone: "ok", "warn", "bad" or ""."""
+    """A verdict in a word, and its tone: "ok", "accent", "warn", "bad" or ""."""
 
     label: str
     tone: str
@@ -41,7 +41,8 @@ class Word:
 VERDICTS = {
     Verdict.UNKNOWN: Word("Not known yet", ""),
     Verdict.SAME: Word("As always", "ok"),
-    Verdict.FIRST: Word("Proven", "ok"),
+    # Nothing says yet that this is where the package is at home: no reason for green.
+    Verdict.FIRST: Word("Proven", "accent"),
     Verdict.CHANGED: Word("Not as expected", "bad"),
     Verdict.LOST: Word("Not proven", "bad"),
     Verdict.MISSING: Word("Not proven", "warn"),
@@ -107,8 +108,6 @@ def in_short(case: Case, lines: Sequence[Line]) -> InShort:
     if found.built is not None:
         where = _short(repository_name(found.built.repository))
         compared = _in_short_compared(case, verdict, lines)
-        # A first proof says nothing of whether this is where the package is at home.
-        tone = "" if verdict == Verdict.FIRST else tone
         return InShort(_place(found.built), f"{where}, {compared}", tone)
     if found.outcome == Provenance.Outcome.REFUSED:
         return InShort("Provenance does not hold", "What it claims is not proven", tone)
