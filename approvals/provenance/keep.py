@@ -97,8 +97,9 @@ def keep(package: Package, version: str, sha512: str, found: Found) -> Provenanc
 
     Any number of workers may find out about the same tarball at once.
     """
+    columns = found.columns()
     row, is_new = Provenance.objects.get_or_create(
-        package=package, version=version, sha512=sha512, defaults=found.columns()
+        package=package, version=version, sha512=sha512, defaults=columns
     )
     if is_new:
         return row
@@ -106,8 +107,12 @@ def keep(package: Package, version: str, sha512: str, found: Found) -> Provenanc
     replaceable = Q(outcome__in=_REPLACES[found.outcome])
     if found.outcome == Outcome.VERIFIED:
         # It proves more than what was verified with a trusted root that counts no more.
-        replaceable |= ~Q(root=found.columns()["root"])
-    replaced = same.filter(replaceable).update(**found.columns())
+        replaceable |= ~Q(root=columns["root"])
+    if found.outcome == Outcome.REFUSED:
+        # It may say already that an earlier root verified it, too.
+        said = {"root": columns["root"], "reason__endswith": columns["reason"]}
+        replaceable &= ~Q(outcome=Outcome.REFUSED, compressed=columns["compressed"], **said)
+    replaced = same.filter(replaceable).update(**columns)
     if not replaced:
         same.update(checked_at=timezone.now())
         if found.publish is not None:
@@ -120,8 +125,14 @@ def keep(package: Package, version: str, sha512: str, found: Found) -> Provenanc
 
 
 def is_outdated(row: Provenance, trust: Trust) -> bool:
-    """Whether a bundle was verified or refused with another trusted root than this one."""
-    return row.root not in ("", trust.fingerprint)
+    """Whether a bundle was verified or refused with another trusted root than this one.
+
+    The same root may be a registry's own and the public one: then it proves the same, and only
+    what everybody can look up is another question.
+    """
+    if not row.root:
+        return False
+    return row.root != trust.fingerprint or (row.is_verified and row.is_public != trust.is_public)
 
 
 def verify_again(row: Provenance, package: str, trust: Trust, *, stage_id: Any) -> Provenance:

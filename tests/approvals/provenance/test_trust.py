@@ -6,21 +6,26 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django import Settings
 from securesystemslib.signer import CryptoSigner
 
 from approvals.audit.models import AuditEvent
+from approvals.provenance import tasks
 from approvals.provenance.hand_in import BundleRefused, hand_in
+from approvals.provenance.keep import is_outdated
 from approvals.provenance.models import Provenance, ProvenanceCheck, TrustedRoot
 from approvals.provenance.public_root import embedded_root
 from approvals.provenance.trust import (
     TrustUnusable,
+    look_again_at_outdated,
     public_trust,
     store_public_root,
     store_root_of,
@@ -133,6 +138,155 @@ class TestWhose:
         work = works.work(work)
         assert work.state == "done"
         assert set(Provenance.objects.values_list("outcome", flat=True)) == {"verified"}
+
+
+class TestAnotherRoot:
+    """What was proven with a root that counts no more."""
+
+    @pytest.fixture
+    def done(self, works: Works) -> ProvenanceCheck:
+        for version in ("1.4.1", "1.4.2"):
+            works.publish(version, True)
+        done = works.work(works.stage(bundle=True))
+        assert (done.state, done.verdict) == ("done", "same")
+        works.house.sandbox.control.reset()
+        return done
+
+    def test_one_that_is_trusted_no_more_takes_back_what_it_proved(
+        self, works: Works, done: ProvenanceCheck, root: str
+    ) -> None:
+        store_root_of(works.house.registry, json.dumps(Sigstore.new().trusted_root()))
+        assert works.work(done).verdict == "refused"
+        rows = list(Provenance.objects.all())
+        assert len(rows) == 3
+        for row in rows:
+            assert (row.outcome, row.build, row.signed_at) == ("refused", {}, None)
+            assert row.root == trust_for(works.house.registry).fingerprint
+            assert row.bundle
+        own = Provenance.objects.get(pk=done.provenance_id)
+        assert "trusted root that counts no more" in own.reason
+        event = AuditEvent.objects.filter(kind="provenance.found").latest("sequence")
+        assert event.detail["outcome"] == event.detail["verdict"] == "refused"
+
+        store_root_of(works.house.registry, root)
+        assert works.work(done).verdict == "same"
+        assert set(Provenance.objects.values_list("outcome", flat=True)) == {"verified"}
+
+    def test_what_a_new_one_proves_too_stays_and_the_registry_is_not_asked_for_bundles(
+        self, works: Works, done: ProvenanceCheck, root: str
+    ) -> None:
+        newer = json.dumps(json.loads(root), indent=1)
+        store_root_of(works.house.registry, newer)
+        done = works.work(done)
+        assert (done.state, done.verdict) == ("done", "same")
+        assert works.calls() == []
+        (fingerprint,) = set(Provenance.objects.values_list("root", flat=True))
+        assert fingerprint == trust_for(works.house.registry).fingerprint
+        baseline = Provenance.objects.get(version="1.4.2")
+        assert baseline.publish == "verified", "the registry's own word hangs on no root"
+        assert AuditEvent.objects.filter(kind="provenance.found").count() == 1
+
+    def test_taking_a_registrys_root_away_leaves_the_public_one(
+        self, works: Works, done: ProvenanceCheck
+    ) -> None:
+        said = refresh("--registry", works.house.registry.name, "--remove")
+        assert "of sandbox was removed" in said
+        assert not TrustedRoot.objects.exists()
+        assert AuditEvent.objects.get(kind="trusted_root.removed").detail["sha256"]
+        assert trust_for(works.house.registry).is_public
+        assert works.work(done).verdict == "refused"
+        with pytest.raises(CommandError, match="No trusted root of sandbox is stored"):
+            refresh("--registry", works.house.registry.name, "--remove")
+
+    def test_the_same_root_as_the_public_one_is_public_from_then_on(
+        self, works: Works, done: ProvenanceCheck, root: str
+    ) -> None:
+        store_public_root(root)
+        assert not Provenance.objects.get(version="1.5.0").is_public
+        refresh("--registry", works.house.registry.name, "--remove")
+        assert works.work(done).verdict == "same"
+        assert set(Provenance.objects.values_list("is_public", flat=True)) == {True}
+
+    def test_taking_the_public_one_away_leaves_that_of_the_program(self, root: str) -> None:
+        store_public_root(root)
+        assert "comes with the program" in refresh("--remove")
+        assert public_trust().root is Trust.embedded().root
+        with pytest.raises(CommandError, match="of the public Sigstore is stored"):
+            refresh("--remove")
+
+    @pytest.mark.parametrize(
+        "arguments", [("--file", "x"), ("--url", "https://tuf.example.org")], ids=["file", "url"]
+    )
+    def test_removing_takes_no_new_one(self, arguments: tuple[str, str], root: str) -> None:
+        store_public_root(root)
+        with pytest.raises(CommandError, match="give neither"):
+            refresh("--remove", *arguments)
+        assert TrustedRoot.objects.exists()
+
+    @pytest.mark.parametrize("version", ["1.5.0", "1.4.2", "1.4.1"])
+    def test_one_that_came_with_a_release_of_the_program_is_noticed(
+        self, works: Works, done: ProvenanceCheck, version: str
+    ) -> None:
+        rows = Provenance.objects.filter(version=version)
+        rows.update(root="0" * 64)
+        assert look_again_at_outdated() == 0, "another worker may just be changing it"
+        rows.update(checked_at=timezone.now() - timedelta(minutes=2))
+        tasks.check_waiting()
+        assert ProvenanceCheck.objects.get().state == "done"
+        assert rows.get().root == trust_for(works.house.registry).fingerprint
+        rows.update(checked_at=timezone.now() - timedelta(minutes=2))
+        assert look_again_at_outdated() == 0
+
+    def test_what_is_still_looked_for_has_a_baseline_of_the_new_root_too(
+        self, works: Works
+    ) -> None:
+        works.publish("1.4.2", True)
+        work = works.work(works.stage())
+        assert work.verdict == "lost"
+        Provenance.objects.filter(version="1.4.2").update(root="0" * 64)
+        work = works.work(work, look_now=True)
+        assert work.baseline
+        assert work.baseline.root == trust_for(works.house.registry).fingerprint
+
+    def test_what_was_too_large_to_be_kept_is_not_tried_forever(
+        self, works: Works, done: ProvenanceCheck
+    ) -> None:
+        rows = Provenance.objects.filter(version="1.4.1")
+        long_ago = timezone.now() - timedelta(minutes=2)
+        rows.update(outcome="refused", build={}, compressed=b"", root="0" * 64, checked_at=long_ago)
+        works.house.sandbox.control.refuse(404, count=9, prefix="/-/npm/v1/attestations/")
+        tasks.check_waiting()
+        rows.update(checked_at=long_ago)
+        assert (rows.get().outcome, look_again_at_outdated()) == ("refused", 0)
+
+    def test_a_bundle_that_the_new_one_proves_takes_the_place_of_the_old_ones(
+        self, works: Works, done: ProvenanceCheck
+    ) -> None:
+        other = Sigstore.new()
+        row = done.staged_version
+        store_root_of(works.house.registry, json.dumps(other.trusted_root()))
+        bundle = json.dumps(other.bundle("left-pad", "1.5.0", row.sha512))
+        hand_in(row, bundle.encode(), actor=None)
+        found = Provenance.objects.get(pk=done.provenance_id)
+        assert (found.outcome, found.source) == ("verified", "handed_in")
+        assert found.root == trust_for(works.house.registry).fingerprint
+
+    def test_when_it_was_checked_stays_true(self, works: Works) -> None:
+        document = works.document("left-pad", "1.5.0")
+        other = Sigstore.new().bundle("left-pad", "1.5.0", sha512_of(document))
+        work = works.work(works.stage(bundle=other))
+        before = Provenance.objects.get(pk=work.provenance_id)
+        store_root_of(works.house.registry, json.dumps(Sigstore.new().trusted_root()))
+        after = Provenance.objects.get(pk=work.provenance_id)
+        assert after.checked_at == before.checked_at
+        assert is_outdated(after, trust_for(works.house.registry))
+
+    def test_one_that_cannot_be_used_stops_no_other_registry(
+        self, works: Works, done: ProvenanceCheck, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        TrustedRoot.objects.update(document="{}", stored_at="2026-01-02T00:00:00Z")
+        assert look_again_at_outdated() == 0
+        assert "registry=sandbox" in caplog.text
 
 
 class TestRefresh:
