@@ -12,6 +12,18 @@ from urllib.parse import urlsplit
 from approvals.provenance.refs import same_kind
 from registry_client.provenance import Build
 
+# https://docs.github.com/en/actions/reference/events-that-trigger-workflows and, for GitLab,
+# https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable. A workflow_run
+# follows whatever started the other workflow.
+REQUEST_TRIGGERS = frozenset(
+    {"pull_request", "pull_request_target", "merge_request_event", "external_pull_request_event"}
+)
+_OF_STRANGERS = REQUEST_TRIGGERS | {
+    *("pull_request_comment", "pull_request_review", "pull_request_review_comment"),
+    *("issues", "issue_comment", "discussion", "discussion_comment"),
+    *("workflow_run", "fork", "watch", "gollum"),
+}
+
 
 @dataclass(frozen=True)
 class Release:
@@ -131,8 +143,15 @@ def other_environment(now: Release, before: Release) -> bool:
 
 
 def other_trigger(now: Release, before: Release) -> bool:
-    """Not started by the kind of event that the earlier one names."""
-    return bool(before.build.trigger) and not same_trigger(now, before)
+    """Not started by the kind of event that the earlier one names; or by one that strangers cause,
+    and may differ."""
+    is_told = before.build.trigger or is_open_to_strangers(now.build.trigger)
+    return bool(is_told) and not same_trigger(now, before)
+
+
+def is_open_to_strangers(trigger: str) -> bool:
+    """Whether anybody who can see the repository can cause this event."""
+    return trigger in _OF_STRANGERS
 
 
 def other_builder(now: Release, before: Release) -> bool:

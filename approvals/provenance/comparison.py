@@ -9,6 +9,7 @@ from approvals.provenance.alike import (
     host_of,
     is_renamed,
     other_builder,
+    other_trigger,
     owner_of,
     reusable_of,
     same_address,
@@ -229,7 +230,7 @@ FACTS = (
     # Early certificates tell which reusable workflow signed, and not what called it.
     Fact("workflow", _workflow, same_workflow, lambda release: release.build.workflow),
     Fact("ref", _ref, same_ref, _ref),
-    Fact("trigger", _trigger, same_trigger, _trigger),
+    Fact("trigger", _trigger, same_trigger, _trigger, other_trigger),
     Fact("builder", _builder, same_builder, _builder, other_builder),
     Fact("environment", _environment, same_environment, _environment),
 )

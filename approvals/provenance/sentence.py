@@ -2,6 +2,7 @@
 
 from approvals.provenance.alike import (
     Release,
+    is_open_to_strangers,
     is_renamed,
     other_builder,
     other_environment,
@@ -108,12 +109,13 @@ class _Names:
 
     def __init__(self, now: Release, before: Release | None) -> None:
         self.whole_workflow = self.with_host = self.with_reusable = False
-        self.with_environment = self.with_trigger = False
+        self.with_environment = False
+        self.with_trigger = is_open_to_strangers(now.build.trigger)
         if before is None:
             return
         one, other = now.build, before.build
         self.with_environment = other_environment(now, before)
-        self.with_trigger = other_trigger(now, before)
+        self.with_trigger = self.with_trigger or other_trigger(now, before)
         self.whole_workflow = workflow_name(one) == workflow_name(other) and workflow_of(
             one
         ) != workflow_of(other)

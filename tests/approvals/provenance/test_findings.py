@@ -241,6 +241,41 @@ LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
         case(proven("1.5.0", ref="refs/pull/12/merge")),
         [("ref-of-request", "high")],
     ),
+    "trigger-of-strangers": (
+        case(proven("1.5.0", trigger="pull_request_target"), USUAL),
+        [("trigger-of-strangers", "high")],
+    ),
+    "trigger-of-strangers-as-always": (
+        case(proven("1.5.0", trigger="issue_comment"), proven("1.4.0", trigger="issue_comment")),
+        [("trigger-of-strangers", "high")],
+    ),
+    "trigger-of-strangers-in-the-first-release": (
+        case(proven("1.5.0", trigger="workflow_run")),
+        [("trigger-of-strangers", "high")],
+    ),
+    "trigger-of-strangers-at-gitlab": (
+        case(
+            proven("1.5.0", built=GITLAB, trigger="external_pull_request_event"),
+            proven("1.4.0", built=GITLAB),
+        ),
+        [("trigger-of-strangers", "high")],
+    ),
+    "trigger-of-strangers-though-pinned": (
+        case(proven("1.5.0", trigger="fork"), USUAL, expected=pinned()),
+        [("trigger-of-strangers", "high")],
+    ),
+    "pull-request-and-its-trigger": (
+        case(proven("1.5.0", ref="refs/pull/12/merge", trigger="pull_request"), USUAL),
+        [("ref-of-request", "high")],
+    ),
+    "other-trigger": (
+        case(proven("1.5.0", trigger="schedule"), USUAL),
+        [("trigger-changed", "low")],
+    ),
+    "trigger-not-said": (
+        case(proven("1.5.0", trigger=""), USUAL),
+        [("trigger-changed", "low")],
+    ),
     "self-hosted": (
         case(proven("1.5.0", runner="self-hosted"), USUAL),
         [("self-hosted-runner-new", "medium")],
@@ -438,6 +473,9 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
         ("renamed", "repository-renamed", "github.com/acme/left-pad → github.com/acme/pad-left"),
         ("pull-request", "ref-of-request", "main → refs/pull/12/merge"),
         ("pull-request-in-the-first-release", "ref-of-request", "refs/pull/12/merge"),
+        ("trigger-of-strangers", "trigger-of-strangers", "push → pull_request_target"),
+        ("trigger-of-strangers-in-the-first-release", "trigger-of-strangers", "workflow_run"),
+        ("other-trigger", "trigger-changed", "push → schedule"),
         ("no-environment-any-more", "environment-changed", "npm → none"),
         ("tag-of-another-version", "tag-unlike-version", "tag v1.4.0 → 1.5.0"),
         ("staged-by-a-person", "staged-by-person", "ada (user)"),

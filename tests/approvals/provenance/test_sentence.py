@@ -218,6 +218,22 @@ SENTENCES: dict[str, tuple[Case, str]] = {
         f"{BUILT_NOW}, started by schedule; 1.4.0 was built by release.yml on main, started by "
         "push.",
     ),
+    "trigger-of-strangers-that-the-baseline-does-not-name": (
+        case(proven("1.5.0", commit=COMMIT, trigger="issue_comment"), proven("1.4.0", trigger="")),
+        f"{BUILT_NOW}, started by issue_comment; 1.4.0 was built by release.yml on main, started "
+        "by something that is not named.",
+    ),
+    "trigger-of-strangers-as-always": (
+        case(
+            proven("1.5.0", commit=COMMIT, trigger="issue_comment"),
+            proven("1.4.0", trigger="issue_comment"),
+        ),
+        f"{BUILT_NOW}, started by issue_comment, in the same place as 1.4.0.",
+    ),
+    "trigger-of-strangers-in-the-first-release": (
+        case(proven("1.5.0", commit=COMMIT, trigger="workflow_run")),
+        f"{BUILT_NOW}, started by workflow_run. There is no earlier release to compare with.",
+    ),
     "trigger-not-said": (
         case(proven("1.5.0", commit=COMMIT, trigger=""), proven("1.4.0")),
         f"{BUILT_NOW}, started by something that is not named; 1.4.0 was built by release.yml on "

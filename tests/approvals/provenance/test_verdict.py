@@ -76,6 +76,10 @@ VERDICTS: dict[str, tuple[Case, str]] = {
         case(proven("1.5.0"), proven("1.4.0", trigger="")),
         "same",
     ),
+    "a-trigger-of-strangers-as-always": (
+        case(proven("1.5.0", trigger="fork"), proven("1.4.0", trigger="fork")),
+        "changed",
+    ),
     "other-builder": (
         case(
             proven("1.5.0", runner="", builder="https://ci.example.org/b"),
