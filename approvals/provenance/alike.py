@@ -5,7 +5,8 @@ What is not known of one of them is never the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -39,6 +40,24 @@ def same_repository(now: Release, before: Release) -> bool:
     if now.build.repository_id and before.build.repository_id:
         return now.build.repository_id == before.build.repository_id and _same_host(now, before)
     return same_address(now.build.repository, before.build.repository)
+
+
+def is_same_by_address(now: Release, before: Release) -> bool:
+    """The same as far as its address tells; a number that would tell more is not known of one."""
+    has_numbers = now.build.repository_id and before.build.repository_id
+    return not has_numbers and same_repository(now, before)
+
+
+def with_numbers(release: Release, others: Iterable[Release]) -> Release:
+    """The release with the host's numbers for its repository and owner, where its own certificate
+    has none: those that the first of the others tells for the same address."""
+    build = release.build
+    for other in () if build.repository_id else others:
+        if other.build.repository_id and same_address(other.build.repository, build.repository):
+            owner_id = build.owner_id or other.build.owner_id
+            numbered = replace(build, repository_id=other.build.repository_id, owner_id=owner_id)
+            return replace(release, build=numbered)
+    return release
 
 
 def is_renamed(now: Release, before: Release) -> bool:

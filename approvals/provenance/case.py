@@ -7,7 +7,7 @@ from functools import cached_property
 
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
-from approvals.provenance.alike import Release
+from approvals.provenance.alike import Release, with_numbers
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.queue.models import OPEN_STATES, Package, StagedVersion
 from registry_client.versions import sort_key
@@ -19,8 +19,8 @@ class Case:
 
     `provenance` is None where nobody has looked yet; `is_compared` is False where it is not known
     yet what it is compared with, so that no baseline says nothing. `history` is of published
-    versions, the newest version first, the baseline among them. `git_head` is what package.json
-    says.
+    versions, the newest version first, the baseline among them; `history_gap` is the newest
+    published version that is not among them, "" if all are. `git_head` is what package.json says.
     """
 
     version: str
@@ -31,6 +31,7 @@ class Case:
     baseline_version: str
     baseline: Provenance | None
     history: tuple[Provenance, ...]
+    history_gap: str
     expected: ExpectedPublisher | None
     git_head: str
 
@@ -41,8 +42,14 @@ class Case:
 
     @cached_property
     def before(self) -> Release | None:
-        """The baseline, if it is proven where that was built."""
-        return _release(self.baseline)
+        """The baseline, if it is proven where that was built.
+
+        Early certificates have no numbers of repository and owner: then with those that the newest
+        release from the same address has. Otherwise a repository that was made anew by that address
+        would pass for the old one.
+        """
+        before = _release(self.baseline)
+        return with_numbers(before, self.published) if before else None
 
     @cached_property
     def published(self) -> tuple[Release, ...]:
@@ -59,7 +66,8 @@ class Case:
         """
         own = sort_key(self.version)
         below = (one for one in self.published if sort_key(one.version) < own)
-        return self.before or next(below, None) or next(iter(self.published), None)
+        one = self.before or next(below, None) or next(iter(self.published), None)
+        return with_numbers(one, self.published) if one else None
 
 
 def _release(row: Provenance | None) -> Release | None:
@@ -100,7 +108,10 @@ def _case(
     history: list[Provenance] = []
     if check is not None:
         prefetch_related_objects([check], *_needed())
-        provenance, baseline = check.provenance, check.baseline
+        baseline = check.baseline
+        # What is proven about another tarball, which had this version before, says nothing of this.
+        if check.provenance and check.provenance.sha512 == staged_version.sha512:
+            provenance = check.provenance
         # A baseline that was found is one, even where the rest of the history could not be read.
         is_compared = check.compared_at is not None or baseline is not None
         history = [row for row in check.history.all() if row.version != staged_version.version]
@@ -116,6 +127,7 @@ def _case(
         baseline_version=check.baseline_version if check else "",
         baseline=baseline,
         history=tuple(history),
+        history_gap=check.history_gap if check else "",
         expected=expected,
         git_head=staged_version.git_head,
     )

@@ -8,6 +8,7 @@ from approvals.provenance.alike import (
     Release,
     host_of,
     is_renamed,
+    is_same_by_address,
     other_builder,
     other_trigger,
     owner_of,
@@ -25,6 +26,7 @@ from approvals.provenance.alike import (
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import is_as_pinned, pinned_facts
 from approvals.provenance.words import named, plain, ref_name, repository_name, runner_name
+from registry_client.versions import sort_key
 
 Verdict = Literal["same", "changed", "new"]
 Same = Callable[[Release, Release], bool]
@@ -100,9 +102,8 @@ def _pin_note(as_pinned: bool | None, verdict: Verdict) -> str:
 def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
     before = case.before
     if before is not None and verdict == "same":
-        if fact.name == "repository" and is_renamed(now, before):
-            names = repository_name(before.build.repository), repository_name(now.build.repository)
-            return f"renamed from {names[0]} to {names[1]}"
+        if fact.name == "repository" and (words := _on_repository(now, before)):
+            return words
         since = unbroken(case, fact.is_same)
         return f"as every release since {plain(since)}" if since else ""
     if not fact.is_known(now):
@@ -113,6 +114,14 @@ def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
         if fact.is_same(now, other):
             return f"as {plain(other.version)} was"
     return as_an_earlier_one(case, fact.is_same)
+
+
+def _on_repository(now: Release, before: Release) -> str:
+    """How one repository has two addresses, or how it is not known to be one."""
+    if is_renamed(now, before):
+        names = repository_name(before.build.repository), repository_name(now.build.repository)
+        return f"renamed from {names[0]} to {names[1]}"
+    return "by its address only" if is_same_by_address(now, before) else ""
 
 
 def changed_facts(case: Case) -> list[str]:
@@ -145,12 +154,15 @@ def is_place_known(case: Case) -> bool:
 def unbroken(case: Case, is_same: Same) -> str:
     """The oldest of the published versions that are all the same as this one, from the newest on.
 
-    "" where there are not at least two, or where the baseline is not among them: a release that is
-    not proven ends the run as well.
+    "" where there are not at least two, or where the baseline is not among them. A release that is
+    not proven ends the run as well, and so does one of which nothing is known.
     """
     versions: list[str] = []
     proven = {release.version: release for release in case.published}
+    gap = sort_key(case.history_gap) if case.history_gap else None
     for row in case.history:
+        if gap is not None and sort_key(row.version) <= gap:
+            break
         release = proven.get(row.version)
         if case.now is None or release is None or not is_same(case.now, release):
             break

@@ -24,6 +24,8 @@ from approvals.queue.models import Package
 from registry_client.provenance import Build
 
 __all__ = ["PinRefused", "pin", "pin_from", "suggestion_for", "unpin"]
+# Whoever hands a bundle in chooses which one; the registry has what users get.
+_OF_THE_REGISTRY = frozenset({Provenance.Source.REGISTRY, Provenance.Source.ITEM})
 _WRITTEN = ("repository", "workflow", "ref_pattern", "environment")
 
 
@@ -87,6 +89,11 @@ def pin_from(
             raise PinRefused(
                 "Nothing is proven about the baseline, so there is nothing to pin. Write by hand "
                 "where the package must be built."
+            )
+        if now.source not in _OF_THE_REGISTRY:
+            raise PinRefused(
+                f"What is proven for {plain(now.version)} came from elsewhere than its registry, "
+                "which may know of another proof. Write by hand where the package must be built."
             )
         before = ExpectedPublisher.objects.filter(package=package).first()
         values = {**_proven(build, now), "pinned_from": now.version}

@@ -164,6 +164,9 @@ class ProvenanceCheck(models.Model):
     )
     # Of published versions, the baseline's among them.
     history = models.ManyToManyField(Provenance, related_name="+", blank=True)
+    # The newest published version that the history has no row of: below it, nothing is said of
+    # every release. Empty if it has all.
+    history_gap = models.CharField(max_length=256, blank=True)
     verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
     # The outcome of what was found, as it was told last: the row of what was found may get better.
     outcome_told = models.CharField(max_length=10, choices=Provenance.Outcome, blank=True)

@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                 ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("looks", models.PositiveIntegerField(default=0)),
                 ("compared_at", models.DateTimeField(blank=True, null=True)),
+                ("history_gap", models.CharField(blank=True, max_length=256)),
                 ("tries", models.PositiveIntegerField(default=0)),
                 ("lease_holder", models.CharField(blank=True, max_length=64)),
                 ("lease_until", models.DateTimeField(blank=True, null=True)),

@@ -89,6 +89,7 @@ def case(
         "baseline_version": before.version if before else "",
         "baseline": before,
         "history": tuple(history),
+        "history_gap": "",
         "expected": expected,
         **more,
     }

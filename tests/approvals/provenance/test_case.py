@@ -47,6 +47,22 @@ def test_it_has_what_is_known() -> None:
     assert case.before.version == "1.4.0"
 
 
+def test_what_is_proven_about_another_tarball_of_the_version_is_not_told_of_this_one() -> None:
+    row = with_history("1.3.0")
+    assert verdict_of(case_of(*read(row))) == "same"
+    # It was staged again, and the digest is another one, or not known yet.
+    for sha512 in ("ab" * 64, ""):
+        StagedVersion.objects.update(sha512=sha512)
+        ((_, case),) = open_cases(row.package)
+        assert (case.provenance, case.now, verdict_of(case)) == (None, None, "")
+
+
+def test_where_the_history_has_a_gap_is_known() -> None:
+    row = with_history("1.3.0")
+    ProvenanceCheck.objects.update(history_gap="1.2.0")
+    assert case_of(*read(row)).history_gap == "1.2.0"
+
+
 def test_without_a_check_nothing_is_known() -> None:
     case = case_of(None, make_staged_version("left-pad", "1.5.0"))
     assert (case.provenance, case.baseline, case.history, case.baseline_version) == (

@@ -89,6 +89,14 @@ def test_what_is_new_is_compared_with_the_release_before_the_unproven_one() -> N
             "changed",
             "",
         ),
+        (
+            "repository",
+            EARLY,
+            {},
+            ("github.com/acme/left-pad", "github.com/acme/left-pad"),
+            "same",
+            "by its address only",
+        ),
         ("owner", EARLY, {}, ("github.com/acme", "github.com/acme"), "same", ""),
         ("ref", {}, {"ref": "refs/tags/v1.5.0"}, ("main", "tag v1.5.0"), "changed", ""),
         (
@@ -171,7 +179,15 @@ def test_what_is_new_is_compared_with_the_release_before_the_unproven_one() -> N
         ("commit", {"commit": ""}, {"commit": NOW}, ("", NOW), "new", ""),
     ],
     ids=[
-        *("renamed", "other-repository", "transferred", "early", "tag-for-branch", "tags"),
+        *(
+            "renamed",
+            "other-repository",
+            "transferred",
+            "early-repository",
+            "early",
+            "tag-for-branch",
+            "tags",
+        ),
         *("pull-requests", "ref-unknown", "ref-not-said", "trigger", "self-hosted", "builder"),
         *("hosted-for-unknown", "self-hosted-for-unknown"),
         *("environment-new", "environment-gone", "environment", "same-commit", "older"),

@@ -118,6 +118,22 @@ def test_not_everything_is_pinned_with_one_click(
     assert kinds() == []
 
 
+@pytest.mark.parametrize(
+    ("source", "is_pinned"),
+    [("registry", True), ("item", True), ("handed_in", False), ("log", False)],
+)
+def test_only_what_the_registry_has_of_the_baseline_is_pinned(
+    chief: User, row: StagedVersion, source: str, is_pinned: bool
+) -> None:
+    check = checked(row, source=source)
+    if is_pinned:
+        assert pin_from(check, actor=chief).pinned_from == "1.4.0"
+        return
+    with pytest.raises(PinRefused, match="came from elsewhere than its registry"):
+        pin_from(check, actor=chief)
+    assert not ExpectedPublisher.objects.exists()
+
+
 def test_without_a_baseline_what_is_to_be_judged_is_not_pinned(
     chief: User, row: StagedVersion
 ) -> None:

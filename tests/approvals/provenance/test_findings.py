@@ -60,14 +60,23 @@ def test_every_module_is_a_rule_in_force() -> None:
 QUIET = {
     "as-always": case(proven("1.5.0"), USUAL, proven("1.3.0")),
     "first-release": case(proven("1.5.0")),
-    "first-with-provenance": case(proven("1.5.0"), missing("1.4.0")),
-    "after-a-refused-one": case(proven("1.5.0"), refused("1.4.0")),
+    "first-with-provenance-and-pinned": case(
+        proven("1.5.0"), missing("1.4.0"), expected=pinned_by_hand()
+    ),
+    "after-one-without-and-one-with": case(proven("1.5.0"), missing("1.4.0"), proven("1.3.0")),
     "not-looked-yet": case(None, USUAL),
     "gitlab": case(proven("1.5.0", built=GITLAB), proven("1.4.0", built=GITLAB)),
     "tags-of-one-form": case(
         proven("1.5.0", ref="refs/tags/v1.5.0"), proven("1.4.0", ref="refs/tags/v1.4.0")
     ),
-    "early-certificate-of-the-baseline": case(proven("1.5.0"), proven("1.4.0", **EARLY)),
+    "early-certificate-of-the-baseline-and-a-later-one": case(
+        proven("1.5.0"),
+        proven("1.4.0", **EARLY),
+        history=(proven("2.0.0"), proven("1.4.0", **EARLY), proven("1.3.0", repository_id="7")),
+    ),
+    "early-certificate-of-the-baseline-and-pinned-with-numbers": case(
+        proven("1.5.0"), proven("1.4.0", **EARLY), expected=pinned()
+    ),
     "case-of-an-address-without-ids": case(
         proven("1.5.0", **EARLY),
         proven("1.4.0", **{**EARLY, "repository": "https://github.com/Acme/Left-Pad"}),
@@ -170,6 +179,50 @@ LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
             proven("1.3.0"),
         ),
         [("repository-changed", "critical")],
+    ),
+    "made-anew-since-early-certificates": (
+        case(
+            proven("1.5.0", repository_id="7", owner_id="8"),
+            proven("1.4.0", **EARLY),
+            history=(
+                proven("2.1.0", repository_id="9", repository="https://github.com/acme/x"),
+                proven("2.0.0"),
+                proven("1.4.0", **EARLY),
+            ),
+        ),
+        [("repository-changed", "critical")],
+    ),
+    "made-anew-since-an-early-certificate-before-a-gap": (
+        case(
+            proven("1.5.0", repository_id="7", owner_id="8"),
+            missing("1.4.0"),
+            history=(proven("2.0.0"), missing("1.4.0"), proven("1.3.0", **EARLY)),
+        ),
+        [("repository-changed", "critical")],
+    ),
+    "early-certificate-of-the-baseline": (
+        case(proven("1.5.0"), proven("1.4.0", **EARLY), proven("1.3.0", **EARLY)),
+        [("repository-by-address", "low")],
+    ),
+    "early-certificate-of-the-baseline-and-pinned-by-hand": (
+        case(proven("1.5.0"), proven("1.4.0", **EARLY), expected=pinned_by_hand()),
+        [("repository-by-address", "low")],
+    ),
+    "certificate-without-numbers-all-at-once": (
+        case(proven("1.5.0", **EARLY), USUAL, expected=pinned(owner_id="")),
+        [("repository-by-address", "low")],
+    ),
+    "first-with-provenance": (
+        case(proven("1.5.0"), missing("1.4.0")),
+        [("nothing-vouches", "medium")],
+    ),
+    "after-a-refused-one": (
+        case(proven("1.5.0"), refused("1.4.0")),
+        [("nothing-vouches", "medium")],
+    ),
+    "after-one-of-which-nothing-is-known": (
+        case(proven("1.5.0"), baseline_version="1.4.0"),
+        [("nothing-vouches", "medium")],
     ),
     "renamed": (case(proven("1.5.0", **RENAMED), USUAL), [("repository-renamed", "info")]),
     "transferred": (
@@ -470,6 +523,12 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
             "owner-changed",
             "github.com/acme (id 9001) → github.com/mallory (id 8)",
         ),
+        (
+            "made-anew-since-early-certificates",
+            "repository-changed",
+            "github.com/acme/left-pad (id 40001) → github.com/acme/left-pad (id 7)",
+        ),
+        ("first-with-provenance", "nothing-vouches", "github.com/acme/left-pad"),
         ("renamed", "repository-renamed", "github.com/acme/left-pad → github.com/acme/pad-left"),
         ("pull-request", "ref-of-request", "main → refs/pull/12/merge"),
         ("pull-request-in-the-first-release", "ref-of-request", "refs/pull/12/merge"),

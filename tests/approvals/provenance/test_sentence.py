@@ -42,6 +42,23 @@ SENTENCES: dict[str, tuple[Case, str]] = {
         case(NOW, proven("1.4.0"), proven("1.3.0"), missing("1.2.0"), proven("1.1.0")),
         f"{BUILT_NOW}, as every release since 1.3.0.",
     ),
+    "a-release-of-which-nothing-is-known-ends-the-run": (
+        case(NOW, proven("1.4.0"), proven("1.3.0"), proven("1.1.0"), history_gap="1.2.0"),
+        f"{BUILT_NOW}, as every release since 1.3.0.",
+    ),
+    "the-newest-release-is-not-known": (
+        case(NOW, proven("1.4.0"), proven("1.3.0"), history_gap="1.10.0"),
+        f"{BUILT_NOW}, as 1.4.0 was.",
+    ),
+    "made-anew-since-early-certificates": (
+        case(
+            NOW,
+            proven("1.4.0", **EARLY),
+            history=(proven("2.0.0", repository_id="7"), proven("1.4.0", **EARLY)),
+        ),
+        f"{BUILT_NOW}; 1.4.0 was built by release.yml on main of another repository that had this "
+        "address.",
+    ),
     "as-the-baseline-only": (
         case(NOW, proven("1.4.0"), missing("1.3.0"), proven("1.2.0")),
         f"{BUILT_NOW}, as 1.4.0 was.",

@@ -87,6 +87,14 @@ VERDICTS: dict[str, tuple[Case, str]] = {
         ),
         "changed",
     ),
+    "made-anew-since-an-early-certificate": (
+        case(
+            proven("1.5.0", repository_id="7"),
+            proven("1.4.0", **EARLY),
+            history=(proven("2.0.0"), proven("1.4.0", **EARLY)),
+        ),
+        "changed",
+    ),
     "an-early-certificate": (case(proven("1.5.0"), proven("1.4.0", **EARLY)), "same"),
     "an-early-certificate-and-an-early-builder": (
         case(proven("1.5.0"), proven("1.4.0", **EARLY, builder="https://ci.example.org/a")),
