@@ -19,7 +19,7 @@ from approvals.provenance.expected_as_written import (
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.refs import ANY, is_request, ref_pattern
 from approvals.provenance.settle import settle_open
-from approvals.provenance.words import named, plain
+from approvals.provenance.words import has_hidden, named, plain
 from approvals.queue.models import Package
 from registry_client.provenance import Build
 
@@ -190,4 +190,4 @@ def _values(build: Build, version: str) -> dict[str, str]:
 
 
 def _is_pinnable(name: str, value: str) -> bool:
-    return len(value) <= LONGEST[name] and value.isprintable()
+    return len(value) <= LONGEST[name] and not has_hidden(value)

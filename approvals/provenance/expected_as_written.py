@@ -4,7 +4,7 @@ import re
 
 from approvals.provenance.alike import host_of
 from approvals.provenance.refs import BRANCHES, TAGS
-from approvals.provenance.words import named
+from approvals.provenance.words import has_hidden, named
 
 LONGEST = {
     **{"repository": 500, "repository_id": 40, "owner_id": 40, "workflow": 300},
@@ -122,7 +122,7 @@ def _typed(text: str, field: str) -> str:
             "leave it out.",
             field,
         )
-    if not text.isprintable():
+    if has_hidden(text):
         raise PinRefused(
             f"{LABELS[field]} has hidden characters in it. Type it anew instead of pasting it.",
             field,

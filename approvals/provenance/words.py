@@ -16,7 +16,12 @@ SHORT_COMMIT = 7
 # Where everybody knows which host "owner/name" is at.
 _WELL_KNOWN_HOSTS = frozenset({"github.com", "gitlab.com"})
 _OTHER_QUOTES = str.maketrans("“”", "''")
-_ONE_WORD = re.compile(r"[\w./@:+~#*-]+")
+_ONE_WORD = re.compile(r"[A-Za-z0-9_./@:+~#*-]+")
+# Letters and marks without ink, which Unicode counts as printable.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
 
 
 def named(text: str) -> str:
@@ -31,11 +36,16 @@ def plain(text: str, limit: int = MOST_CHARACTERS) -> str:
     """Text from outside in one line of at most `limit` characters, with hidden ones spelt out."""
     # Nothing becomes shorter by this, so that only the beginning is looked at.
     cut = text[: limit + 1]
-    if not cut.isprintable():
+    if has_hidden(cut):
         cut = "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut
+            char.encode("unicode_escape").decode() if has_hidden(char) else char for char in cut
         )
     return cut if len(cut) <= limit else f"{cut[: limit - 1]}…"
+
+
+def has_hidden(text: str) -> bool:
+    """Whether there are characters in it that nobody sees, or that change how others are shown."""
+    return not text.isprintable() or _BLANK.search(text) is not None
 
 
 def repository_name(address: str, *, with_host: bool = False) -> str:

@@ -105,8 +105,9 @@ def test_a_workflow_of_another_repository_is_pinned_with_it(
         ("verified", {"ref": "refs/heads/*"}, "means anything"),
         ("verified", {"workflow": "a" * 301}, "too long"),
         ("verified", {"environment": "a\u202eb"}, "hidden characters"),
+        ("verified", {"environment": "a\u3164"}, "hidden characters"),
     ],
-    ids=["missing", "refused", "request", "star", "long", "hidden"],
+    ids=["missing", "refused", "request", "star", "long", "hidden", "blank"],
 )
 def test_not_everything_is_pinned_with_one_click(
     chief: User, row: StagedVersion, outcome: str, facts: dict[str, str], why: str
@@ -402,6 +403,7 @@ REFUSED = {
     "ref-hidden": {"ref_pattern": "refs/heads/ma\0in"},
     "ref-long": {"ref_pattern": f"refs/heads/{'x' * 300}"},
     "environment-hidden": {"environment": "n\npm"},
+    "environment-blank": {"environment": "npm\u3164"},
     "environment-long": {"environment": "x" * 201},
 }
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals.provenance.words import MOST_CHARACTERS, named, plain, ref_name, repository_name
+from approvals.provenance.words import (
+    MOST_CHARACTERS,
+    has_hidden,
+    named,
+    plain,
+    ref_name,
+    repository_name,
+)
 
 
 @given(st.text() | st.text(alphabet="\u202ea", min_size=150, max_size=500))
@@ -19,6 +26,20 @@ def test_two_names_never_read_the_same_for_what_is_hidden_in_one(one: str, other
     if plain(one) == plain(other):
         # Only who writes the very characters that stand for a hidden one.
         assert one == other or "\\" in one + other
+
+
+@pytest.mark.parametrize("blank", "\u3164\uffa0\u115f\u1160\u2800\u034f\ufe0f\U000e0100\u17b4")
+def test_letters_without_ink_are_spelt_out(blank: str) -> None:
+    assert has_hidden(f"a{blank}b")
+    assert named(f"a{blank}b") == f"“a{blank.encode('unicode_escape').decode()}b”"
+    assert repository_name(f"https://github.com/acme/{blank}x") != "acme/x"
+
+
+def test_only_letters_that_every_keyboard_has_stand_without_quotes() -> None:
+    assert named("release-1_0@next.yml") == "release-1_0@next.yml"
+    # Cyrillic letters, and digits of another script.
+    assert named("\u0430cme") == "“\u0430cme”"
+    assert named("v\u0661") == "“v\u0661”"
 
 
 @pytest.mark.parametrize(
