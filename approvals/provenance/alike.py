@@ -66,6 +66,11 @@ def is_renamed(now: Release, before: Release) -> bool:
     return is_same and not same_address(now.build.repository, before.build.repository)
 
 
+def is_transferred(now: Release, before: Release) -> bool:
+    """One repository that has another address because it has another owner: no mere rename."""
+    return is_renamed(now, before) and not same_owner(now, before)
+
+
 def same_owner(now: Release, before: Release) -> bool:
     """By the host's number for the owner; by address where one has none."""
     if now.build.owner_id and before.build.owner_id:

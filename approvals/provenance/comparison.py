@@ -1,6 +1,6 @@
 """Fact by fact: what is the same as in the baseline, what changed, and what is new."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ from approvals.provenance.alike import (
     host_of,
     is_renamed,
     is_same_by_address,
+    is_transferred,
     other_builder,
     other_trigger,
     owner_of,
@@ -29,19 +30,26 @@ from approvals.provenance.words import named, plain, ref_name, repository_name, 
 from registry_client.versions import sort_key
 
 Verdict = Literal["same", "changed", "new"]
+Pin = Literal["", "met", "unmet"]
 Same = Callable[[Release, Release], bool]
+_SPOKEN = {"ref": "branch or tag"}
+_MOVED = "moved from "
 _OF_A_PLACE = frozenset({"repository", "owner", "workflow", "ref"})
 
 
 @dataclass(frozen=True)
 class Line:
-    """One fact: what it was in the baseline ("" if not known), what it is now, and a remark."""
+    """One fact: what it was in the baseline ("" if not known), what it is now, and a remark.
+
+    `pin` is "" where nothing is pinned about it.
+    """
 
     fact: str
     before: str
     now: str
     verdict: Verdict
     note: str = ""
+    pin: Pin = ""
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,20 @@ def _line(case: Case, now: Release, fact: Fact, as_pinned: bool | None) -> Line:
         verdict = "changed"
     elif before is not None and fact.is_known(before) and fact.is_same(now, before):
         verdict = "same"
-    note = "; ".join(filter(None, (_pin_note(as_pinned, verdict), _note(case, now, fact, verdict))))
-    return Line(fact.name, words_before, words, verdict, note)
+    if before is not None and verdict == "changed" and words == words_before:
+        words_before, words = (
+            _with_number(text, fact, release)
+            for text, release in ((words_before, before), (words, now))
+        )
+    pin: Pin = "" if as_pinned is None else "met" if as_pinned else "unmet"
+    return Line(fact.name, words_before, words, verdict, _note(case, now, fact, verdict), pin)
 
 
-def _pin_note(as_pinned: bool | None, verdict: Verdict) -> str:
-    if as_pinned is None:
-        return ""
-    if not as_pinned:
-        return "not as pinned"
-    return "as pinned" if verdict != "same" else ""
+def _with_number(text: str, fact: Fact, release: Release) -> str:
+    """For what is another thing by the same name."""
+    numbers = {"repository": release.build.repository_id, "owner": release.build.owner_id}
+    number = numbers.get(fact.name)
+    return f"{text} (id {named(number)})" if number else text
 
 
 def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
@@ -108,12 +120,20 @@ def _note(case: Case, now: Release, fact: Fact, verdict: Verdict) -> str:
         return f"as every release since {plain(since)}" if since else ""
     if not fact.is_known(now):
         return "not said"
-    if before is None and (other := case.compared) is not None and fact.is_known(other):
-        if fact.is_other(now, other):
-            return f"unlike {plain(other.version)}, which had {fact.words(other)}"
-        if fact.is_same(now, other):
-            return f"as {plain(other.version)} was"
-    return as_an_earlier_one(case, fact.is_same)
+    if before is not None and fact.name == "repository" and is_transferred(now, before):
+        return f"{_MOVED}{_owner(before)} to {_owner(now)}"
+    words = _beside_the_last_one(case, now, fact) if before is None else ""
+    return words or as_an_earlier_one(case, fact.is_same)
+
+
+def _beside_the_last_one(case: Case, now: Release, fact: Fact) -> str:
+    """What is said beside the release that counts where the baseline is not proven."""
+    other = case.compared
+    if other is None or not fact.is_known(other):
+        return ""
+    if fact.is_other(now, other):
+        return f"unlike {plain(other.version)}, which had {fact.words(other)}"
+    return f"as {plain(other.version)} was" if fact.is_same(now, other) else ""
 
 
 def _on_repository(now: Release, before: Release) -> str:
@@ -134,6 +154,43 @@ def changed_facts(case: Case) -> list[str]:
         for fact in FACTS
         if fact.is_other(now, before) and not is_as_pinned(case, fact.name)
     ]
+
+
+def difference_in_words(lines: Sequence[Line]) -> str:
+    """What differs from the baseline, as a person would say it in half a sentence; "" where nothing
+    is compared.
+
+    "the same commit, and nothing differs"; "another commit; another workflow; the environment is
+    new".
+    """
+    if not any(line.before for line in lines):
+        return ""
+    others = [words for line in lines if line.fact != "commit" and (words := _in_words(line))]
+    commit = next((line for line in lines if line.fact == "commit" and line.before), None)
+    if commit is None:
+        first = "a commit that there is nothing to compare with"
+    else:
+        first = "the same commit" if commit.verdict == "same" else "another commit"
+    if others:
+        return "; ".join([first, *others])
+    is_same = commit is not None and commit.verdict == "same"
+    return f"{first}, and nothing differs" if is_same else f"{first}, and nothing else differs"
+
+
+def _in_words(line: Line) -> str:
+    name = _SPOKEN.get(line.fact, line.fact)
+    if line.verdict == "new":
+        return f"the {name} is new"
+    # Hosts of repositories tell no upper from lower case.
+    is_renamed_now = line.before.casefold() != line.now.casefold()
+    if line.verdict == "same":
+        is_named = line.fact in {"repository", "owner"}
+        return f"the {name} was renamed" if is_named and is_renamed_now else ""
+    if not line.now:
+        return f"the {name} is not said any more"
+    if line.note.startswith(_MOVED):
+        return f"the {name} was {line.note}"
+    return f"another {name}"
 
 
 def is_place_known(case: Case) -> bool:
@@ -237,7 +294,13 @@ def _environment(release: Release) -> str:
 
 
 FACTS = (
-    Fact("repository", _repository, same_repository, _repository),
+    Fact(
+        "repository",
+        _repository,
+        same_repository,
+        _repository,
+        lambda now, before: not same_repository(now, before) or is_transferred(now, before),
+    ),
     Fact("owner", _owner, same_owner, _owner),
     # Early certificates tell which reusable workflow signed, and not what called it.
     Fact("workflow", _workflow, same_workflow, lambda release: release.build.workflow),

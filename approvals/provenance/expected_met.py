@@ -36,6 +36,20 @@ def is_as_pinned(case: Case, fact: str) -> bool:
     return pinned_facts(case).get(fact, False)
 
 
+def is_told_by_pin(case: Case, fact: str) -> bool:
+    """Whether that this fact changed is nobody's news: it is as pinned, or the finding about the
+    pin says that it is not."""
+    return fact in reported_facts(case) or is_as_pinned(case, fact)
+
+
+def reported_facts(case: Case) -> list[str]:
+    """The facts that are not as pinned, and that are said to be so."""
+    facts = pinned_facts(case)
+    unmet = [fact for fact, is_met in facts.items() if not is_met]
+    # That another repository has another owner is no news of its own.
+    return [fact for fact in unmet if fact != "owner" or facts["repository"]]
+
+
 def _repository(expected: ExpectedPublisher, build: Build) -> bool:
     if expected.repository_id and build.repository_id:
         same_host = host_of(build.repository) == host_of(expected.repository)

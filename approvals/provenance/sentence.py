@@ -1,5 +1,7 @@
 """Where a version was built, in the one sentence that a reviewer reads first."""
 
+from posixpath import basename
+
 from approvals.provenance.alike import (
     Release,
     is_open_to_strangers,
@@ -16,7 +18,8 @@ from approvals.provenance.alike import (
 )
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import unbroken
-from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.expected_met import reported_facts
+from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.refs import TAGS
 from approvals.provenance.verdict import verdict_of
 from approvals.provenance.words import (
@@ -29,19 +32,48 @@ from approvals.provenance.words import (
     workflow_name,
 )
 
-LONGEST_REASON = 1_000
-
 
 def sentence_of(case: Case) -> str:
     """The sentence; "" where nobody has looked yet."""
     if case.provenance is None:
         return ""
     if case.now is not None:
-        return _proven(case, case.now)
+        return f"{_proven(case, case.now).removesuffix('.')}{_but_expected(case, case.now)}."
     if case.provenance.outcome == Provenance.Outcome.REFUSED:
-        reason = plain(case.provenance.reason, LONGEST_REASON)
-        return f"It comes with provenance that does not hold: {reason}"
+        return "It comes with provenance that does not hold."
     return _missing(case)
+
+
+def _but_expected(case: Case, now: Release) -> str:
+    """ ", but it is expected from acme/left-pad": where it is not built as it is pinned."""
+    expected, facts = case.expected, reported_facts(case)
+    if expected is None or not facts:
+        return ""
+    words = []
+    if "workflow" in facts:
+        is_alike = basename(expected.workflow) == basename(workflow_of(now.build))
+        words.append(f"by {named(expected.workflow if is_alike else basename(expected.workflow))}")
+    if "ref" in facts:
+        words.append(f"{_before_ref(expected.ref_pattern)} {ref_name(expected.ref_pattern)}")
+    if "repository" in facts or "owner" in facts:
+        words.append(f"from {_expected_repository(expected, now, facts)}")
+    if "environment" in facts:
+        words.append(f"in the environment {named(expected.environment)}")
+    # What is only by somebody reads as if they expected it.
+    built = "to be built " if words[0].startswith("by ") else ""
+    return f", but it is expected {built}{' '.join(words)}"
+
+
+def _expected_repository(expected: ExpectedPublisher, now: Release, facts: list[str]) -> str:
+    """Its name; with what tells it from the one that is there now, where that is called alike."""
+    name, name_now = repository_name(expected.repository), repository_name(now.build.repository)
+    if name.casefold() != name_now.casefold():
+        return name
+    if not same_address(expected.repository, now.build.repository):
+        return repository_name(expected.repository, with_host=True)
+    if "owner" in facts and expected.owner_id:
+        return f"{name} of another owner (id {named(expected.owner_id)})"
+    return f"another {name} (id {named(expected.repository_id)})"
 
 
 def _proven(case: Case, now: Release) -> str:
@@ -168,11 +200,15 @@ class _Names:
         ref = ref_name(release.build.ref)
         if not ref:
             return by
-        return f"{by} {'for' if release.build.ref.startswith(TAGS) else 'on'} {ref}"
+        return f"{by} {_before_ref(release.build.ref)} {ref}"
 
     def _of(self, release: Release) -> str:
         name = repository_name(release.build.repository, with_host=self.with_host)
         return f"of {name}" if name else ""
+
+
+def _before_ref(ref: str) -> str:
+    return "for" if ref.startswith(TAGS) else "on"
 
 
 def _on(before: Release, now: Release) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from approvals.provenance.alike import other_environment
 from approvals.provenance.case import Case
-from approvals.provenance.expected_met import is_as_pinned
+from approvals.provenance.expected_met import is_told_by_pin
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain
 
@@ -13,7 +13,7 @@ def findings(case: Case) -> Iterator[Finding]:
     now, before = case.now, case.compared
     if now is None or before is None or not other_environment(now, before):
         return
-    if is_as_pinned(case, "environment"):
+    if is_told_by_pin(case, "environment"):
         return
     yield Finding(
         "environment-changed",

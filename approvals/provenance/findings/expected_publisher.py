@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from approvals.provenance.alike import owner_of, workflow_of
 from approvals.provenance.case import Case
-from approvals.provenance.expected_met import pinned_facts
+from approvals.provenance.expected_met import reported_facts
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.models import ExpectedPublisher
 from approvals.provenance.words import named, plain, ref_name, repository_name
@@ -38,12 +38,12 @@ def findings(case: Case) -> Iterator[Finding]:
             f"{repository_name(expected.repository, with_host=True)} → nothing proven",
         )
         return
-    met = pinned_facts(case)
-    for fact, is_met in met.items():
-        # That another repository has another owner is no news of its own.
-        if is_met or (fact == "owner" and not met["repository"]):
-            continue
+    for fact in reported_facts(case):
         evidence = f"{_pinned(expected, fact)} → {_found(case.now.build, fact)}"
+        # It changed as well, or did not: no rule about changes says so beside this one.
+        if case.compared is not None:
+            had = _found(case.compared.build, fact)
+            evidence += f"; {plain(case.compared.version)} had {had}"
         yield Finding(
             f"expected-{fact}", Severity.CRITICAL, _TITLES[fact], _why(expected), _WHAT, evidence
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from approvals.provenance.alike import Release, owner_of, same_owner, same_repository
 from approvals.provenance.case import Case
-from approvals.provenance.expected_met import is_as_pinned
+from approvals.provenance.expected_met import is_told_by_pin
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain, repository_name
 
@@ -14,7 +14,7 @@ def findings(case: Case) -> Iterator[Finding]:
     # That another repository has another owner is no news of its own.
     if now is None or before is None or not same_repository(now, before):
         return
-    if same_owner(now, before) or is_as_pinned(case, "owner"):
+    if same_owner(now, before) or is_told_by_pin(case, "owner"):
         return
     yield Finding(
         "owner-changed",

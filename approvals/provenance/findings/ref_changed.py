@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from approvals.provenance.alike import same_ref
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import earlier_one
-from approvals.provenance.expected_met import is_as_pinned
+from approvals.provenance.expected_met import is_told_by_pin
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.refs import is_request
 from approvals.provenance.words import plain, ref_name
@@ -16,7 +16,7 @@ def findings(case: Case) -> Iterator[Finding]:
     if now is None or before is None or not before.build.ref or same_ref(now, before):
         return
     # A request is worse than another branch, and has a rule of its own.
-    if is_request(now.build.ref) or is_as_pinned(case, "ref"):
+    if is_request(now.build.ref) or is_told_by_pin(case, "ref"):
         return
     evidence = f"{ref_name(before.build.ref)} → {ref_name(now.build.ref) or 'not said'}"
     if version := earlier_one(case, same_ref):

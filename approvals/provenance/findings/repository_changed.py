@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from approvals.provenance.alike import Release, same_address, same_repository
 from approvals.provenance.case import Case
-from approvals.provenance.expected_met import is_as_pinned
+from approvals.provenance.expected_met import is_told_by_pin
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain, repository_name
 
@@ -13,7 +13,7 @@ def findings(case: Case) -> Iterator[Finding]:
     now, before = case.now, case.compared
     if now is None or before is None or same_repository(now, before):
         return
-    if is_as_pinned(case, "repository"):
+    if is_told_by_pin(case, "repository"):
         return
     reused = same_address(now.build.repository, before.build.repository)
     yield Finding(

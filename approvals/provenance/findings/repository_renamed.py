@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from approvals.provenance.alike import is_renamed
+from approvals.provenance.alike import is_renamed, is_transferred
 from approvals.provenance.case import Case
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import plain, repository_name
@@ -11,6 +11,9 @@ from approvals.provenance.words import plain, repository_name
 def findings(case: Case) -> Iterator[Finding]:
     now, before = case.now, case.compared
     if now is None or before is None or not is_renamed(now, before):
+        return
+    # A transfer is for the rule about owners.
+    if is_transferred(now, before):
         return
     names = [repository_name(release.build.repository, with_host=True) for release in (before, now)]
     yield Finding(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from approvals.provenance.alike import Release, reusable_of, same_workflow, workflow_of
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import earlier_one
-from approvals.provenance.expected_met import is_as_pinned
+from approvals.provenance.expected_met import is_told_by_pin
 from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain
 
@@ -16,7 +16,7 @@ def findings(case: Case) -> Iterator[Finding]:
         return
     # A pin is about the workflow that was started, and says nothing of those that it uses.
     same_reusable = reusable_of(now.build) == reusable_of(before.build)
-    if same_reusable and is_as_pinned(case, "workflow"):
+    if same_reusable and is_told_by_pin(case, "workflow"):
         return
     evidence = f"{_evidence(before)} → {_evidence(now)}"
     if version := earlier_one(case, same_workflow):

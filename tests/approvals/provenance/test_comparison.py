@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from approvals.provenance.case import Case
-from approvals.provenance.comparison import Line, lines_of
+from approvals.provenance.comparison import Line, difference_in_words, lines_of
 from tests.approvals.provenance.cases import (
     EARLY,
     MOVED,
@@ -222,10 +222,86 @@ def test_early_certificates_tell_only_which_reusable_workflow_signed() -> None:
 def test_what_is_pinned_is_said() -> None:
     now, before = proven("1.5.0", ref="refs/heads/next"), proven("1.4.0")
     as_pinned = case(now, before, expected=pinned(ref_pattern="refs/heads/*"))
-    assert line(as_pinned, "ref").note == "as pinned"
-    assert line(as_pinned, "workflow").note == ""
+    assert line(as_pinned, "ref") == Line("ref", "main", "next", "changed", "", "met")
+    assert line(as_pinned, "workflow").pin == "met"
+    assert line(as_pinned, "trigger").pin == ""
     otherwise = case(now, before, expected=pinned())
-    assert line(otherwise, "ref").note == "not as pinned"
+    assert line(otherwise, "ref") == Line("ref", "main", "next", "changed", "", "unmet")
+    assert {line.pin for line in lines_of(case(now, before))} == {""}
+
+
+def test_what_differs_and_is_called_alike_is_told_apart_by_its_number() -> None:
+    about = case(proven("1.5.0", repository_id="7", owner_id="8"), proven("1.4.0"))
+    repository = line(about, "repository")
+    assert (repository.before, repository.now) == (
+        "github.com/acme/left-pad (id 40001)",
+        "github.com/acme/left-pad (id 7)",
+    )
+    owner = line(about, "owner")
+    assert (owner.before, owner.now) == ("github.com/acme (id 9001)", "github.com/acme (id 8)")
+    assert "id" not in line(about, "workflow").now
+
+
+USUAL = proven("1.4.0", commit=THEN)
+DIFFERENCES = {
+    "nothing": (case(proven("1.5.0", commit=THEN), USUAL), "the same commit, and nothing differs"),
+    "commit": (case(proven("1.5.0"), USUAL), "another commit, and nothing else differs"),
+    "renamed": (
+        case(proven("1.5.0", **RENAMED, environment="npm"), USUAL),
+        "another commit; the repository was renamed; the environment is new",
+    ),
+    "upper-case": (
+        case(proven("1.5.0", repository="https://github.com/Acme/left-pad"), USUAL),
+        "another commit, and nothing else differs",
+    ),
+    "transferred": (
+        case(proven("1.5.0", **MOVED, owner_id="8"), USUAL),
+        "another commit; the repository was moved from github.com/acme to github.com/mallory; "
+        "another owner",
+    ),
+    "elsewhere": (
+        case(
+            proven(
+                "1.5.0",
+                repository_id="7",
+                ref="refs/heads/x",
+                workflow="x.yml",
+                runner="self-hosted",
+                commit=THEN,
+            ),
+            USUAL,
+        ),
+        "the same commit; another repository; another workflow; another branch or tag; another "
+        "builder",
+    ),
+    "not-said": (
+        case(proven("1.5.0"), proven("1.4.0", environment="npm")),
+        "another commit; the environment is not said any more",
+    ),
+    "no-commit-before": (
+        case(proven("1.5.0"), proven("1.4.0", commit="")),
+        "a commit that there is nothing to compare with, and nothing else differs",
+    ),
+    "nothing-to-compare-with": (case(proven("1.5.0"), missing("1.4.0")), ""),
+    "nothing-proven": (case(missing("1.5.0"), USUAL), ""),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_the_difference_in_words(name: str) -> None:
+    about, words = DIFFERENCES[name]
+    assert difference_in_words(lines_of(about)) == words
+
+
+def test_a_transfer_is_no_rename() -> None:
+    about = case(proven("1.5.0", **MOVED, owner_id="8"), proven("1.4.0"))
+    assert line(about, "repository") == Line(
+        "repository",
+        "github.com/acme/left-pad",
+        "github.com/mallory/left-pad",
+        "changed",
+        "moved from github.com/acme to github.com/mallory",
+    )
 
 
 def test_a_change_back_names_the_release_that_was_built_so() -> None:

@@ -119,6 +119,11 @@ QUIET = {
         USUAL,
         expected=pinned(repository=MOVED["repository"], repository_id="7", owner_id="8"),
     ),
+    "handed-over-as-pinned-by-hand": case(
+        proven("1.5.0", owner_id="8", **MOVED),
+        USUAL,
+        expected=pinned_by_hand(repository=MOVED["repository"]),
+    ),
     "other-workflow-and-branch-as-pinned": case(
         proven("1.5.0", ref="refs/tags/v1.5.0", **WORKFLOW),
         USUAL,
@@ -227,11 +232,11 @@ LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
     "renamed": (case(proven("1.5.0", **RENAMED), USUAL), [("repository-renamed", "info")]),
     "transferred": (
         case(proven("1.5.0", owner_id="8", **MOVED), USUAL),
-        [("owner-changed", "critical"), ("repository-renamed", "info")],
+        [("owner-changed", "critical")],
     ),
     "transferred-without-an-owners-number": (
         case(proven("1.5.0", owner_id="", **MOVED), USUAL),
-        [("owner-changed", "critical"), ("repository-renamed", "info")],
+        [("owner-changed", "critical")],
     ),
     "account-registered-anew": (
         case(
@@ -377,13 +382,31 @@ LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
         case(signed_by_the_registry("refused"), USUAL),
         [("publish-attestation-refused", "critical")],
     ),
-    "handed-over-as-pinned-by-hand": (
+    "changed-and-unlike-another-pin": (
+        case(
+            proven("1.5.0", ref="refs/heads/x", **WORKFLOW, environment="x"),
+            proven("1.4.0", environment="y"),
+            expected=pinned(
+                workflow=".github/workflows/z.yml", ref_pattern="refs/heads/z", environment="z"
+            ),
+        ),
+        [
+            ("expected-workflow", "critical"),
+            ("expected-ref", "critical"),
+            ("expected-environment", "critical"),
+        ],
+    ),
+    "handed-over-and-unlike-the-pin": (
+        case(proven("1.5.0", owner_id="8", **MOVED), USUAL, expected=pinned()),
+        [("expected-owner", "critical")],
+    ),
+    "handed-over-and-another-repository-is-pinned": (
         case(
             proven("1.5.0", owner_id="8", **MOVED),
             USUAL,
-            expected=pinned_by_hand(repository=MOVED["repository"]),
+            expected=pinned(repository_id="7"),
         ),
-        [("repository-renamed", "info")],
+        [("expected-repository", "critical"), ("owner-changed", "critical")],
     ),
     "private": (
         case(proven("1.5.0", visibility="private"), proven("1.4.0", visibility="private")),
@@ -474,10 +497,7 @@ LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
             ("expected-workflow", "critical"),
             ("expected-ref", "critical"),
             ("expected-environment", "critical"),
-            ("repository-changed", "critical"),
-            ("ref-changed", "high"),
             ("workflow-changed", "high"),
-            ("environment-changed", "medium"),
             ("older-than-baseline", "medium"),
             ("self-hosted-runner-new", "medium"),
         ],
@@ -538,11 +558,19 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
         ("no-environment-any-more", "environment-changed", "npm → none"),
         ("tag-of-another-version", "tag-unlike-version", "tag v1.4.0 → 1.5.0"),
         ("staged-by-a-person", "staged-by-person", "ada (user)"),
-        ("pinned-other-ref", "expected-ref", "tag v* → main"),
+        ("pinned-other-ref", "expected-ref", "tag v* → main; 1.4.0 had main"),
+        (
+            "changed-and-unlike-another-pin",
+            "expected-workflow",
+            ".github/workflows/z.yml → .github/workflows/hotfix.yml; 1.4.0 had "
+            ".github/workflows/release.yml",
+        ),
+        ("changed-and-unlike-another-pin", "expected-environment", "z → x; 1.4.0 had y"),
         (
             "pinned-other-repository",
             "expected-repository",
-            "github.com/acme/left-pad (id 7) → github.com/acme/left-pad (id 40001)",
+            "github.com/acme/left-pad (id 7) → github.com/acme/left-pad (id 40001); 1.4.0 had "
+            "github.com/acme/left-pad (id 40001)",
         ),
         ("pinned-and-missing", "expected-provenance", "github.com/acme/left-pad → nothing proven"),
         ("publish-attestation", "publish-attestation-refused", "It is for another digest."),

@@ -12,6 +12,8 @@ from tests.approvals.provenance.cases import (
     RENAMED,
     case,
     missing,
+    pinned,
+    pinned_by_hand,
     proven,
     refused,
 )
@@ -332,7 +334,56 @@ SENTENCES: dict[str, tuple[Case, str]] = {
     ),
     "refused": (
         case(refused("1.5.0"), proven("1.4.0")),
-        "It comes with provenance that does not hold: The signature is for another tarball.",
+        "It comes with provenance that does not hold.",
+    ),
+    "as-pinned": (case(NOW, proven("1.4.0"), expected=pinned()), f"{BUILT_NOW}, as 1.4.0 was."),
+    "expected-from-another-repository": (
+        case(
+            NOW, proven("1.4.0"), expected=pinned_by_hand(repository="https://github.com/acme/pads")
+        ),
+        f"{BUILT_NOW}, in the same place as 1.4.0, but it is expected from acme/pads.",
+    ),
+    "expected-from-another-host": (
+        case(NOW, expected=pinned_by_hand(repository="https://gitlab.com/acme/left-pad")),
+        f"{BUILT_NOW}. There is no earlier release to compare with, but it is expected from "
+        "gitlab.com/acme/left-pad.",
+    ),
+    "expected-from-another-repository-of-this-name": (
+        case(NOW, proven("1.4.0"), expected=pinned(repository_id="7", owner_id="8")),
+        f"{BUILT_NOW}, in the same place as 1.4.0, but it is expected from another acme/left-pad "
+        "(id 7).",
+    ),
+    "expected-of-another-owner": (
+        case(NOW, proven("1.4.0"), expected=pinned(owner_id="8")),
+        f"{BUILT_NOW}, in the same place as 1.4.0, but it is expected from acme/left-pad of "
+        "another owner (id 8).",
+    ),
+    "expected-by-another-workflow": (
+        case(NOW, proven("1.4.0"), expected=pinned(workflow=".github/workflows/npm.yml")),
+        f"{BUILT_NOW}, in the same place as 1.4.0, but it is expected to be built by npm.yml.",
+    ),
+    "expected-by-a-workflow-in-another-folder": (
+        case(NOW, proven("1.4.0"), expected=pinned(workflow="ci/release.yml")),
+        f"{BUILT_NOW}, in the same place as 1.4.0, but it is expected to be built by "
+        "ci/release.yml.",
+    ),
+    "expected-otherwise-in-everything": (
+        case(
+            HOTFIX,
+            proven("1.4.0"),
+            expected=pinned_by_hand(
+                repository="https://github.com/acme/pads",
+                ref_pattern="refs/tags/v*",
+                environment="npm",
+            ),
+        ),
+        "Built by hotfix.yml on fix/login of acme/left-pad, commit f0b49a0; 1.4.0 was built by "
+        "release.yml on main, but it is expected to be built by release.yml for tag v* from "
+        "acme/pads in the environment npm.",
+    ),
+    "expected-in-an-environment": (
+        case(NOW, proven("1.4.0"), expected=pinned(environment="npm")),
+        f"{BUILT_NOW}, in the same place as 1.4.0, but it is expected in the environment npm.",
     ),
 }
 
