@@ -11,10 +11,7 @@ from approvals.provenance.expected_as_written import (
     LABELS,
     LONGEST,
     PinRefused,
-    typed_environment,
-    typed_ref_pattern,
-    typed_repository,
-    typed_workflow,
+    as_typed,
 )
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.refs import ANY, is_request, ref_pattern
@@ -38,18 +35,14 @@ def pin(
     ref_pattern: str = "",
     environment: str = "",
 ) -> ExpectedPublisher:
-    """Pins what a person wrote; whatever is empty may be anything. Raises PinRefused.
+    """Pins what a person wrote; whatever is empty may be anything. Raises PinRefused, with all
+    fields that are wrong.
 
     It replaces what was pinned before. The numbers of repository and owner that were proven stay
     with the address that they were proven for, and go with it.
     """
-    address = typed_repository(repository)
-    written = {
-        "repository": address,
-        "workflow": typed_workflow(workflow, address),
-        "ref_pattern": typed_ref_pattern(ref_pattern),
-        "environment": typed_environment(environment),
-    }
+    written = as_typed(repository, workflow, ref_pattern, environment)
+    address = written["repository"]
     with transaction.atomic():
         _lock(package)
         before = ExpectedPublisher.objects.filter(package=package).first()

@@ -1,6 +1,8 @@
 """What a person types of where a package must be built: checked, and in one spelling."""
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Self
 
 from approvals.provenance.alike import host_of
 from approvals.provenance.refs import BRANCHES, TAGS
@@ -24,18 +26,51 @@ _REPOSITORY = re.compile(rf"https://{_HOST}(?:/[A-Za-z0-9._~-]+){{2,}}")
 _NOT_IN_REFS = re.compile(r"[\s~^:?\[\\]|\.\.|//|@\{|/\.|\.lock(?:/|$)")
 _WORKFLOW_ENDINGS = (".yml", ".yaml")
 _GITHUB = "github.com"
+# OWNER/NAME; other hosts have groups of groups.
+_GITHUB_SEGMENTS = 2
 _GITHUB_WORKFLOWS = ".github/workflows/"
 
 
 class PinRefused(Exception):
     """This cannot be pinned; the text says why, and what to do.
 
-    `field` names what is wrong as a form would; "" where it is about the whole.
+    `field` names what is wrong as a form would; "" where it is about the whole. `problems` has a
+    sentence for each field that is wrong, of which the first is the text.
     """
 
     def __init__(self, sentence: str, field: str = "") -> None:
         super().__init__(sentence)
         self.field = field
+        self.problems = {field: sentence} if field else {}
+
+    @classmethod
+    def of_all(cls, problems: Mapping[str, str]) -> Self:
+        """With all of several wrong fields at once."""
+        field, sentence = next(iter(problems.items()))
+        refusal = cls(sentence, field)
+        refusal.problems = dict(problems)
+        return refusal
+
+
+def as_typed(repository: str, workflow: str, ref_pattern: str, environment: str) -> dict[str, str]:
+    """All of it checked, in one spelling. Raises PinRefused with all that is wrong."""
+    values: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    checks: dict[str, Callable[[], str]] = {
+        "repository": lambda: typed_repository(repository),
+        # What a path must be hangs on the host, as far as that is known.
+        "workflow": lambda: typed_workflow(workflow, values.get("repository", "")),
+        "ref_pattern": lambda: typed_ref_pattern(ref_pattern),
+        "environment": lambda: typed_environment(environment),
+    }
+    for field, check in checks.items():
+        try:
+            values[field] = check()
+        except PinRefused as refusal:
+            problems[field] = str(refusal)
+    if problems:
+        raise PinRefused.of_all(problems)
+    return values
 
 
 def typed_repository(text: str) -> str:
@@ -54,6 +89,9 @@ def typed_repository(text: str) -> str:
         raise PinRefused(
             "Write the repository's whole address, as https://github.com/OWNER/NAME.", "repository"
         )
+    if host_of(address) == _GITHUB and len(segments) > _GITHUB_SEGMENTS:
+        only = "/".join(segments[:_GITHUB_SEGMENTS])
+        raise PinRefused(f"Write the repository only: https://{_GITHUB}/{only}.", "repository")
     return address
 
 

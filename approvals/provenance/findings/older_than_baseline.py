@@ -1,6 +1,7 @@
 """It was built before what users have today."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -15,6 +16,8 @@ def findings(case: Case) -> Iterator[Finding]:
         return
     if now.signed_at >= before.signed_at:
         return
+    # The same minute is written with its seconds: more, the certificates do not have.
+    exactly = before.signed_at.replace(second=0) == now.signed_at.replace(second=0)
     yield Finding(
         "older-than-baseline",
         Severity.MEDIUM,
@@ -22,9 +25,12 @@ def findings(case: Case) -> Iterator[Finding]:
         "An old build brings back what was mended since. Staging one late is also a way to release "
         "code that was set aside.",
         "See whether its commit has all that the baseline's has, and why it was staged only now.",
-        " → ".join(
-            # The certificate's times are whole seconds.
-            moment.astimezone(timezone.get_current_timezone()).isoformat(" ", "seconds")
-            for moment in (before.signed_at, now.signed_at)
-        ),
+        " → ".join(_in_words(moment, exactly) for moment in (before.signed_at, now.signed_at)),
     )
+
+
+def _in_words(moment: datetime, exactly: bool) -> str:
+    """As pages write it: "11 Oct 2026, 19:00 UTC"."""
+    local = timezone.localtime(moment)
+    clock = f"{local:%H:%M:%S}" if exactly else f"{local:%H:%M}"
+    return f"{local.day} {local:%b %Y}, {clock} {local.tzname()}"

@@ -21,7 +21,6 @@ def findings(case: Case) -> Iterator[Finding]:
     last = case.compared
     if last is not None:
         build = last.build
-        evidence = f"{plain(last.version)} → none"
         workflow = workflow_name(build)
         by = f" by {workflow}" if workflow else ""
         yield Finding(
@@ -34,7 +33,6 @@ def findings(case: Case) -> Iterator[Finding]:
             f"Ask who staged it, from where, and why not{by} in "
             f"{repository_name(build.repository)}. If CI made a bundle that did not come along, "
             "hand it in. If nobody can say, reject it and stage it again from CI.",
-            evidence,
         )
     elif _had_one(case):
         yield Finding(

@@ -15,10 +15,10 @@ def findings(case: Case) -> Iterator[Finding]:
         yield Finding(
             "repository-visibility-changed",
             Severity.LOW,
-            f"Other people can see the repository than for {plain(before.version)}.",
+            f"The repository is {named(visibility)} now; it was {named(before.build.visibility)} "
+            f"for {plain(before.version)}.",
             "Fewer eyes on a repository find less; more may see what was not meant for them.",
             "Ask the maintainers whether they meant to change it.",
-            f"{named(before.build.visibility)} → {named(visibility)}",
         )
     elif visibility != "public":
         yield Finding(

@@ -14,15 +14,15 @@ def findings(case: Case) -> Iterator[Finding]:
         return
     # Some tags count something else: days, or the releases of a whole repository.
     usual = before is not None and names_another_version(before.build.ref, before.version)
+    evidence = f"{ref_name(now.build.ref)} → {plain(now.version)}"
+    if before is not None and usual:
+        evidence += f"; {ref_name(before.build.ref)} → {plain(before.version)} in the same way"
     yield Finding(
         "tag-unlike-version",
         Severity.LOW if usual else Severity.MEDIUM,
-        f"It was built from a tag that names {named(other)}, as {plain(before.version)} was from "
-        "another's."
-        if usual and before
-        else f"It was built from a tag that names {named(other)}, and is {plain(now.version)}.",
+        f"It was built from the tag of {named(other)}, but is {plain(now.version)}.",
         "The tag of another version points to another state of the code: an older one with known "
         "holes, or one that nobody meant to release under this number.",
         "Look at what the tag points to, and whether the version in package.json was raised there.",
-        f"{ref_name(now.build.ref)} → {plain(now.version)}",
+        evidence,
     )

@@ -381,6 +381,7 @@ REFUSED = {
     "space": {"repository": "https://github.com/acme/left pad"},
     "percent": {"repository": "https://github.com/acme/left%2Fpad"},
     "letters-of-elsewhere": {"repository": "https://github.com/\u0430cme/left-pad"},
+    "page-of-it": {"repository": f"{HERE}/actions"},
     "empty-segment": {"repository": "https://github.com//acme/left-pad"},
     "hidden": {"repository": f"{HERE}\u200b"},
     "long": {"repository": f"https://github.com/acme/{'x' * 500}"},
@@ -418,6 +419,31 @@ def test_what_cannot_be_is_refused_beside_its_field(
     assert refusal.value.field == field
     assert str(refusal.value).endswith(".")
     assert not ExpectedPublisher.objects.exists()
+
+
+def test_all_that_is_wrong_is_told_at_once(chief: User, row: StagedVersion) -> None:
+    with pytest.raises(PinRefused) as refusal:
+        pin(
+            row.package,
+            actor=chief,
+            repository="acme/left-pad",
+            workflow="release",
+            ref_pattern="main",
+            environment="n\npm",
+        )
+    problems = refusal.value.problems
+    assert list(problems) == ["repository", "workflow", "ref_pattern", "environment"]
+    assert all(sentence.endswith(".") for sentence in problems.values())
+    assert (refusal.value.field, str(refusal.value)) == ("repository", problems["repository"])
+    with pytest.raises(PinRefused) as refusal:
+        pin(row.package, actor=chief, repository=HERE, ref_pattern="main")
+    assert list(refusal.value.problems) == ["ref_pattern"]
+
+
+def test_the_address_of_a_page_of_it_is_told_to_be_shortened() -> None:
+    for page in ("/blob/main/.github/workflows/release.yml", "/tree/main", "/a"):
+        with pytest.raises(PinRefused, match=f"Write the repository only: {HERE}\\."):
+            typed_repository(f"{HERE}{page}")
 
 
 def test_a_secret_in_an_address_is_told_of() -> None:

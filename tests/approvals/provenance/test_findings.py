@@ -420,6 +420,10 @@ LOUD: dict[str, tuple[Case, list[tuple[str, str]]]] = {
         case(proven("1.5.0", commit="ab" * 20), proven("1.4.0", commit="AB" * 20)),
         [("commit-rebuilt", "low")],
     ),
+    "older-by-a-second": (
+        case(proven("1.5.0", hours=4), proven("1.4.0", hours=4 + 1 / 3600)),
+        [("older-than-baseline", "medium")],
+    ),
     "older": (
         case(proven("1.5.0", hours=3), USUAL),
         [("older-than-baseline", "medium")],
@@ -518,7 +522,7 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
 @pytest.mark.parametrize(
     ("name", "rule", "expected"),
     [
-        ("lost", "provenance-missing", "1.4.0 → none"),
+        ("lost", "provenance-missing", ""),
         ("refused", "provenance-refused", "The signature is for another tarball."),
         ("other-branch", "ref-changed", "main → hotfix/urgent"),
         ("tag-in-place-of-a-branch", "ref-changed", "main → tag v1.5.0"),
@@ -557,6 +561,12 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
         ("other-trigger", "trigger-changed", "push → schedule"),
         ("no-environment-any-more", "environment-changed", "npm → none"),
         ("tag-of-another-version", "tag-unlike-version", "tag v1.4.0 → 1.5.0"),
+        (
+            "tag-of-another-version-as-always",
+            "tag-unlike-version",
+            "tag v24.10.2 → 1.5.0; tag v24.9.1 → 1.4.0 in the same way",
+        ),
+        ("made-public", "repository-visibility-changed", ""),
         ("staged-by-a-person", "staged-by-person", "ada (user)"),
         ("pinned-other-ref", "expected-ref", "tag v* → main; 1.4.0 had main"),
         (
@@ -575,9 +585,14 @@ def test_what_is_wrong_is_said_once_and_as_loudly_as_it_must_be(name: str) -> No
         ("pinned-and-missing", "expected-provenance", "github.com/acme/left-pad → nothing proven"),
         ("publish-attestation", "publish-attestation-refused", "It is for another digest."),
         (
+            "older-by-a-second",
+            "older-than-baseline",
+            "16 Mar 2026, 13:00:01 UTC → 16 Mar 2026, 13:00:00 UTC",
+        ),
+        (
             "older",
             "older-than-baseline",
-            "2026-03-16 13:00:00+00:00 → 2026-03-16 12:00:00+00:00",
+            "16 Mar 2026, 13:00 UTC → 16 Mar 2026, 12:00 UTC",
         ),
     ],
 )
@@ -598,6 +613,18 @@ def test_an_earlier_release_that_was_built_alike_is_named_and_stays_a_finding() 
 def test_a_self_hosted_runner_is_compared_with_the_newest_that_is_known() -> None:
     (finding,) = findings_of(LOUD["self-hosted-and-the-baseline-does-not-say"][0])
     assert finding.title == "It was built on a self-hosted runner, and 1.3.0 was not."
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("tag-of-another-version", "It was built from the tag of 1.4.0, but is 1.5.0."),
+        ("made-public", "The repository is public now; it was private for 1.4.0."),
+    ],
+)
+def test_the_title(name: str, title: str) -> None:
+    (finding,) = findings_of(LOUD[name][0])
+    assert finding.title == title
 
 
 def test_what_is_never_had_is_told_how_to_turn_on() -> None:
