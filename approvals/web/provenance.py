@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import Line
-from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.refs import TAGS
 from approvals.provenance.verdict import verdict_of
 from approvals.provenance.words import (
@@ -76,8 +76,9 @@ class Stop:
     """One stop on the way from the commit to the registry.
 
     `proof` says what holds it to the stop before, and `state` how well: "proven", "otherwise"
-    (proven, and unlike the baseline), "broken" (a proof that does not hold) or "unknown". `was`
-    is how the baseline differed here.
+    (proven, and unlike the baseline), "unexpected" (proven, and unlike what is pinned), "broken"
+    (a proof that does not hold) or "unknown". `was` is how the baseline differed here, `expected`
+    what is pinned.
     """
 
     title: str
@@ -87,6 +88,7 @@ class Stop:
     state: str
     link: Link | None = None
     was: str = ""
+    expected: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def chain_of(case: Case, lines: Sequence[Line], staged_version: StagedVersion) -
     if found is None or found.built is None:
         start = _unknown_stops(case, staged_version)
     else:
-        start = _proven_stops(found, found.built, lines, staged_version)
+        start = _proven_stops(case, found, found.built, lines, staged_version)
     return [*start, _registry_stop(staged_version, found)]
 
 
@@ -166,27 +168,32 @@ def _unknown_stops(case: Case, staged_version: StagedVersion) -> list[Stop]:
 
 
 def _proven_stops(
-    found: Provenance, built: Build, lines: Sequence[Line], staged_version: StagedVersion
+    case: Case,
+    found: Provenance,
+    built: Build,
+    lines: Sequence[Line],
+    staged_version: StagedVersion,
 ) -> list[Stop]:
-    commit_was, run_was = _was(lines, OF_THE_COMMIT), _was(lines, OF_THE_RUN)
     return [
         Stop(
             "Commit",
             f"{short_commit(built.commit)} {_on(built)}",
             _short(repository_name(built.repository)),
             "",
-            "otherwise" if commit_was else "proven",
+            _state(lines, OF_THE_COMMIT),
             commit_link(built),
-            commit_was,
+            _was(lines, OF_THE_COMMIT),
+            _expected(case.expected, lines, OF_THE_COMMIT),
         ),
         Stop(
             "Workflow run",
             _short(workflow_name(built) or repository_name(built.repository)),
             _run_detail(built),
             f"{PLATFORMS.get(built.platform, built.issuer)} vouched for the commit and the run",
-            "otherwise" if run_was else "proven",
+            _state(lines, OF_THE_RUN),
             run_link(built),
-            run_was,
+            _was(lines, OF_THE_RUN),
+            _expected(case.expected, lines, OF_THE_RUN),
         ),
         Stop(
             "Tarball",
@@ -197,6 +204,32 @@ def _proven_stops(
             log_link(found),
         ),
     ]
+
+
+def _state(lines: Sequence[Line], facts: frozenset[str]) -> str:
+    ours = [line for line in lines if line.fact in facts]
+    if any(line.pin == "unmet" for line in ours):
+        return "unexpected"
+    return "otherwise" if any(line.verdict == "changed" for line in ours) else "proven"
+
+
+def _expected(
+    pinned: ExpectedPublisher | None, lines: Sequence[Line], facts: frozenset[str]
+) -> str:
+    """What is pinned for those facts of a stop that are not so."""
+    unmet = {line.fact for line in lines if line.pin == "unmet" and line.fact in facts}
+    if pinned is None or not unmet:
+        return ""
+    of_facts = {
+        "repository": repository_name(pinned.repository),
+        "owner": "another owner",
+        "ref": pinned.ref_pattern,
+        "workflow": pinned.workflow,
+        "environment": pinned.environment,
+    }
+    if "repository" in unmet:
+        unmet.discard("owner")
+    return ", ".join(words for fact, words in of_facts.items() if fact in unmet)
 
 
 def _was(lines: Sequence[Line], facts: frozenset[str]) -> str:

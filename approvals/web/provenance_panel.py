@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from approvals.people.permissions import may_decide, may_manage
+from approvals.provenance.comparison import difference_in_words
 from approvals.provenance.models import HandedInBundle, ProvenanceCheck
 from approvals.provenance.sentence import sentence_of
 from approvals.provenance.verdict import verdict_of
@@ -50,7 +51,8 @@ def provenance_of(
         "chain": story.chain_of(case, lines, staged_version),
         "findings": facts["findings"],
         "lines": lines,
-        "has_changes": any(line.verdict == "changed" for line in lines),
+        "has_changes": any(line.verdict == "changed" or line.pin == "unmet" for line in lines),
+        "difference": difference_in_words(lines),
         "repository_link": story.repository_link(built) if built else None,
         "how_found": story.HOW_FOUND.get(found.source, "") if found else "",
         "compare_link": story.compare_link(before, built),

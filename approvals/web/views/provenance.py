@@ -133,7 +133,8 @@ def publisher(request: SignedInRequest, pk: int) -> HttpResponse:
         try:
             pin(package, actor=request.user, **form.cleaned_data)
         except PinRefused as refusal:
-            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+            for field, sentence in (refusal.problems or {"": str(refusal)}).items():
+                form.add_error(field if field in form.fields else None, sentence)
         else:
             messages.success(request, f"What is expected of {package.name} is saved.", IN_THE_PANEL)
             return _back(pk)

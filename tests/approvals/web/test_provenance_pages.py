@@ -416,7 +416,12 @@ def test_what_is_unlike_the_pin_is_critical(client: Client, row: StagedVersion) 
     answer = client.post(reverse("publisher", args=[row.pk]), form, follow=True)
     text = text_of(answer)
     assert "is saved" in text
-    assert "Critical" in panel_text(page(client, row))
+    text = panel_text(page(client, row))
+    assert "Critical" in text
+    # In the chain and in the table, too: nothing of it stays green.
+    assert "Pinned: acme/elsewhere" in text
+    assert "not as pinned" in text
+    assert "chain__stop--unexpected" in page(client, row).content.decode()
     assert "Not as expected" in text_of(client.get(reverse("queue")))
     client.post(reverse("publisher_remove", args=[row.pk]))
     assert "Critical" not in panel_text(page(client, row))
@@ -427,11 +432,13 @@ def test_a_pin_that_makes_no_sense_is_refused_beside_its_field(
     client: Client, row: StagedVersion
 ) -> None:
     found_as_always(row)
-    form = {"repository": "https://github.com/acme/left-pad", "ref_pattern": "main"}
+    form = {"repository": "acme/left-pad", "ref_pattern": "main"}
     answer = client.post(reverse("publisher", args=[row.pk]), form)
     assert answer.status_code == 200
     html = answer.content.decode()
-    assert re.search(r'id="id_ref_pattern_error"', html)
+    # Everything that is wrong at once.
+    assert 'id="id_ref_pattern_error"' in html
+    assert 'id="id_repository_error"' in html
     assert "refs/heads/main" in text_of(answer)
     assert not ExpectedPublisher.objects.exists()
 
