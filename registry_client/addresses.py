@@ -3,7 +3,7 @@
 import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 MAX_URL = 2048
 MAX_NAME = 214
@@ -84,6 +84,17 @@ def check_base_url(url: str) -> str:
 def origin(parts: SplitResult) -> tuple[str, str, int]:
     """Scheme, host and port: what decides whether a token may be sent."""
     return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def is_within(parts: SplitResult, registry: SplitResult) -> bool:
+    """Whether an address lies below a registry's own, however often somebody decodes its path."""
+    path = parts.path
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    base = registry.path.rstrip("/") + "/"
+    # The path as it is has to begin with it, too: not every server decodes it.
+    is_below = parts.path.startswith(base) and path.startswith(base) and ".." not in path
+    return is_below and origin(parts) == origin(registry)
 
 
 def is_loopback(parts: SplitResult) -> bool:

@@ -23,6 +23,7 @@ from registry_client.addresses import (
     check_url,
     is_loopback,
     is_machine_local,
+    is_within,
     origin,
 )
 from registry_client.connections import Body, Interrupted, PatientSession
@@ -105,8 +106,8 @@ class Transport:
     ) -> T:
         """What `read` makes of the 2xx answer; an answer that breaks off is asked for again.
 
-        Unless it `leaves_home`, nothing but the registry's own origin is asked, redirects or not:
-        NotARegistry.
+        Unless it `leaves_home`, nothing but what lies below the registry's own address is asked,
+        redirects or not: NotARegistry.
         """
         headers = {"Accept": accept, "Accept-Encoding": encoding}
         begun = time.monotonic()
@@ -212,7 +213,7 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             parts = self._check_hop(url)
             at_home = origin(parts) == origin(self.registry)
-            if not at_home and not leaves_home:
+            if not leaves_home and not is_within(parts, self.registry):
                 raise NotARegistry("It leads away from the registry, where nothing is asked.")
             with_token = with_token and at_home
             with self._request("GET", url, headers, with_token=with_token) as response:

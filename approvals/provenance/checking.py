@@ -1,9 +1,10 @@
 """One look for the provenance of one staged version, and what becomes of it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, transaction
@@ -63,12 +64,14 @@ class _Comparison:
     baseline_version: str
     baseline: Provenance | None
     history: list[Provenance]
+    gap: str
     at: datetime | None
 
 
 @dataclass
 class _Seen:
-    """What one look gave. `known` is proven already; `found` is None where it is not known.
+    """What one look gave. `known` is proven already; `found` is what was found now, or None where
+    that is not known.
 
     `notes` say what could not be asked without any hope that it can be later, `failure` why the
     look is not complete.
@@ -115,8 +118,8 @@ def _look(work: ProvenanceCheck, seen: _Seen) -> None:
     with client_for(row.registry) as client:
         keys = RegistryKeys(client, progress)
         seen.known = _known(row, trust)
-        if seen.known is None:
-            _search(Look(row, client, progress), trust, keys, seen)
+        if sources := _still_to_ask(seen.known):
+            _search(sources, Look(row, client, progress), trust, keys, seen)
         if seen.failure is None and _is_comparison_due(work, trust):
             _compare(seen, work, client, History(row, client, trust, keys, progress), progress)
 
@@ -133,11 +136,22 @@ def _known(row: StagedVersion, trust: Trust) -> Provenance | None:
     return known if known is not None and known.is_verified else None
 
 
-def _search(look: Look, trust: Trust, keys: RegistryKeys, seen: _Seen) -> None:
+def _still_to_ask(known: Provenance | None) -> Sequence[BundleSource]:
+    """The sources that may have better than what is known."""
+    if known is None:
+        return SOURCES
+    if known.is_from_registry:
+        return ()
+    return list(takewhile(lambda one: one.source != known.source, SOURCES))
+
+
+def _search(
+    sources: Sequence[BundleSource], look: Look, trust: Trust, keys: RegistryKeys, seen: _Seen
+) -> None:
     """Asks the sources in their order up to the first that has a bundle which proves something."""
     about = Tarball(look.row.package.name, look.row.version, look.row.sha512)
     publish: PublishVerification | None = None
-    for source in SOURCES:
+    for source in sources:
         if seen.failure is not None and source.asks_registry:
             continue
         look.tell(source.step)
@@ -192,10 +206,14 @@ def _compare(
     packument = packument_or_none(client, row.package.name)
     chosen = baseline_for(packument, row.version, row.tag).version
     version = chosen.version if chosen else ""
-    found, seen.failure = history.of(packument, version)
-    baseline = next((one for one in found if one.version == version), None)
-    if seen.failure is None or baseline is not None:
-        seen.comparison = _Comparison(version, baseline, found, None if seen.failure else at)
+    told = history.of(packument, version)
+    seen.failure = told.failure
+    baseline = next((one for one in told.rows if one.version == version), None)
+    # An earlier baseline says more than none.
+    if seen.failure is None or baseline is not None or work.baseline is None:
+        seen.comparison = _Comparison(
+            version, baseline, told.rows, told.gap, None if seen.failure else at
+        )
 
 
 def _end(work: ProvenanceCheck, seen: _Seen, *, is_judged: bool = True) -> None:
@@ -214,17 +232,19 @@ def _end(work: ProvenanceCheck, seen: _Seen, *, is_judged: bool = True) -> None:
             raise LeaseLost
         provenance = provenance or current.provenance
         is_proven = provenance is not None and provenance.is_verified
-        is_done = is_proven and not failure
+        is_best = provenance is not None and is_proven and provenance.is_from_registry
+        is_done = is_best and not failure
         looks = work.looks + 1
         if not is_done and current.requested_at != work.requested_at:
             # Something was handed in while this look was under way: it may have come too late.
             looks, pause = 0, timedelta(0)
-        elif provenance is not None and not is_proven and not failure:
-            pause = _pause_without(work, row)
+        elif provenance is not None and not is_done and not failure:
+            pause = _pause_without(work, row, is_proven=is_proven)
         if seen.comparison:
             held(work).update(
                 baseline_version=seen.comparison.baseline_version,
                 baseline=seen.comparison.baseline,
+                history_gap=seen.comparison.gap,
                 compared_at=seen.comparison.at,
             )
             current.history.set(seen.comparison.history)
@@ -250,9 +270,11 @@ def _end(work: ProvenanceCheck, seen: _Seen, *, is_judged: bool = True) -> None:
     )
 
 
-def _pause_without(work: ProvenanceCheck, row: StagedVersion) -> timedelta:
-    """Until it is looked for again what was not found."""
+def _pause_without(work: ProvenanceCheck, row: StagedVersion, *, is_proven: bool) -> timedelta:
+    """Until it is looked for again what was not found, or (`is_proven`) not at the registry."""
     with_bundles = Provenance.objects.filter(package=row.package).exclude(outcome=Outcome.MISSING)
+    if is_proven:
+        with_bundles = with_bundles.filter(source=Provenance.Source.REGISTRY)
     return _growing(work, LONGEST_PAUSE if with_bundles.exists() else LONGEST_PAUSE_WITHOUT)
 
 

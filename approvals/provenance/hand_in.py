@@ -69,7 +69,7 @@ def hand_in(
                 handed_in_by_id=actor.pk if actor else None,
             )
         else:
-            # It was refused before: by another trusted root, since nothing else can have changed.
+            # It was refused before: by another trusted root, or for another tarball.
             same.update(refusal="")
             kept.refusal = ""
         check = _look_soon(row)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -42,13 +43,26 @@ from registry_client.versions import (
 logger = logging.getLogger(__name__)
 
 ASK_AGAIN_AFTER = timedelta(days=1)
+# Who asks for one version more gets no better answer.
+_AWAY = (RegistryUnavailable, RateLimited, NotAuthorised, TookTooLong)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of published versions, the newest of them that nothing is known of or "", and
+    why that is not all there is to know."""
+
+    rows: list[Provenance]
+    gap: str
+    failure: Exception | None
 
 
 class History:
     """Asks a registry about the published versions of one package.
 
-    What is verified is kept, and verified again where another trusted root counts since; what is
-    missing or was refused is asked for again after a day, or with another trusted root.
+    What it served and was verified is kept, and verified again where another trusted root counts
+    since. What is missing, was refused, or is proven only by what others handed in is asked for
+    again after a day, or with another trusted root.
     """
 
     def __init__(
@@ -65,13 +79,12 @@ class History:
         self._keys = keys
         self._tell = tell
 
-    def of(
-        self, packument: Packument | None, baseline: str
-    ) -> tuple[list[Provenance], Exception | None]:
-        """What is known of the baseline (a version, or "") and the others, and why not of all.
+    def of(self, packument: Packument | None, baseline: str) -> Told:
+        """What is known of the baseline (a version, or "") and the others.
 
-        Versions whose SHA-512 the registry does not tell are left out. What was found before the
-        registry could not be asked any more (RegistryError, TookTooLong) is kept.
+        Where the registry cannot be asked any more (_AWAY), what is known already is told without
+        asking. Any error about the baseline is a failure: an answer that says nothing must not pass
+        for a baseline without provenance. Of other versions such an answer leaves a gap.
         """
         versions = wanted(packument, self._row.version, baseline)
         known = {
@@ -80,57 +93,59 @@ class History:
                 package=self._row.package, version__in=[one.version for one in versions]
             ).defer("compressed")
         }
-        found: list[Provenance] = []
+        rows: list[Provenance] = []
+        failure: Exception | None = None
         for number, version in enumerate(versions, start=1):
             sha512 = sha512_of(version)
-            if not sha512:
-                logger.debug(
-                    "stage=%s no SHA-512 of %s is announced", self._row.stage_id, version.version
-                )
-                continue
             row = known.get((version.version, sha512))
             is_baseline = version.version == baseline
-            try:
-                is_settled = row is not None and _is_settled(row, is_baseline=is_baseline)
-                if row is not None and is_outdated(row, self._trust):
-                    self._tell(f"Verifying {version.version} with another trusted root")
-                    row = verify_again(
-                        row, self._row.package.name, self._trust, stage_id=self._row.stage_id
-                    )
-                    # The registry may have another bundle, which this root verifies.
-                    is_settled = is_settled and row.is_verified
-                if not is_settled:
+            row, is_settled = self._as_trusted_now(row, is_baseline=is_baseline)
+            if sha512 and not is_settled and not isinstance(failure, _AWAY):
+                try:
                     self._tell(f"Asking about {version.version} ({number} of {len(versions)})")
-                    row = self._ask(version, sha512, is_baseline=is_baseline) or row
-            except (RegistryError, TookTooLong) as error:
-                return found, error
+                    row = self._ask(version, sha512, is_baseline=is_baseline)
+                except (RegistryError, TookTooLong) as error:
+                    logger.warning(
+                        "stage=%s no answer about %s: %s",
+                        self._row.stage_id,
+                        version.version,
+                        error,
+                    )
+                    if is_baseline or isinstance(error, _AWAY):
+                        failure = error
             if row is not None:
-                found.append(row)
-        return found, None
+                rows.append(row)
+        there = {row.version for row in rows}
+        gaps = [one.version for one in versions if one.version not in there]
+        return Told(rows, max(gaps, key=sort_key, default=""), failure)
 
-    def _ask(
-        self, version: PublishedVersion, sha512: str, *, is_baseline: bool
-    ) -> Provenance | None:
-        found: Found | None
+    def _as_trusted_now(
+        self, row: Provenance | None, *, is_baseline: bool
+    ) -> tuple[Provenance | None, bool]:
+        """The row as the trusted root that counts now has it, and whether nobody is to be asked."""
+        if row is None:
+            return None, False
+        is_settled = _is_settled(row, is_baseline=is_baseline)
+        if is_outdated(row, self._trust):
+            row = verify_again(
+                row, self._row.package.name, self._trust, stage_id=self._row.stage_id
+            )
+            # The registry may have another bundle, which this root verifies.
+            is_settled = is_settled and row.is_verified
+        return row, is_settled
+
+    def _ask(self, version: PublishedVersion, sha512: str, *, is_baseline: bool) -> Provenance:
         if version.attestations_url or is_baseline:
             found = self._found(Tarball(self._row.package.name, version.version, sha512))
         else:
             found = missing("The registry announces no attestations of this version.")
-        if found is None:
-            return None
-        return keep(self._row.package, version.version, sha512, found)
+        row = keep(self._row.package, version.version, sha512, found)
+        row.asked_at = timezone.now()
+        row.save(update_fields=["asked_at"])
+        return row
 
-    def _found(self, about: Tarball) -> Found | None:
-        """None where the registry's answer says nothing."""
-        try:
-            attestations = self._client.attestations(about.package, about.version)
-        except (RegistryUnavailable, RateLimited, NotAuthorised):
-            raise
-        except RegistryError as error:
-            logger.warning(
-                "stage=%s no answer about %s: %s", self._row.stage_id, about.version, error
-            )
-            return None
+    def _found(self, about: Tarball) -> Found:
+        attestations = self._client.attestations(about.package, about.version)
         bundles = [text_of(one.bundle) for one in attestations]
         examined = examine(bundles, about, self._trust, self._keys, stage_id=self._row.stage_id)
         if examined.verified:
@@ -178,8 +193,17 @@ def sha512_of(version: PublishedVersion) -> str:
 
 
 def _is_settled(row: Provenance, *, is_baseline: bool) -> bool:
-    if row.checked_at > timezone.now() - ASK_AGAIN_AFTER:
+    """Whether the registry has answered, and needs not be asked again.
+
+    What others handed in is no answer of the registry's. Nor is what was missing while the version
+    was staged.
+    """
+    if row.asked_at is not None and row.asked_at > timezone.now() - ASK_AGAIN_AFTER:
         return True
+    if not row.is_verified or row.source != Provenance.Source.REGISTRY:
+        return False
     # The registry's own attestation appears only once a version is published.
-    publish_known = row.publish in (Provenance.Publish.VERIFIED, Provenance.Publish.REFUSED)
-    return row.is_verified and (publish_known or not is_baseline)
+    return not is_baseline or row.publish in (
+        Provenance.Publish.VERIFIED,
+        Provenance.Publish.REFUSED,
+    )

@@ -20,6 +20,7 @@ _REPLACES = {
     Outcome.REFUSED: [Outcome.REFUSED, Outcome.MISSING],
     Outcome.MISSING: [Outcome.MISSING],
 }
+_SOURCES = list(Provenance.Source)
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,10 @@ def keep(package: Package, version: str, sha512: str, found: Found) -> Provenanc
     same = Provenance.objects.filter(pk=row.pk)
     replaceable = Q(outcome__in=_REPLACES[found.outcome])
     if found.outcome == Outcome.VERIFIED:
-        # It proves more than what was verified with a trusted root that counts no more.
-        replaceable |= ~Q(root=columns["root"])
+        # It proves more than what was verified with a trusted root that counts no more, and is
+        # better than what a worse source had.
+        worse = _SOURCES[_SOURCES.index(Provenance.Source(found.source)) + 1 :]
+        replaceable |= ~Q(root=columns["root"]) | Q(source__in=worse)
     if found.outcome == Outcome.REFUSED:
         # It may say already that an earlier root verified it, too.
         said = {"root": columns["root"], "reason__endswith": columns["reason"]}

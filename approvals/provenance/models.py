@@ -30,7 +30,11 @@ class Provenance(models.Model):
         MISSING = "missing"
 
     class Source(models.TextChoices):
-        """Where the bundle came from; sources/ has a class for each."""
+        """Where the bundle came from, the best first; sources/ has a class for each.
+
+        What is found at a better one takes the place of what was found at a worse one: a stranger
+        who builds the same tarball can prove that, too, and hand it in.
+        """
 
         REGISTRY = "registry", "the registry's attestations"
         ITEM = "item", "a link of the staged version"
@@ -67,6 +71,8 @@ class Provenance(models.Model):
     # The bundle itself, as JSON text, compressed; empty where there is none.
     compressed = models.BinaryField(default=b"", blank=True)
     checked_at = models.DateTimeField(default=timezone.now)
+    # When the registry answered last about it as a published version; empty where it never did.
+    asked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -103,6 +109,11 @@ class Provenance(models.Model):
         return self.outcome == self.Outcome.VERIFIED
 
     @property
+    def is_from_registry(self) -> bool:
+        """Found where whoever publishes the package answers for it."""
+        return self.source in (self.Source.REGISTRY, self.Source.ITEM)
+
+    @property
     def built(self) -> Build | None:
         """Where it was built; None where nothing was verified."""
         if not self.is_verified or not self.build:
@@ -123,7 +134,8 @@ class ProvenanceCheck(models.Model):
     class State(models.TextChoices):
         WAITING = "waiting"
         RUNNING = "running"
-        # Found: a bundle that was verified, or one that was refused.
+        # A bundle that the registry serves or links to was verified, and compared. What was proven
+        # by another is shown as well, but goes on being looked for there.
         DONE = "done"
 
     class Verdict(models.TextChoices):

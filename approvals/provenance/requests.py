@@ -12,7 +12,8 @@ from django.utils import timezone
 from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.provenance.leases import LEASE
-from approvals.provenance.models import ProvenanceCheck
+from approvals.provenance.models import HandedInBundle, ProvenanceCheck
+from approvals.provenance.settle import settle
 from approvals.queue.models import AT_REGISTRY_STATES, Registry, StagedVersion
 from approvals.queue.models import State as StagedState
 
@@ -32,7 +33,7 @@ def request_missing() -> int:
     checks = [ProvenanceCheck(staged_version=row) for row in rows]
     ProvenanceCheck.objects.bulk_create(checks, ignore_conflicts=True)
     _end_what_was_decided_meanwhile()
-    return len(checks) + _compare_with_newer()
+    return len(checks) + _forget_other_tarballs() + _compare_with_newer()
 
 
 def _end_what_was_decided_meanwhile() -> None:
@@ -41,6 +42,28 @@ def _end_what_was_decided_meanwhile() -> None:
     with transaction.atomic():
         rows = _locked(dead.exclude(staged_version__state__in=AT_REGISTRY_STATES))
         rows.update(state=State.WAITING, lease_holder="", lease_until=None, step="")
+
+
+def _forget_other_tarballs() -> int:
+    """The inspection has seen another tarball since: what was found says nothing of this one."""
+    other = ProvenanceCheck.objects.filter(
+        ~Q(provenance__sha512=F("staged_version__sha512")),
+        provenance__isnull=False,
+        state__in=_AT_REST,
+        staged_version__state__in=AT_REGISTRY_STATES,
+    )
+    with transaction.atomic():
+        rows = _locked(other)
+        now = timezone.now()
+        changed = list(rows.order_by("pk"))
+        rows.update(**_ANEW, requested_at=now, due_at=now, provenance=None)
+        # One that was refused may be about this tarball.
+        HandedInBundle.objects.filter(
+            staged_version__in=[check.staged_version_id for check in changed]
+        ).update(refusal="")
+        for check in changed:
+            settle(check)
+    return len(changed)
 
 
 def _compare_with_newer() -> int:

@@ -162,32 +162,35 @@ def look_again_at_outdated() -> int:
 
     Another one may have come with a release of the program, or while a look was under way.
     """
-    done = Q(packages__staged_versions__provenance_check__state=ProvenanceCheck.State.DONE)
+    found = Q(packages__staged_versions__provenance_check__provenance__isnull=False)
     still_open = Q(packages__staged_versions__state__in=AT_REGISTRY_STATES)
     asked = 0
-    for registry in Registry.objects.filter(done, still_open).distinct():
+    for registry in Registry.objects.filter(found, still_open).distinct():
         try:
             root = trust_for(registry).fingerprint
         except TrustUnusable as error:
             logger.warning("registry=%s %s", registry, error)
             continue
-        asked += compare_anew(
-            _stands_on_another(root),
-            staged_version__registry=registry,
-            state=ProvenanceCheck.State.DONE,
-        )
+        asked += compare_anew(_stands_on_another(root), staged_version__registry=registry)
     return asked
 
 
 def _stands_on_another(root: str) -> Q:
-    """Of checks: what they found, or what that is compared with, was verified with another root."""
+    """Of checks: what they found, or what that is compared with, was verified with another root.
+
+    What waits because its last look failed is left to its next one: it may fail again.
+    """
     rows = Provenance.objects.filter(checked_at__lt=timezone.now() - _SETTLES_IN).exclude(
         root__in=["", root]
     )
     history = ProvenanceCheck.history.through.objects.filter(
         provenancecheck=OuterRef("pk"), provenance__in=rows
     )
-    return Q(Exists(history)) | Q(provenance__in=rows) | Q(baseline__in=rows)
+    is_done = Q(state=ProvenanceCheck.State.DONE)
+    is_proven = Q(provenance__outcome=Provenance.Outcome.VERIFIED)
+    is_proven &= Q(state=ProvenanceCheck.State.WAITING, failure="")
+    stands = Q(Exists(history)) | Q(provenance__in=rows) | Q(baseline__in=rows)
+    return stands & is_done | Q(provenance__in=rows) & is_proven
 
 
 def parts_of(text: str) -> dict[str, int]:

@@ -140,7 +140,10 @@ class Root:
         entry = bundle.log_entry
         known = self._verifiers.get(entry._inner.log_id.key_id)
         if known is None:
-            raise NotProven("It is recorded in a log that the trusted root does not know.")
+            raise NotProven(
+                "It was not made by a Sigstore that this registry's packages are verified against: "
+                "its log is not in the trusted root."
+            )
         log, verifier = known
         log_consistency.check_entry(entry)
         payload_type, payload = verifier.verify_dsse(bundle, _ClaimsAreReadLater())

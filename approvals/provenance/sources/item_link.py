@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult
 
 from approvals.provenance.bundles import NoBundles, bundles_in, text_of
 from approvals.provenance.models import Provenance
 from approvals.provenance.sources.source import BundleSource, Look, SourceFailed
 from registry_client import answers
-from registry_client.addresses import check_url, origin
+from registry_client.addresses import check_url, is_within, origin
 from registry_client.client import RegistryClient
 from registry_client.errors import (
     NotARegistry,
@@ -109,8 +109,7 @@ def _check_at_home(link: str, registry: SplitResult) -> None:
             f"The staged version links to its provenance at {host}, which is not its registry: "
             "the link was not followed. Get the bundle there yourself and hand it in."
         )
-    base = registry.path.rstrip("/") + "/"
-    if not parts.path.startswith(base) or ".." in unquote(parts.path):
+    if not is_within(parts, registry):
         raise SourceFailed(
             f"The staged version links to its provenance at {host}, but beside the registry's own "
             "path: the link was not followed. Get the bundle there yourself and hand it in."

@@ -61,7 +61,7 @@ def bundle_of(entry: dict[str, Any]) -> dict[str, Any] | None:
                 "signatures": [{"sig": _decoded(signature["sig"]), "keyid": ""}],
             },
         }
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError):
         return None
 
 

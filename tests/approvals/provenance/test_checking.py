@@ -1,6 +1,8 @@
 """Looking for provenance until it is found or nothing is to be decided, whatever fails or dies."""
 
 import json
+import zlib
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,6 +13,7 @@ from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
 from approvals.provenance import checking, examine, settle, tasks
+from approvals.provenance.bundles import sha256_of
 from approvals.provenance.checking import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -19,9 +22,12 @@ from approvals.provenance.checking import (
     MOST_TRIES,
     check,
 )
-from approvals.provenance.models import Provenance, ProvenanceCheck
+from approvals.provenance.hand_in import hand_in
+from approvals.provenance.models import HandedInBundle, Provenance, ProvenanceCheck
 from approvals.provenance.requests import claim_due, look_again, request_missing
 from approvals.queue.models import Registry, StagedVersion, State
+from registry_client.client import Attestation, RegistryClient
+from registry_client.errors import NotARegistry
 from tests.approvals.at_once import at_once
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import (
@@ -31,10 +37,11 @@ from tests.approvals.factories import (
     make_user,
 )
 from tests.approvals.provenance.conftest import Works, due_now, sha512_of, worker_dies
-from tests.authority import Sigstore
+from tests.authority import GITHUB, Run, Sigstore
 
 Verdict = ProvenanceCheck.Verdict
 ATTESTATIONS = "/-/npm/v1/attestations/"
+STRANGER = replace(GITHUB, repository="mallory/gadgets", repository_id="66", owner_id="666")
 
 
 def take() -> ProvenanceCheck:
@@ -45,6 +52,28 @@ def take() -> ProvenanceCheck:
 
 def must_not_happen(*args: object, **named: object) -> None:
     raise AssertionError("this must not happen")
+
+
+def answers_nonsense_about(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
+    ask = RegistryClient.attestations
+
+    def attestations(client: RegistryClient, name: str, version: str) -> list[Attestation]:
+        if version in versions:
+            raise NotARegistry("This is nonsense.")
+        return ask(client, name, version)
+
+    monkeypatch.setattr(RegistryClient, "attestations", attestations)
+
+
+def goes_live_with(works: Works, version: str, *, proven_by: Run, bundle: Any) -> None:
+    """It was proven by what was handed in while it was staged; published, it has `bundle`."""
+    sha512 = sha512_of(works.document("left-pad", version))
+    row = make_staged_version("left-pad", version, registry=works.house.registry, sha512=sha512)
+    proof = works.sigstore.bundle("left-pad", version, sha512, proven_by)
+    hand_in(row, json.dumps(proof).encode(), actor=None)
+    StagedVersion.objects.filter(pk=row.pk).update(state=State.LIVE)
+    works.publish(version, bundle)
+    assert Provenance.objects.get(version=version).source == "handed_in"
 
 
 def proven(work: ProvenanceCheck) -> Provenance:
@@ -304,12 +333,14 @@ class TestHistory:
         works.publish("1.4.2")
         work = works.work(works.stage(bundle=True))
         yesterday = timezone.now() - timedelta(hours=25)
-        Provenance.objects.filter(version="1.4.2").update(checked_at=yesterday)
+        Provenance.objects.filter(version="1.4.2").update(asked_at=yesterday)
         works.house.sandbox.control.reset()
         assert look_again(work.staged_version)
         works.work(work)
         assert works.calls() == [f"{ATTESTATIONS}left-pad@1.4.2"]
-        assert Provenance.objects.get(version="1.4.2").checked_at > yesterday
+        asked_at = Provenance.objects.get(version="1.4.2").asked_at
+        assert asked_at
+        assert asked_at > yesterday
 
     def test_only_what_announces_attestations_is_asked_for_and_the_baseline_always(
         self, works: Works
@@ -351,6 +382,179 @@ class TestHistory:
         assert (work.state, work.failure) == ("done", "")
         assert works.calls() == [f"{ATTESTATIONS}left-pad@1.4.1"]
         assert {row.version for row in work.history.all()} == {"1.4.1", "1.4.2"}
+
+    def test_what_the_registry_serves_takes_the_place_of_what_was_handed_in_while_it_was_staged(
+        self, works: Works
+    ) -> None:
+        goes_live_with(works, "1.4.2", proven_by=STRANGER, bundle=True)
+        work = works.work(works.stage(bundle=True))
+        assert work.baseline
+        assert (work.baseline.source, work.baseline.version) == ("registry", "1.4.2")
+        assert work.baseline.build["repository"] == "https://github.com/acme/gadgets"
+
+    def test_it_is_asked_about_that_at_most_once_a_day_while_it_has_none(
+        self, works: Works
+    ) -> None:
+        goes_live_with(works, "1.4.2", proven_by=GITHUB, bundle=None)
+        works.house.sandbox.control.reset()
+        asked = f"{ATTESTATIONS}left-pad@1.4.2"
+        work = works.work(works.stage(bundle=True))
+        assert works.calls().count(asked) == 1, "at once, although it was handed in just now"
+        assert work.baseline
+        assert work.baseline.source == "handed_in"
+        for days, times in ((0, 1), (2, 2)):
+            Provenance.objects.update(asked_at=timezone.now() - timedelta(days=days))
+            assert look_again(work.staged_version)
+            works.work(work)
+            assert works.calls().count(asked) == times
+
+    @pytest.mark.parametrize("status", [302, 400, 401, 403, 410, 429, 451, 503])
+    def test_any_error_about_the_baseline_is_a_failure_of_the_look(
+        self, works: Works, status: int
+    ) -> None:
+        works.publish("1.4.1", True)
+        works.publish("1.4.2", True)
+        work = works.stage(bundle=True)
+        baseline = f"{ATTESTATIONS}left-pad@1.4.2"
+        works.house.sandbox.control.refuse(status, count=4, prefix=baseline)
+        work = works.work(work)
+        assert work.state == "waiting"
+        assert work.failure
+        assert work.compared_at is None
+        assert work.baseline is None
+        assert work.verdict == Verdict.UNKNOWN
+        assert work.history_gap == "1.4.2"
+        works.house.sandbox.control.reset()
+        work = works.work(work, look_now=True)
+        assert (work.state, work.failure, work.history_gap) == ("done", "", "")
+        assert work.baseline
+        assert work.compared_at
+
+    def test_nonsense_about_it_is_one_too_and_the_others_are_asked_about(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in ("1.4.1", "1.4.2"):
+            works.publish(version, True)
+        answers_nonsense_about(monkeypatch, "1.4.2")
+        work = works.work(works.stage(bundle=True))
+        assert (work.state, work.baseline, work.compared_at) == ("waiting", None, None)
+        assert "nonsense" in work.failure
+        assert [row.version for row in work.history.all()] == ["1.4.1"]
+
+    def test_an_earlier_baseline_stays_where_the_next_cannot_be_asked_about(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        works.publish("1.4.1", True)
+        work = works.work(works.stage(bundle=True))
+        works.publish("1.4.2", True)
+        answers_nonsense_about(monkeypatch, "1.4.2")
+        assert look_again(work.staged_version)
+        work = works.work(work)
+        assert work.baseline
+        assert (work.baseline_version, work.baseline.version) == ("1.4.1", "1.4.1")
+        assert "nonsense" in work.failure
+
+    @pytest.mark.parametrize("status", [401, 429, 503])
+    def test_what_is_known_is_used_while_the_registry_cannot_be_asked(
+        self, works: Works, status: int
+    ) -> None:
+        for version in ("1.4.0", "1.4.1", "1.4.2"):
+            works.publish(version, True)
+        works.work(works.stage("1.4.9", True))
+        Provenance.objects.update(asked_at=timezone.now() - timedelta(days=2), publish="")
+        works.publish("1.4.3", True)
+        document = works.document("left-pad", "1.5.0")
+        strange = works.sigstore.bundle("left-pad", "1.5.0", sha512_of(document), STRANGER)
+        work = works.stage(bundle=strange)
+        works.house.sandbox.control.reset()
+        refuse = works.house.sandbox.control.refuse
+        refuse(status, count=99, prefix=f"{ATTESTATIONS}left-pad@1.4.3")
+        refuse(status, count=99, prefix=f"{ATTESTATIONS}left-pad@1.4.2")
+        work = works.work(work)
+        assert {row.version for row in work.history.all()} == {"1.4.0", "1.4.1", "1.4.2"}
+        assert (work.state, work.history_gap) == ("waiting", "1.4.3")
+        assert not works.calls(f"{ATTESTATIONS}left-pad@1.4.2"), "it is asked for nothing more"
+        assert work.verdict == Verdict.CHANGED, "it is mallory's, whatever 1.4.3 was"
+
+    def test_the_baseline_is_known_from_before_while_the_registry_cannot_be_asked(
+        self, works: Works
+    ) -> None:
+        works.publish("1.4.2", True)
+        works.work(works.stage("1.4.9", True))
+        Provenance.objects.update(asked_at=None, publish="")
+        work = works.stage(bundle=True)
+        works.house.sandbox.control.refuse(401, count=9, prefix=f"{ATTESTATIONS}left-pad@1.4.2")
+        work = works.work(work)
+        assert work.baseline
+        assert (work.baseline.version, work.state) == ("1.4.2", "waiting")
+        assert work.failure
+
+    def test_a_version_that_nothing_is_known_of_is_a_gap(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in ("1.2.0", "1.9.0", "1.10.0", "1.11.0"):
+            works.publish(version, True)
+        works.publish("1.0.0")
+        answers_nonsense_about(monkeypatch, "1.9.0", "1.10.0")
+        work = works.work(works.stage("1.12.0", True))
+        assert (work.state, work.history_gap) == ("done", "1.10.0")
+        assert {row.version for row in work.history.all()} == {"1.0.0", "1.2.0", "1.11.0"}
+
+
+class TestAnotherTarball:
+    """The registry has another one now, which the inspection has seen."""
+
+    @pytest.fixture
+    def work(self, works: Works) -> ProvenanceCheck:
+        works.publish("1.4.2", True)
+        work = works.work(works.stage(bundle=True))
+        assert work.state == "done"
+        StagedVersion.objects.update(sha512="ab" * 64)
+        return work
+
+    def test_nothing_is_known_of_it_at_once_and_that_is_told(self, work: ProvenanceCheck) -> None:
+        assert request_missing() == 1
+        work.refresh_from_db()
+        assert (work.state, work.provenance, work.verdict) == ("waiting", None, Verdict.UNKNOWN)
+        assert kinds("provenance") == ["provenance.found"] * 2
+        assert request_missing() == 0, "once is enough"
+
+    def test_it_is_looked_for(self, works: Works, work: ProvenanceCheck) -> None:
+        request_missing()
+        work = works.work(work)
+        assert proven(work).sha512 == "ab" * 64
+        assert (proven(work).outcome, work.verdict) == ("refused", Verdict.REFUSED)
+
+    def test_while_the_registry_is_away_it_is_asked_later_and_later(
+        self, works: Works, work: ProvenanceCheck
+    ) -> None:
+        works.house.sandbox.control.refuse(503, count=4, prefix=ATTESTATIONS)
+        request_missing()
+        work = works.work(work)
+        assert (work.provenance, work.state) == (None, "waiting")
+        request_missing()
+        assert claim_due() is None
+
+    def test_a_bundle_that_was_refused_may_be_about_it(
+        self, works: Works, work: ProvenanceCheck
+    ) -> None:
+        text = json.dumps(works.sigstore.bundle("left-pad", "1.5.0", "ab" * 64))
+        handed_in = HandedInBundle.objects.create(
+            staged_version=work.staged_version,
+            sha256=sha256_of(text),
+            compressed=zlib.compress(text.encode()),
+            refusal="It is about another tarball.",
+        )
+        works.house.sandbox.control.refuse(404, count=4, prefix=ATTESTATIONS)
+        request_missing()
+        work = works.work(work)
+        handed_in.refresh_from_db()
+        assert handed_in.refusal == ""
+        assert (proven(work).source, proven(work).outcome) == ("handed_in", "verified")
+
+    def test_what_nobody_is_to_decide_any_more_stays_as_it_was(self, work: ProvenanceCheck) -> None:
+        StagedVersion.objects.update(state=State.LIVE)
+        assert request_missing() == 0
 
 
 class TestFailing:

@@ -2,13 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
 from approvals.provenance import hand_in as hand_in_module
-from approvals.provenance.checking import check
+from approvals.provenance.checking import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    LONGEST_PAUSE_WITHOUT,
+    check,
+)
 from approvals.provenance.hand_in import MOST_BUNDLES_EACH, BundleRefused, hand_in
 from approvals.provenance.models import HandedInBundle, Provenance, ProvenanceCheck
 from approvals.provenance.requests import claim_due
@@ -22,9 +31,11 @@ from tests.approvals.at_once import at_once
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import make_user
 from tests.approvals.provenance.conftest import Works
-from tests.authority import Sigstore
+from tests.authority import GITHUB, Sigstore
 
 Verdict = ProvenanceCheck.Verdict
+STRANGER = replace(GITHUB, repository="mallory/gadgets", repository_id="66", owner_id="666")
+ADDRESSES = ("https://github.com/acme/gadgets", "https://github.com/mallory/gadgets")
 
 
 def staged(works: Works, *, inspected: bool = True) -> StagedVersion:
@@ -60,7 +71,7 @@ class TestVerifiedOnTheSpot:
         assert event.stage_id == row.stage_id
         assert "provenance.handed_in" in topics()
         done = works.work(now)
-        assert (done.state, done.verdict) == ("done", now.verdict)
+        assert (done.failure, done.verdict) == ("", now.verdict)
         assert done.provenance_id == before.provenance_id
 
     def test_before_the_first_look_the_worker_compares_it(self, works: Works) -> None:
@@ -72,7 +83,8 @@ class TestVerifiedOnTheSpot:
         assert now.provenance.is_verified
         assert now.verdict == Verdict.UNKNOWN
         done = works.work(now)
-        assert (done.state, done.baseline_version) == ("done", "1.4.2")
+        assert (done.failure, done.baseline_version) == ("", "1.4.2")
+        assert done.compared_at
         assert done.verdict
 
     def test_it_is_better_than_what_the_registry_offers_and_proves_nothing(
@@ -83,7 +95,7 @@ class TestVerifiedOnTheSpot:
         hand_in(work.staged_version, good(works, work.staged_version), actor=None)
         work = works.work(work)
         assert work.provenance
-        assert (work.state, work.provenance.outcome, work.verdict) == ("done", "verified", "first")
+        assert (work.failure, work.provenance.outcome, work.verdict) == ("", "verified", "first")
 
     def test_a_look_under_way_does_not_undo_it(
         self, works: Works, monkeypatch: pytest.MonkeyPatch
@@ -103,7 +115,7 @@ class TestVerifiedOnTheSpot:
         check(work)
         now = ProvenanceCheck.objects.get()
         assert now.provenance
-        assert (now.state, now.provenance.outcome) == ("done", "verified")
+        assert (now.failure, now.provenance.outcome) == ("", "verified")
 
     def test_a_look_that_had_passed_it_by_is_followed_by_another_at_once(
         self, works: Works, monkeypatch: pytest.MonkeyPatch
@@ -134,7 +146,7 @@ class TestVerifiedOnTheSpot:
         check(again)
         now = ProvenanceCheck.objects.get()
         assert now.provenance
-        assert (now.state, now.provenance.outcome) == ("done", "verified")
+        assert (now.looks, now.provenance.outcome) == (1, "verified")
 
     def test_what_was_inspected_or_changed_meanwhile_is_left_to_the_worker(
         self, works: Works, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +189,66 @@ class TestVerifiedOnTheSpot:
         }[form]
         first = hand_in(row, json.dumps(document, indent=4).encode(), actor=None)
         assert hand_in(row, json.dumps(bundle).encode(), actor=None).pk == first.pk
+
+
+class TestTheRegistryKnowsBetter:
+    """A stranger who builds the very same tarball can prove that, and hand it in."""
+
+    @pytest.fixture
+    def row(self, works: Works) -> StagedVersion:
+        row = works.stage(bundle=True).staged_version
+        hand_in(row, good(works, row, run=STRANGER), actor=None)
+        return row
+
+    def test_what_it_serves_takes_the_place_of_what_was_handed_in(
+        self, works: Works, row: StagedVersion
+    ) -> None:
+        assert Provenance.objects.get().build["repository"] == ADDRESSES[1]
+        work = works.work(ProvenanceCheck.objects.get())
+        found = Provenance.objects.get()
+        assert work.provenance == found
+        assert (found.source, found.build["repository"]) == ("registry", ADDRESSES[0])
+        assert work.state == "done"
+
+    def test_and_is_not_replaced_by_it(self, works: Works, row: StagedVersion) -> None:
+        works.work(ProvenanceCheck.objects.get())
+        content = good(works, row, run=replace(STRANGER, commit="ab" * 20))
+        hand_in(row, content, actor=None)
+        found = Provenance.objects.get()
+        assert (found.source, found.build["repository"]) == ("registry", ADDRESSES[0])
+
+    def test_so_it_is_asked_until_it_answers_less_and_less_often(self, works: Works) -> None:
+        works.publish("1.4.2", True)
+        row = staged(works)
+        hand_in(row, good(works, row), actor=None)
+        work, pauses = ProvenanceCheck.objects.get(), []
+        for _ in range(12):
+            now = timezone.now()
+            work = works.work(work, look_now=True)
+            pauses.append(work.due_at - now)
+            assert (work.state, work.failure) == ("waiting", "")
+            assert work.verdict
+        assert pauses[0] >= FIRST_PAUSE
+        assert all(1.5 * one < two for one, two in pairwise(pauses[:6]))
+        assert LONGEST_PAUSE <= pauses[-1] < LONGEST_PAUSE + timedelta(seconds=10)
+        assert len(works.calls("/-/npm/v1/attestations/left-pad@1.5.0")) == 12
+        assert len(works.calls("/left-pad")) == 1, "nothing is compared again for that"
+
+    def test_least_often_where_it_never_had_any(self, works: Works) -> None:
+        row = staged(works)
+        hand_in(row, good(works, row), actor=None)
+        ProvenanceCheck.objects.update(looks=20)
+        now = timezone.now()
+        work = works.work(ProvenanceCheck.objects.get())
+        assert work.due_at - now >= LONGEST_PAUSE_WITHOUT
+
+    def test_what_was_handed_in_is_not_verified_again_each_time(
+        self, works: Works, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = staged(works)
+        hand_in(row, good(works, row), actor=None)
+        monkeypatch.setattr(HandedIn, "find", lambda *_: pytest.fail("it is known"))
+        assert works.work(ProvenanceCheck.objects.get()).failure == ""
 
 
 class TestRefused:
@@ -250,7 +322,7 @@ class TestBeforeTheInspection:
         StagedVersion.objects.update(sha512=sha512)
         work = works.work(ProvenanceCheck.objects.get())
         assert work.provenance
-        assert (work.state, work.provenance.source) == ("done", "handed_in")
+        assert (work.failure, work.provenance.source) == ("", "handed_in")
         kept.refresh_from_db()
         assert kept.refusal == ""
 
@@ -293,7 +365,9 @@ class TestBeforeTheInspection:
         assert (work.provenance.outcome, work.state) == ("verified", "waiting")
         assert "503" in work.failure
         assert works.calls("/-/proof") == [], "a registry that is away is not asked for more"
-        assert works.work(work, look_now=True).state == "done"
+        work = works.work(work, look_now=True)
+        assert work.failure == ""
+        assert work.compared_at
 
     def test_what_was_refused_makes_room(self, works: Works) -> None:
         row = staged(works, inspected=False)
@@ -331,7 +405,9 @@ class TestAgain:
             hand_in(row, content, actor=None)
         store_root_of(works.house.registry, json.dumps(other.trusted_root()))
         assert hand_in(row, content, actor=None).refusal == ""
-        assert works.work(ProvenanceCheck.objects.get()).state == "done"
+        work = works.work(ProvenanceCheck.objects.get())
+        assert work.provenance
+        assert work.provenance.is_verified
 
 
 @pytest.mark.django_db(transaction=True)

@@ -35,6 +35,11 @@ def told() -> list[tuple[str, str]]:
     return said
 
 
+def proven(row: StagedVersion) -> Provenance:
+    """Another row about the same tarball."""
+    return make_provenance(row.package, "1.5.0+other", sha512=row.sha512)
+
+
 def pin_elsewhere(row: StagedVersion) -> None:
     ExpectedPublisher.objects.create(
         package=row.package, repository="https://github.com/acme/elsewhere"
@@ -45,7 +50,7 @@ def test_what_changed_is_kept_and_told_once(check: ProvenanceCheck, row: StagedV
     assert check.verdict == "lost"
     settle(check)
     assert told() == []
-    found = make_provenance(row.package, "1.5.0")
+    found = proven(row)
     for _ in range(2):
         settle(check, provenance=found)
     assert (check.provenance, check.verdict, check.outcome_told) == (found, "same", "verified")
@@ -71,7 +76,7 @@ def test_what_got_better_in_its_own_row_is_told_whoever_made_it_better(
 
 
 def test_another_verdict_alone_is_told_too(check: ProvenanceCheck, row: StagedVersion) -> None:
-    settle(check, provenance=make_provenance(row.package, "1.5.0"))
+    settle(check, provenance=proven(row))
     pin_elsewhere(row)
     settle(check)
     assert check.verdict == "changed"

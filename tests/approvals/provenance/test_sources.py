@@ -74,6 +74,14 @@ def scripted(db: None, sigstore: Sigstore) -> Iterator[Scripted]:
         yield Scripted(server, elsewhere, sigstore)
 
 
+def body_with_key(public_key: str) -> str:
+    """A log entry's body, as base64, with this in place of the certificate."""
+    signature = {"publicKey": public_key, "sig": "YWE="}
+    envelope = {"payloadType": "x", "signatures": [signature]}
+    body = {"kind": "intoto", "apiVersion": "0.0.2", "spec": {"content": {"envelope": envelope}}}
+    return base64.b64encode(json.dumps(body).encode()).decode()
+
+
 def outcome(work: ProvenanceCheck) -> str:
     return str(work.provenance.outcome) if work.provenance else ""
 
@@ -210,9 +218,29 @@ class TestItemLink:
         assert outcome(work) == "missing"
         assert "leads away" in work.failure
 
+    @pytest.mark.parametrize("path", ["/other/proof", "/npmx/proof", "/npm/%252e%252e/other/proof"])
+    def test_nor_is_a_redirect_beside_the_registrys_own_path(
+        self, scripted: Scripted, path: str
+    ) -> None:
+        scripted.answers["/npm/-/link"] = lambda handler: handler.say(302, b"", location=path)
+        work = scripted.look(scripted.stage(provenanceUrl=f"{scripted.server.url}/npm/-/link"))
+        assert not [one for one in scripted.asked() if "proof" in one]
+        assert outcome(work) == "missing"
+        assert "leads away" in work.failure
+
+    def test_but_one_below_it_is(self, scripted: Scripted) -> None:
+        scripted.answers["/npm/-/link"] = lambda handler: handler.say(302, b"", location="proof")
+        scripted.answers["/npm/-/proof"] = scripted.bundle
+        row = scripted.stage(provenanceUrl=f"{scripted.server.url}/npm/-/link")
+        assert outcome(scripted.look(row)) == "verified"
+
     @pytest.mark.parametrize(
         "path",
-        ["/other/proof", "/npm/../other/proof", "/npm/%2e%2e/other/proof", "/npmx/proof", "/npm"],
+        [
+            *("/other/proof", "/npm/../other/proof", "/npmx/proof", "/npm", "/%6epm/proof"),
+            *("/npm/%2e%2e/other/proof", "/npm/%252e%252e/proof", "/npm/%25252e%25252e/proof"),
+            *("/npm/..;/other/proof", "/npm/%2e./proof", "/npm/%2E%2E%2Fother/proof"),
+        ],
     )
     def test_nor_is_one_beside_the_registrys_own_path(self, scripted: Scripted, path: str) -> None:
         work = scripted.look(scripted.stage(provenanceUrl=scripted.server.url + path))
@@ -408,6 +436,10 @@ class TestTransparencyLog:
             pytest.param({"verification": {}}, id="no proof"),
             pytest.param({"logIndex": "x"}, id="no number"),
             pytest.param({"logID": "zz"}, id="no hex"),
+            pytest.param({"logIndex": 1e999}, id="no end"),
+            pytest.param({"body": ""}, id="nothing"),
+            pytest.param({"body": body_with_key("")}, id="no certificate"),
+            pytest.param({"body": body_with_key("LS0tLS0=")}, id="half a certificate"),
         ],
     )
     def test_an_entry_that_is_not_whole_is_none(

@@ -411,7 +411,7 @@ class TestFromAFile:
     def test_for_all(self, root: str, tmp_path: Path) -> None:
         path = tmp_path / "trusted_root.json"
         path.write_text(root)
-        assert "of the public Sigstore was stored" in refresh("--file", str(path))
+        assert "of the public Sigstore was stored" in refresh("--file", str(path), "--public")
         assert TrustedRoot.objects.get().is_public
 
     @pytest.mark.parametrize(
@@ -419,8 +419,10 @@ class TestFromAFile:
         [
             (("--file", "FILE", "--registry", "nobody"), "no registry nobody. Known: known"),
             (("--registry", "known"), "give its trusted root with --file"),
-            (("--file", "MISSING"), "No such file"),
-            (("--file", "EMPTY"), "Nothing was changed"),
+            (("--file", "FILE"), "Say whose root this is"),
+            (("--file", "FILE", "--registry", "known", "--public"), "not both"),
+            (("--file", "MISSING", "--public"), "No such file"),
+            (("--file", "EMPTY", "--public"), "Nothing was changed"),
             (("--file", "FILE", "--url", "https://tuf.example.org"), "not both"),
             (("--url", "http://tuf.example.org"), "https://"),
             (("--url", "nonsense"), "must begin with https://"),

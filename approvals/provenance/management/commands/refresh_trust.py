@@ -36,9 +36,10 @@ class Command(BaseCommand):
     help = (
         "Gets the public Sigstore's trusted root through TUF, and verifies against it from now on. "
         "Not needed often: one comes with the program. With --file, takes one that lies on this "
-        "machine; with --registry as well, for the packages of that registry alone, as a private "
-        "Sigstore needs it. --remove takes a stored one away again. What is still to be decided is "
-        "verified again each time. Where it fails, nothing changes."
+        "machine: with --registry for the packages of that registry alone, as a private Sigstore "
+        "needs it, with --public in place of the public Sigstore's. --remove takes a stored one "
+        "away again. What is still to be decided is verified again each time. Where it fails, "
+        "nothing changes."
     )
     # The root.json that trust in the TUF repository begins with: the tests have one of their own.
     stealth_options = ("bootstrap",)
@@ -58,6 +59,12 @@ class Command(BaseCommand):
             help="for this registry's packages alone; needs --file or --remove",
         )
         parser.add_argument(
+            "--public",
+            action="store_true",
+            help="for all registries without a trusted root of their own, in place of the public "
+            "Sigstore's; only --file needs it said",
+        )
+        parser.add_argument(
             "--remove",
             action="store_true",
             help="take away the trusted root that was stored: that of --registry, whose packages "
@@ -71,10 +78,13 @@ class Command(BaseCommand):
         url: str | None,
         file: Path | None,
         registry: str | None,
+        public: bool,
         remove: bool,
         bootstrap: bytes | None = None,
         **options: Any,
     ) -> None:
+        if public and registry is not None:
+            raise CommandError("Give --registry or --public, not both.")
         if remove:
             if file is not None or url is not None:
                 raise CommandError("With --remove, give neither --file nor --url.")
@@ -87,6 +97,12 @@ class Command(BaseCommand):
             )
         if file is not None and url is not None:
             raise CommandError("Give --url or --file, not both.")
+        if file is not None and registry is None and not public:
+            # A private Sigstore's would count for all registries, and the public one for none.
+            raise CommandError(
+                "Say whose root this is: --registry NAME, or --public to replace the public "
+                "Sigstore's."
+            )
         owner = _registry(registry) if registry else None
         text = _read(file) if file else self._fetched(url or settings.TUF_URL, bootstrap)
         try:
