@@ -392,6 +392,13 @@ class TestHistory:
         assert (work.baseline.source, work.baseline.version) == ("registry", "1.4.2")
         assert work.baseline.build["repository"] == "https://github.com/acme/gadgets"
 
+    def test_and_that_of_every_release(self, works: Works) -> None:
+        goes_live_with(works, "1.4.1", proven_by=STRANGER, bundle=True)
+        works.publish("1.4.2", True)
+        work = works.work(works.stage(bundle=True))
+        (release,) = work.history.filter(version="1.4.1")
+        assert release.source == "registry"
+
     def test_it_is_asked_about_that_at_most_once_a_day_while_it_has_none(
         self, works: Works
     ) -> None:
@@ -461,7 +468,8 @@ class TestHistory:
         for version in ("1.4.0", "1.4.1", "1.4.2"):
             works.publish(version, True)
         works.work(works.stage("1.4.9", True))
-        Provenance.objects.update(asked_at=timezone.now() - timedelta(days=2), publish="")
+        before = timezone.now() - timedelta(days=2)
+        Provenance.objects.update(asked_at=before, source="handed_in")
         works.publish("1.4.3", True)
         document = works.document("left-pad", "1.5.0")
         strange = works.sigstore.bundle("left-pad", "1.5.0", sha512_of(document), STRANGER)

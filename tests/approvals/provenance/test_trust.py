@@ -271,6 +271,16 @@ class TestAnotherRoot:
         assert (found.outcome, found.source) == ("verified", "handed_in")
         assert found.root == trust_for(works.house.registry).fingerprint
 
+    @pytest.mark.parametrize(("failure", "times"), [("", 1), ("The registry is away.", 0)])
+    def test_what_is_proven_but_still_looked_for_at_the_registry_is_verified_again_too(
+        self, done: ProvenanceCheck, failure: str, times: int
+    ) -> None:
+        later = timezone.now() + timedelta(hours=6)
+        ProvenanceCheck.objects.update(state="waiting", due_at=later, failure=failure)
+        long_ago = timezone.now() - timedelta(minutes=2)
+        Provenance.objects.filter(pk=done.provenance_id).update(root="0" * 64, checked_at=long_ago)
+        assert look_again_at_outdated() == times
+
     def test_when_it_was_checked_stays_true(self, works: Works) -> None:
         document = works.document("left-pad", "1.5.0")
         other = Sigstore.new().bundle("left-pad", "1.5.0", sha512_of(document))
