@@ -58,7 +58,7 @@ def test_the_version_that_smells_of_an_attack_names_its_script(
         "The script postinstall is new, and runs on the machine of everyone who installs this."
     )
     expect(decision).to_contain_text("node ./scripts/telemetry.js")
-    expect(page.get_by_text("by mkeller")).to_be_visible()
+    expect(page.get_by_text("by mkeller").first).to_be_visible()
     facts = page.get_by_role("region", name="package.json", exact=True)
     script = facts.get_by_role("row").filter(has_text="postinstall")
     expect(script).to_contain_text("added")
