@@ -37,9 +37,12 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def dashboard(tmp_path_factory: pytest.TempPathFactory, _chromium: str) -> Iterator[Dashboard]:
-    """The running dashboard of this test process, stopped when the last of these tests is done."""
+    """The running dashboard of this test process.
+
+    It takes long to start, and other tests may come between those of two files.
+    """
     with own_services() as services:
         running = Dashboard(
             tmp_path_factory.mktemp("dashboard"), services, approvers=19, releases=15
