@@ -37,11 +37,11 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dashboard(tmp_path_factory: pytest.TempPathFactory, _chromium: str) -> Iterator[Dashboard]:
-    """The running dashboard of this test process.
+    """The running dashboard of this test process, stopped when the last of these tests is done.
 
-    It takes long to start, and other tests may come between those of two files.
+    Not later: its workers look for work all the time, and would slow down every other test.
     """
     with own_services() as services:
         running = Dashboard(
