@@ -1,5 +1,6 @@
 """What a source of bundles is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ class SourceFailed(Exception):
     """The source could not be asked, or not for everything; the text says why."""
 
 
-class BundleSource:
+class BundleSource(ABC):
     """Where bundles may come from. Make a subclass in a file of its own and add it to SOURCES.
 
     A bundle that it finds and that proves nothing makes the staged version's outcome REFUSED only
@@ -37,12 +38,12 @@ class BundleSource:
     vouches = False
     asks_registry = False
 
+    @abstractmethod
     def find(self, look: Look) -> Iterator[str]:
         """The bundles as JSON text, the best first, publish attestations among them.
 
         Raises SourceFailed, after what it did find, RegistryError and what `look.tell` raises.
         """
-        raise NotImplementedError
 
-    def refused(self, look: Look, bundle: str, reason: str) -> None:
+    def refused(self, look: Look, bundle: str, reason: str) -> None:  # noqa: B027 - most need not
         """Called for each of its bundles that proves nothing."""
