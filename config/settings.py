@@ -123,6 +123,8 @@ INSTALLED_APPS = [
     "approvals.web",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_htmx",
@@ -301,6 +303,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
+# Passkeys only: authenticator apps are django-otp's, recovery codes our own.
+MFA_SUPPORTED_TYPES = ["webauthn"]
 OTP_TOTP_ISSUER = "Countersign"
 OTP_TOTP_THROTTLE_FACTOR = 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 
 from django.conf import settings
@@ -19,11 +20,15 @@ class Action(models.TextChoices):
     REJECT = "reject", "Reject"
 
 
-class StepUp(models.Model):
-    """A fresh proof of presence, bound to one exact decision.
+def new_challenge() -> str:
+    return secrets.token_hex(32)
 
-    Opened with the confirmation page, proved by a code, consumed by the decision it was opened
-    for, and worth nothing otherwise.
+
+class StepUp(models.Model):
+    """What a person is about to decide, written down, and then the proof of their presence.
+
+    Proved by a passkey that signs `challenge`, or by a code; consumed by exactly the decision
+    that it describes, and worth nothing otherwise.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -33,6 +38,15 @@ class StepUp(models.Model):
     action = models.CharField(max_length=10, choices=Action)
     # SHA-256 over the action and, for each staged version, registry, stage id and digest.
     binding = models.CharField(max_length=64)
+    # In what order a person reads it: registry address, stage id, SHA-1 and SHA-512 of each.
+    subjects = models.JSONField(default=list)
+    reason = models.TextField(blank=True)
+    # The requirements that were looked at, all of which held.
+    policy = models.JSONField(default=list)
+    # SHA-256 of the session's key; what another browser opened proves nothing in this one.
+    session = models.CharField(max_length=64, blank=True)
+    # What a passkey signs: 32 random bytes in hexadecimal.
+    challenge = models.CharField(max_length=64, default=new_challenge)
     opened_at = models.DateTimeField(default=timezone.now)
     method = models.CharField(max_length=20, blank=True)
     proved_at = models.DateTimeField(null=True, blank=True)
@@ -69,6 +83,8 @@ class Decision(models.Model):
     account = models.ForeignKey(
         RegistryAccount, null=True, on_delete=models.SET_NULL, related_name="decisions"
     )
+    # Set when a code was refused at its second call: from then on each call asks for its own.
+    one_code_a_call = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-made_at"]
@@ -133,6 +149,12 @@ class DecisionItem(models.Model):
                 condition=Q(state__in=["waiting", "asking", "sent", "checking"]),
                 name="one_open_decision_per_staged_version",
             ),
+            # One after the other: two calls at once would spend a code that is good for one.
+            models.UniqueConstraint(
+                fields=["decision"],
+                condition=Q(state="sent"),
+                name="one_call_in_flight_per_decision",
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=ItemState.values), name="decision_item_state_known"
             ),
@@ -182,13 +204,30 @@ class Attempt(models.Model):
 
 
 class RegistryProof(models.Model):
-    """The registry's own second factor on its way through: sealed, short-lived, wiped on use."""
+    """The registry's own second factor on its way through: sealed, short-lived, wiped after use.
 
-    item = models.OneToOneField(
-        DecisionItem, on_delete=models.CASCADE, primary_key=True, related_name="proof"
+    Kept from one call of a decision to the next while the registry takes it.
+    """
+
+    class Kind(models.TextChoices):
+        CODE = "code", "a one-time code"
+        WEB = "web", "the registry's own page"
+
+    decision = models.OneToOneField(
+        Decision, on_delete=models.CASCADE, primary_key=True, related_name="proof"
     )
+    kind = models.CharField(max_length=4, choices=Kind)
     sealed_code = SealedField()
+    kept_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
+    calls = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["code", "web"]), name="registry_proof_kind_known"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"proof for {self.item_id}"
+        return f"proof for {self.decision_id}"

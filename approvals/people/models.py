@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import uuid
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -38,8 +39,12 @@ def valid_shown_name(text: str) -> None:
 
 
 class Role(models.TextChoices):
-    VIEWER = "viewer", "Viewer: reads everything"
+    VIEWER = "viewer", "Viewer: reads"
     APPROVER = "approver", "Approver: also approves and rejects"
+    RELEASE_MANAGER = (
+        "release_manager",
+        "Release manager: also says where a package must come from",
+    )
     ADMINISTRATOR = "administrator", "Administrator: also invites people and adds registries"
 
 
@@ -124,12 +129,60 @@ class User(AbstractUser):
         return f"{session_hash}.{self.authenticator_changes}"
 
 
+class Scope(models.Model):
+    """Some packages that a person's role covers. Who has none of these has all packages.
+
+    `packages` is a name in which "*" stands for anything but "/"; alone, for everything.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="scopes")
+    # By address, like the accounts; empty for every registry.
+    registry_url = models.CharField(max_length=500, blank=True)
+    packages = models.CharField(max_length=214)
+
+    class Meta:
+        ordering = ["registry_url", "packages"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "registry_url", "packages"], name="scope_once_per_person"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(packages=""), name="scope_names_some_packages"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.packages} at {self.registry_url or 'every registry'}"
+
+
+class FirstRun(models.Model):
+    """Setting up a dashboard that has no people yet, by whoever holds the printed link.
+
+    One row at most, made by `manage.py up`; none where people were there before it.
+    """
+
+    # Only a hash is kept: reading the database must not make anyone an administrator.
+    token_hash = models.CharField(max_length=64)
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(pk=1), name="one_first_run"),
+        ]
+
+    def __str__(self) -> str:
+        return "first run"
+
+
 class Invitation(models.Model):
     """A link that lets one person in, once."""
 
     # Only a hash is kept: reading the database must not let anyone in.
     token_hash = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=20, choices=Role)
+    # The scopes of whoever comes: [registry address or "", packages] each; empty for everything.
+    scopes = models.JSONField(default=list, blank=True)
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -161,6 +214,23 @@ class Invitation(models.Model):
         return self.note or f"invitation of {self.created_at:%Y-%m-%d}"
 
 
+class SecondFactor(models.TextChoices):
+    """What a registry wants before it carries out a decision of an account."""
+
+    UNKNOWN = "unknown", "not known yet"
+    NONE = "none", "nothing"
+    CODE = "code", "a one-time code"
+    WEB = "web", "a touch on the registry's own page"
+
+
+class CodeUse(models.TextChoices):
+    """How often a registry takes one code."""
+
+    UNKNOWN = "unknown", "not known yet"
+    ONCE = "once", "good for one call"
+    AGAIN = "again", "good for several calls while it lasts"
+
+
 class RegistryAccount(models.Model):
     """A person's own account at a registry, with the token that acts for them there.
 
@@ -175,6 +245,18 @@ class RegistryAccount(models.Model):
     linked_at = models.DateTimeField(default=timezone.now)
     # Set when the registry no longer accepts the token; the person is asked to link again.
     refused_at = models.DateTimeField(null=True, blank=True)
+    # When, and with which words, the registry last said that this account may not decide (403).
+    forbidden_at = models.DateTimeField(null=True, blank=True)
+    forbidden_words = models.CharField(max_length=600, blank=True)
+    last_worked_at = models.DateTimeField(null=True, blank=True)
+    # How the registry asked for this account's second factor when it last did.
+    second_factor = models.CharField(
+        max_length=10, choices=SecondFactor, default=SecondFactor.UNKNOWN
+    )
+    # Whether one code served a second call.
+    codes = models.CharField(max_length=10, choices=CodeUse, default=CodeUse.UNKNOWN)
+    # The registry says so, or took a decision without asking for a second factor.
+    bypasses_second_factor = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
@@ -183,6 +265,13 @@ class RegistryAccount(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["registry_url", "username"], name="one_person_per_registry_account"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(second_factor__in=SecondFactor.values),
+                name="account_second_factor_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(codes__in=CodeUse.values), name="account_code_use_known"
             ),
         ]
 
@@ -214,3 +303,70 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
     def bin_key(self) -> bytes:
         """The secret, for django-otp. Raises SealBroken."""
         return bytes.fromhex(unseal(self.sealed_key, bound_to=f"totp of {self.user_id}"))
+
+
+class Passkey(models.Model):
+    """What vouches for a passkey of allauth's: a row written into its table lets nobody in."""
+
+    authenticator = models.OneToOneField(
+        "mfa.Authenticator", on_delete=models.CASCADE, related_name="passkey"
+    )
+    # The digest of the credential and its public key, sealed to the person.
+    sealed_digest = SealedField()
+    # What the authenticator last counted; one that counts backwards was copied. 0: it never counts.
+    sign_count = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"passkey {self.authenticator_id}"
+
+
+class RecoveryCode(models.Model):
+    """One of a person's ten ways back in. `mac` is keyed, so that nobody computes it elsewhere."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    mac = models.CharField(max_length=64)
+    made_at = models.DateTimeField(default=timezone.now)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "mac"], name="recovery_code_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.user_id}"
+
+
+class Confirmation(models.Model):
+    """A proof of presence that was asked for, for one purpose in one session: good once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="confirmations")
+    # SHA-256 of the session's key.
+    session = models.CharField(max_length=64)
+    purpose = models.CharField(max_length=100)
+    # What a passkey signs: 32 random bytes in hexadecimal.
+    challenge = models.CharField(max_length=64)
+    opened_at = models.DateTimeField(default=timezone.now)
+    consumed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.purpose} by {self.user_id}"
+
+
+class TryCount(models.Model):
+    """How often something was tried lately by, or at, one person or address."""
+
+    what = models.CharField(max_length=20)
+    # A keyed digest of the person or the address: this table tells nobody who tried.
+    whose = models.CharField(max_length=64)
+    since = models.DateTimeField(default=timezone.now)
+    number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["what", "whose"], name="tries_counted_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} × {self.what}"

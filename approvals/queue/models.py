@@ -20,6 +20,8 @@ class Registry(models.Model):
     sealed_read_token = SealedField()
     is_sandbox = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
+    # Hosts, beside those of its own site, where its pages for the second factor are; one a line.
+    proof_hosts = models.TextField(blank=True)
     poll_seconds = models.PositiveIntegerField(default=30)
     next_poll_at = models.DateTimeField(default=timezone.now)
     last_polled_at = models.DateTimeField(null=True, blank=True)
