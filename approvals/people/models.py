@@ -369,4 +369,4 @@ class TryCount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number} × {self.what}"
+        return f"{self.number} of {self.what}"
