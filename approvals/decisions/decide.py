@@ -20,7 +20,7 @@ from approvals.decisions.models import (
     RegistryProof,
 )
 from approvals.people.models import RegistryAccount, User
-from approvals.people.permissions import may_decide
+from approvals.people.permissions import may_decide, may_decide_anything
 from approvals.people.setup import missing_setup
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
@@ -64,10 +64,10 @@ def account_for(user: User, registry: Registry) -> RegistryAccount | None:
 
 def obstacles(user: User, staged_version: StagedVersion, action: Action | str) -> list[str]:
     """What stands between this person and this action, one sentence each; empty if nothing."""
-    if not may_decide(user):
+    registry = staged_version.registry
+    if not may_decide(user, registry.url, staged_version.package.name):
         sentences = [ONLY_LOOKING]
     else:
-        registry = staged_version.registry
         sentences = [step.sentence for step in missing_setup(user, {registry.url: registry.name})]
     return sentences + standing_in_the_way(staged_version, str(action))
 
@@ -115,7 +115,7 @@ def answer_registry(*, user: User, item: DecisionItem, registry_code: str) -> No
     Only who decided may answer: the call is made with their account. Raises DecisionRefused.
     """
     registry_code = registry_code.replace(" ", "")
-    if item.decision.user_id != user.pk or not may_decide(user):
+    if item.decision.user_id != user.pk or not may_decide_anything(user):
         raise NotAllowed("Only the person who decided can answer the registry's question.")
     if not registry_code:
         raise Malformed("Enter the code that the registry's authenticator shows now.")
@@ -179,7 +179,7 @@ def _check_way_is_free(
         raise Malformed("Choose at least one version.")
     if len({row.registry_id for row in staged_versions}) > 1:
         raise Malformed("These versions are at several registries: decide them one by one.")
-    if not may_decide(user):
+    if not all(may_decide(user, row.registry.url, row.package.name) for row in staged_versions):
         raise NotAllowed(ONLY_LOOKING)
     for row in staged_versions:
         if row.state != State.STAGED:

@@ -124,7 +124,8 @@ def wipe_expired_proofs() -> int:
 
 def _token(item: DecisionItem) -> str:
     decision, account = item.decision, item.decision.account
-    if not may_decide(decision.user) or account is None:
+    row = item.staged_version
+    if not may_decide(decision.user, row.registry.url, row.package.name) or account is None:
         raise outcomes.CannotGoOn(
             f"{decision.user} may no longer decide, or has unlinked their registry account."
         )

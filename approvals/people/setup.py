@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from approvals.people.models import RegistryAccount, User
-from approvals.people.permissions import may_decide
+from approvals.people.permissions import may_decide_anything
 from approvals.people.totp import has_totp
 
 
@@ -22,7 +22,7 @@ def missing_setup(user: User, registries: Mapping[str, str]) -> list[SetupStep]:
 
     Empty for whoever is ready, and for whoever may not decide anyway. Two queries.
     """
-    if not may_decide(user):
+    if not may_decide_anything(user):
         return []
     steps = []
     if not has_totp(user):

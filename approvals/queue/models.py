@@ -6,10 +6,22 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from approvals.people.models import User
+from approvals.people.permissions import Person, may_see, reaches_of
+from approvals.people.scopes import packages_within
 from approvals.sealing import SealedField
 
 # A commit has 40 or 64 characters; what is longer is told apart from one, and not kept whole.
 LONGEST_GIT_HEAD = 100
+
+
+class RegistryQuerySet(models.QuerySet["Registry"]):
+    def visible_to(self, user: Person) -> RegistryQuerySet:
+        """Those at which the person may see some package."""
+        if not isinstance(user, User) or not user.is_active:
+            return self.none()
+        urls = {reach.registry_url for reach in reaches_of(user)}
+        return self.filter(url__in=urls) if urls and "" not in urls else self.all()
 
 
 class Registry(models.Model):
@@ -32,6 +44,8 @@ class Registry(models.Model):
     lease_holder = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
+    objects = RegistryQuerySet.as_manager()
+
     class Meta:
         verbose_name_plural = "registries"
         ordering = ["name"]
@@ -43,11 +57,24 @@ class Registry(models.Model):
         return self.name
 
 
+class PackageQuerySet(models.QuerySet["Package"]):
+    def visible_to(self, user: Person) -> PackageQuerySet:
+        """Those that the person's scopes cover."""
+        if not isinstance(user, User) or not user.is_active:
+            return self.none()
+        reaches = reaches_of(user)
+        if not reaches:
+            return self.all()
+        return self.filter(packages_within(reaches, name="name", registry_url="registry__url"))
+
+
 class Package(models.Model):
     """A package at one registry."""
 
     registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="packages")
     name = models.CharField(max_length=214)
+
+    objects = PackageQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -87,6 +114,13 @@ class StagedVersionQuerySet(models.QuerySet["StagedVersion"]):
     def waiting(self) -> StagedVersionQuerySet:
         """What still needs somebody or something, oldest first."""
         return self.filter(state__in=OPEN_STATES).order_by("created_at", "id")
+
+    def visible_to(self, user: Person) -> StagedVersionQuerySet:
+        """Those that the person may see; the same answer as `may_see` for each."""
+        if isinstance(user, User) and user.is_active and not reaches_of(user):
+            return self
+        # Packages are far fewer than versions, so the patterns are tried on them.
+        return self.filter(package__in=Package.objects.visible_to(user))
 
     def with_package(self) -> StagedVersionQuerySet:
         return self.select_related("package", "registry")
@@ -147,6 +181,9 @@ class StagedVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.package.name}@{self.version}"
+
+    def is_visible_to(self, user: Person) -> bool:
+        return may_see(user, self.registry.url, self.package.name)
 
     @property
     def is_open(self) -> bool:

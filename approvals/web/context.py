@@ -3,7 +3,7 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
-from approvals.people.permissions import may_decide, may_manage
+from approvals.people.permissions import may_decide_anything, may_manage
 from approvals.queue.models import Registry
 
 # Label, route, and the routes that belong to it.
@@ -40,7 +40,7 @@ def every_page(request: HttpRequest) -> dict[str, object]:
     return {
         "navigation": _entries(SECTIONS, route),
         "account_navigation": _entries(ACCOUNT_SECTIONS, route),
-        "may_decide": may_decide(user),
+        "may_decide": may_decide_anything(user),
         "may_manage": may_manage(user),
         # Lazy: a fragment that shows no banner asks for nothing.
         "failing_registries": Registry.objects.filter(

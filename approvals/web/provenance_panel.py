@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from approvals.people.permissions import may_decide, may_manage
+from approvals.people.permissions import may_decide, may_set_expectations
 from approvals.provenance.comparison import difference_in_words
 from approvals.provenance.models import HandedInBundle, ProvenanceCheck
 from approvals.provenance.sentence import sentence_of
@@ -38,6 +38,7 @@ def provenance_of(
     lines = facts["lines"]
     verdict = verdict_of(case)
     is_waiting = staged_version.state in AT_REGISTRY_STATES
+    registry_url, package = staged_version.registry.url, staged_version.package.name
     context = {
         "version": staged_version,
         "asked": facts["asked"],
@@ -58,8 +59,8 @@ def provenance_of(
         "compare_link": story.compare_link(before, built),
         "is_waiting": is_waiting,
         "is_running": check is not None and check.state == State.RUNNING,
-        "may_hand_in": is_waiting and not built and may_decide(request.user),
-        "may_pin": may_manage(request.user),
+        "may_hand_in": is_waiting and not built and may_decide(request.user, registry_url, package),
+        "may_pin": may_set_expectations(request.user, registry_url, package),
         "refusals": [] if built else _refusals(staged_version),
         "expected": case.expected,
         "hand_in_form": HandInForm(),

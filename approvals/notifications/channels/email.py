@@ -13,11 +13,11 @@ from approvals.notifications.errors import HoldsUp, NotDelivered
 from approvals.notifications.messages import TOPICS, Audience, Message, audience_of, one_line
 from approvals.notifications.models import Delivery
 from approvals.people.models import User
-from approvals.people.permissions import may_decide, may_manage
+from approvals.people.permissions import may_decide_anything, may_manage
 
 _BELONGS = {
     Audience.EVERYONE: lambda user: True,
-    Audience.DECIDERS: may_decide,
+    Audience.DECIDERS: may_decide_anything,
     Audience.MANAGERS: may_manage,
 }
 PERMANENT = range(500, 600)

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from approvals.people.permissions import may_decide
+from approvals.people.permissions import may_decide_anything
 from approvals.provenance.case import case_of
 from approvals.provenance.expected import PinRefused, pin, pin_from, suggestion_for, unpin
 from approvals.provenance.hand_in import BundleRefused, hand_in
@@ -45,7 +45,7 @@ def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def hand_in_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
     """Takes a Sigstore bundle for this staged version; it proves itself, or is refused."""
-    if not may_decide(request.user):
+    if not may_decide_anything(request.user):
         raise PermissionDenied("Only approvers hand in provenance. Ask one.")
     staged_version = get_version(pk)
     form = HandInForm(request.POST, request.FILES)
@@ -72,7 +72,7 @@ def hand_in_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def look_for_provenance_again(request: SignedInRequest, pk: int) -> HttpResponse:
     """Has a worker look for provenance at once."""
-    if not may_decide(request.user):
+    if not may_decide_anything(request.user):
         raise PermissionDenied("Only approvers have provenance looked for. Ask one.")
     staged_version = get_version(pk)
     if look_again(staged_version, actor=request.user):

@@ -22,7 +22,7 @@ from approvals.inspection.models import (
 )
 from approvals.inspection.requests import BaselineRefused, ask_again, compare_with
 from approvals.inspection.viewed import most_important
-from approvals.people.permissions import may_decide
+from approvals.people.permissions import may_decide_anything
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import filelist, manifest, panel
@@ -133,7 +133,7 @@ def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def inspect_again(request: SignedInRequest, pk: int) -> HttpResponse:
     """Puts a failed or finished comparison back in the line."""
-    if not may_decide(request.user):
+    if not may_decide_anything(request.user):
         raise PermissionDenied("Only approvers have a tarball compared again. Ask one.")
     staged_version = get_version(pk)
     if ask_again(staged_version, actor=request.user):
@@ -156,7 +156,7 @@ def _change_meant(request: SignedInRequest, reading: Reading) -> tuple[FileChang
 @require_POST
 def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
     """Asks for a comparison with another published version, and leads to it."""
-    if not may_decide(request.user):
+    if not may_decide_anything(request.user):
         raise PermissionDenied("Only approvers have a version compared with another. Ask one.")
     staged_version = get_version(pk)
     chosen = request.POST.get("version", "").strip()

@@ -10,7 +10,7 @@ from approvals.audit.models import AuditEvent
 from approvals.people.invitations import InvitationRefused, find, invite
 from approvals.people.membership import PersonNotChanged, change_role, deactivate, reactivate
 from approvals.people.models import RegistryAccount, Role, User
-from approvals.people.permissions import may_decide, may_manage
+from approvals.people.permissions import may_decide_anything, may_manage
 from approvals.people.setup import missing_setup
 from tests.approvals.codes import enrol
 from tests.approvals.factories import make_account, make_registry, make_user
@@ -31,7 +31,7 @@ def ana() -> User:
 def test_a_role_changes_what_a_person_may(chief: User, ana: User) -> None:
     change_role(ana, Role.VIEWER, actor=chief)
     ana.refresh_from_db()
-    assert not may_decide(ana)
+    assert not may_decide_anything(ana)
     change_role(ana, Role.ADMINISTRATOR, actor=chief)
     ana.refresh_from_db()
     assert may_manage(ana)
@@ -47,7 +47,7 @@ def test_a_demoted_superuser_is_none(chief: User) -> None:
     change_role(root, Role.VIEWER, actor=chief)
     root.refresh_from_db()
     assert not may_manage(root)
-    assert not may_decide(root)
+    assert not may_decide_anything(root)
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER])
@@ -110,7 +110,7 @@ def test_a_deactivated_person_keeps_nothing_that_acts(chief: User) -> None:
 
     gone.refresh_from_db()
     assert not may_manage(gone)
-    assert not may_decide(gone)
+    assert not may_decide_anything(gone)
     assert not RegistryAccount.objects.exists()
     reactivate(gone, actor=chief)
     with pytest.raises(InvitationRefused):
