@@ -293,6 +293,19 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# How many tries in how many seconds, against one person and from one address.
+TRY_LIMITS = {
+    "sign_in": {"person": (5, 300), "address": (50, 300)},
+    "password_reset": {"person": (3, 3600), "address": (20, 3600)},
+    "code": {"person": (10, 900), "address": (50, 900)},
+    "step_up": {"person": (30, 900), "address": (150, 900)},
+    "invitation": {"address": (20, 900)},
+}
+# A session ends after so long without anybody doing anything, and in any case after
+# COUNTERSIGN_SESSION_SECONDS from signing in.
+SESSION_IDLE_SECONDS = env.whole(
+    "COUNTERSIGN_SESSION_IDLE_SECONDS", 3600, least=60, most=366 * 86_400
+)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "approvals.people.adapter.InvitationOnlyAdapter"
@@ -305,6 +318,9 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
 # Passkeys only: authenticator apps are django-otp's, recovery codes our own.
 MFA_SUPPORTED_TYPES = ["webauthn"]
+MFA_ADAPTER = "approvals.people.mfa.PasskeyAdapter"
+# Where passkeys belong: the address in people's browsers, never what a Host header says.
+PASSKEY_ORIGIN = PUBLIC_URL or "http://localhost:8000"
 OTP_TOTP_ISSUER = "Countersign"
 OTP_TOTP_THROTTLE_FACTOR = 1
 
