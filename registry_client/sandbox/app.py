@@ -152,7 +152,8 @@ class SandboxApp:
             if request.path != CONTROL_PATH:
                 self._misbehave(request)
             endpoint, arguments = URLS.bind_to_environ(request.environ).match()
-            call = Call(request, self.store, self.mode, self.disturbances, self._signing_key)
+            mode = self.disturbances.second_factor(self.mode)
+            call = Call(request, self.store, mode, self.disturbances, self._signing_key)
             response: Response = endpoint(call, **arguments)
         except AnswerLost:
             raise
@@ -177,7 +178,8 @@ class SandboxApp:
 
     def _refuse(self, refusal: Refusal) -> Response:
         # npm's registry words its refusals under `message`, Verdaccio under `error`.
-        key = "error" if self.mode == "single-use" else "message"
+        mode = self.disturbances.second_factor(self.mode)
+        key = "error" if mode == "single-use" else "message"
         body = {key: refusal.words} if refusal.body is None else refusal.body
         response = Response(
             json.dumps(body), status=refusal.status, content_type="application/json"

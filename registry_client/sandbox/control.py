@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from registry_client.sandbox.answers import Json, Refusal, json_answer
 from registry_client.sandbox.disturbances import Disturbances, Moment, RecordedCall
+from registry_client.sandbox.second_factor import Mode
 
 CONTROL_PATH = "/-/sandbox/control"
 SECRET_HEADER = "x-sandbox-control"  # noqa: S105 - a header's name, not a secret
@@ -36,6 +37,7 @@ def carry_out(disturbances: Disturbances, secret: str, sent_secret: str, order: 
         "hold": disturbances.hold,
         "wait_until_held": disturbances.wait_until_held,
         "move_clock": disturbances.move_clock,
+        "ask_otherwise": disturbances.ask_otherwise,
         "now": disturbances.now,
         "calls": disturbances.calls,
     }
@@ -118,6 +120,10 @@ class SandboxControl:
     def move_clock(self, seconds: float) -> None:
         """Let the sandbox's clock jump: codes, locks, confirmations and delays go by it."""
         self._order("move_clock", seconds=seconds)
+
+    def ask_otherwise(self, mode: Mode | None) -> None:
+        """Ask for the second factor in this way from now on; None for the usual one."""
+        self._order("ask_otherwise", mode=mode)
 
     def now(self) -> float:
         """The sandbox's time, in seconds since 1970."""

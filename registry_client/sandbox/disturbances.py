@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from registry_client.sandbox.second_factor import MODES, Mode
+
 Moment = Literal["before", "after"]
 
 CALLS_KEPT = 10_000
@@ -53,8 +55,20 @@ class Disturbances:
             self._held = 0
             self._visibility_delay = 0.0
             self._clock_offset = 0.0
+            self._second_factor: Mode | None = None
             self._calls.clear()
             self._changed.notify_all()
+
+    def ask_otherwise(self, mode: Mode | None) -> None:
+        """Ask for the second factor in another way than the one it was started with."""
+        if mode is not None and mode not in MODES:
+            raise TypeError(f"one of {', '.join(MODES)} is needed")
+        with self._changed:
+            self._second_factor = mode
+
+    def second_factor(self, usual: Mode) -> Mode:
+        """How the second factor is asked for at this moment."""
+        return self._second_factor or usual
 
     def now(self) -> float:
         """The sandbox's time in seconds since 1970: the machine's, plus the offset asked for."""

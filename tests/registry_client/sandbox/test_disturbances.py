@@ -144,3 +144,16 @@ def test_an_unknown_order_is_refused(registry: SandboxRegistry) -> None:
 
     assert answer.status_code == 400
     assert "delay_visibility" in answer.json()["message"]
+
+
+def test_the_way_of_asking_can_change(registry: SandboxRegistry) -> None:
+    def asked() -> str:
+        return str(requests.get(registry.url, timeout=TIMEOUT).json()["second_factor"])
+
+    usual = asked()
+    registry.control.ask_otherwise("web")
+    assert asked() == "web"
+    registry.control.ask_otherwise(None)
+    assert asked() == usual != "web"
+    with pytest.raises(requests.HTTPError):
+        registry.control.ask_otherwise("nonsense")  # type: ignore[arg-type]  # what is to be refused
