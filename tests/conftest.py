@@ -1,5 +1,6 @@
 """What every test runs under: no TLS redirect, quick passwords, no broker, a database on disk."""
 
+import json
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from django.db import connections
 from pytest_django import Settings
 
 from config.celery import app as celery_app
+
+# How the property of a test is called that holds what it counted.
+COUNTED = "counted: "
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,3 +73,21 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a decision costs a person, as the browser tests counted it."""
+    rows = [
+        (str(name), json.loads(str(value)))
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name.startswith(COUNTED)
+    ]
+    if not rows:
+        return
+    terminalreporter.section("From the queue to the last “accepted”")
+    head = f"{'':56}{'clicks':>8}{'keys':>8}{'codes':>8}{'touches':>8}"
+    terminalreporter.write_line(head)
+    for name, count in sorted(rows):
+        numbers = "".join(f"{count[what]:>8}" for what in ("clicks", "keys", "codes", "touches"))
+        terminalreporter.write_line(f"{name.removeprefix(COUNTED):56}{numbers}")
