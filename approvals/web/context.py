@@ -43,9 +43,9 @@ def every_page(request: HttpRequest) -> dict[str, object]:
         "may_decide": may_decide_anything(user),
         "may_manage": may_manage(user),
         # Lazy: a fragment that shows no banner asks for nothing.
-        "failing_registries": Registry.objects.filter(
-            enabled=True, failing_since__isnull=False
-        ).only("name", "failing_since", "failure_reason"),
+        "failing_registries": Registry.objects.visible_to(user)
+        .filter(enabled=True, failing_since__isnull=False)
+        .only("name", "failing_since", "failure_reason"),
     }
 
 

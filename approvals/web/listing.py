@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from approvals.people.models import User
 from approvals.queue.models import Registry, StagedVersion, StagedVersionQuerySet
 
 PER_PAGE = 50
@@ -36,9 +37,9 @@ def page_of(rows: StagedVersionQuerySet, number: str | None) -> Page[Any]:
     return page
 
 
-def registry_names() -> dict[str, str]:
-    """The name of each registry, by its address."""
-    return dict(Registry.objects.values_list("url", "name"))
+def registry_names(user: User) -> dict[str, str]:
+    """The name of each registry at which this person may see something, by its address."""
+    return dict(Registry.objects.visible_to(user).values_list("url", "name"))
 
 
 def render_list(

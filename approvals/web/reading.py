@@ -1,6 +1,7 @@
 """What a reader has before them: one staged version, against one version, one file of it."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -19,8 +20,9 @@ from approvals.inspection.models import (
     OtherBaselineRequest,
 )
 from approvals.inspection.text import count_lines, display_text
+from approvals.people.models import User
 from approvals.provenance.models import ProvenanceCheck
-from approvals.queue.models import StagedVersion
+from approvals.queue.models import StagedVersion, StagedVersionQuerySet
 
 VIEWS = ("unified", "split")
 REMEMBERED = "reading"
@@ -114,17 +116,29 @@ class Reading:
         return (copies if is_copy else now.exclude(pk__in=copies)).first()
 
 
-def get_version(pk: int) -> StagedVersion:
-    """The staged version with what its pages need. Raises Http404."""
-    return get_object_or_404(
-        StagedVersion.objects.with_package()
+def get_version(user: User, pk: int) -> StagedVersion:
+    """The staged version with what its pages need.
+
+    Raises Http404, also for one that this person may not see: that there is one says enough.
+    """
+    return get_object_or_404(_versions_for(user), pk=pk)
+
+
+def get_versions(user: User, keys: Collection[int]) -> list[StagedVersion]:
+    """Those of them that there are and that this person may see, always in the same order."""
+    return list(_versions_for(user).filter(pk__in=keys).order_by("pk"))
+
+
+def _versions_for(user: User) -> StagedVersionQuerySet:
+    return (
+        StagedVersion.objects.visible_to(user)
+        .with_package()
         .select_related("inspection_request__inspection", "provenance_check__provenance")
         .defer(
             # It holds manifests and a README: far too much to read every two seconds.
             "inspection_request__inspection__summary",
             "provenance_check__provenance__compressed",
-        ),
-        pk=pk,
+        )
     )
 
 
@@ -169,9 +183,11 @@ def reading_of(staged_version: StagedVersion, inspection_id: int) -> Reading:
     return Reading(staged_version, work.inspection, work.baseline_version, is_chosen=is_chosen)
 
 
-def reading_and_change(pk: int, inspection: int, position: int) -> tuple[Reading, FileChange]:
+def reading_and_change(
+    user: User, pk: int, inspection: int, position: int
+) -> tuple[Reading, FileChange]:
     """A comparison and one of its files. Raises Http404."""
-    reading = reading_of(get_version(pk), inspection)
+    reading = reading_of(get_version(user, pk), inspection)
     change = get_object_or_404(FileChange, inspection=reading.inspection, position=position)
     return reading, change
 

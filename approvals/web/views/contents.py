@@ -51,7 +51,7 @@ def file_raw(
     request: SignedInRequest, pk: int, inspection: int, position: int, side: str
 ) -> HttpResponseBase:
     """One side's content as a download that nothing runs."""
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     sha512, path = _where(reading, change, side)
     return _download(request, reading, sha512, path, f"{side}-")
 
@@ -61,7 +61,7 @@ def file_image(
     request: SignedInRequest, pk: int, inspection: int, position: int, side: str
 ) -> HttpResponse:
     """One side's picture, for an <img> alone. Raises Http404 for what is none."""
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     sha512, path = _where(reading, change, side)
     try:
         content = content_of(sha512, path, most=LARGEST_IMAGE)
@@ -80,7 +80,7 @@ def file_whole(
     request: SignedInRequest, pk: int, inspection: int, position: int, side: str
 ) -> HttpResponse:
     """One side of a changed file from its first line to its last."""
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     sha512, path = _where(reading, change, side)
     context = {"change": change, "side": side, "ways": [("next", position), ("previous", position)]}
     context |= {"here": reverse("file_whole", args=[pk, inspection, position, side])}
@@ -90,7 +90,7 @@ def file_whole(
 @require_safe
 def unchanged_file(request: SignedInRequest, pk: int, inspection: int) -> HttpResponse:
     """A file that is the same on both sides, as text; what is not leads to its diff."""
-    reading = reading_of(get_version(pk), inspection)
+    reading = reading_of(get_version(request.user, pk), inspection)
     path = request.GET.get("path", "")
     if not is_unchanged(inspection, path):
         return _where_it_changed(reading, path)
@@ -105,7 +105,7 @@ def unchanged_file(request: SignedInRequest, pk: int, inspection: int) -> HttpRe
 @require_safe
 def unchanged_raw(request: SignedInRequest, pk: int, inspection: int) -> HttpResponseBase:
     """The content of a file that is the same on both sides, as a download."""
-    reading = reading_of(get_version(pk), inspection)
+    reading = reading_of(get_version(request.user, pk), inspection)
     path = request.GET.get("path", "")
     if not is_unchanged(inspection, path):
         return _where_it_changed(reading, path)

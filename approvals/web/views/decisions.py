@@ -52,7 +52,7 @@ def confirm_reject(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def answer(request: SignedInRequest, pk: int) -> HttpResponse:
     """Passes the registry's own code on to the decision that waits for it."""
-    item = _latest_item(get_version(pk))
+    item = _latest_item(get_version(request.user, pk))
     code = request.POST.get("registry_code", "")[:80]
     try:
         if item is None:
@@ -68,7 +68,7 @@ def answer(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def call_off(request: SignedInRequest, pk: int) -> HttpResponse:
     """Takes the decision back while the registry's question stands open."""
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     item = _latest_item(staged_version)
     if item is None:
         raise Http404
@@ -91,7 +91,7 @@ def _latest_item(staged_version: StagedVersion) -> DecisionItem | None:
 
 
 def _confirm(request: SignedInRequest, pk: int, action: Action) -> HttpResponse:
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     form_class = RejectForm if action == Action.REJECT else ApproveForm
     if request.method != "POST":
         return _page(request, staged_version, action, form_class(), status=200)
@@ -115,7 +115,7 @@ def _confirm(request: SignedInRequest, pk: int, action: Action) -> HttpResponse:
                 status = 403
             elif isinstance(error, InTheWay | SomebodyElseWasFaster):
                 status = 409
-            staged_version = get_version(pk)
+            staged_version = get_version(request.user, pk)
         else:
             messages.success(request, _done_words(staged_version, action))
             return redirect("version", pk)

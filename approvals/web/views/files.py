@@ -29,7 +29,7 @@ from approvals.web.views.guards import SignedInRequest
 @require_safe
 def version_files(request: SignedInRequest, pk: int, inspection: int) -> HttpResponse:
     """Files: of one folder, or those that a filter finds. A page, or for htmx its part."""
-    reading = reading_of(get_version(pk), inspection)
+    reading = reading_of(get_version(request.user, pk), inspection)
     context = {
         "version": reading.version,
         "reading": reading,
@@ -43,7 +43,7 @@ def version_files(request: SignedInRequest, pk: int, inspection: int) -> HttpRes
 @require_safe
 def file_diff(request: SignedInRequest, pk: int, inspection: int, position: int) -> HttpResponse:
     """One file's diff with all that belongs to it: a page, or for htmx its part."""
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     context = panel_of(request, reading, change)
     if "HX-Request" not in request.headers:
         return render(request, "web/file_diff.html", context)
@@ -55,7 +55,7 @@ def file_rows(request: SignedInRequest, pk: int, inspection: int, position: int)
     """More rows of a diff, as rows of its table; without htmx, the page that begins with them."""
     if "HX-Request" not in request.headers:
         return _page_instead(request, pk, inspection, position)
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     options = options_of(request)
     try:
         diff = diff_of(change, options)
@@ -77,7 +77,7 @@ def file_context(request: SignedInRequest, pk: int, inspection: int, position: i
     """
     if "HX-Request" not in request.headers:
         return _page_instead(request, pk, inspection, position)
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     options = options_of(request)
     old, new = max(whole(request.GET.get("old")), 1), max(whole(request.GET.get("new")), 1)
     wanted = diffs.Fold(old, new, whole(request.GET.get("count")))
@@ -112,7 +112,7 @@ def file_context(request: SignedInRequest, pk: int, inspection: int, position: i
 @require_POST
 def file_viewed(request: SignedInRequest, pk: int, inspection: int, position: int) -> HttpResponse:
     """Marks a file as read, or as not read any more."""
-    reading, change = reading_and_change(pk, inspection, position)
+    reading, change = reading_and_change(request.user, pk, inspection, position)
     viewed = request.POST.get("viewed") == "yes"
     set_viewed(request.user, change, viewed=viewed)
     onward = None

@@ -8,7 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from approvals.people.models import User
-from approvals.people.permissions import may_manage
+from approvals.people.permissions import may_decide, may_manage, may_set_expectations
+from approvals.queue.models import StagedVersion
+from approvals.web.reading import get_version
 
 
 class SignedInRequest(HttpRequest):
@@ -29,3 +31,26 @@ def managers_only(
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def version_to_decide(request: SignedInRequest, pk: int, otherwise: str) -> StagedVersion:
+    """The version, for whoever may decide on it.
+
+    Raises Http404 where this person may not see it, PermissionDenied with `otherwise` where they
+    only may.
+    """
+    found = get_version(request.user, pk)
+    if not may_decide(request.user, found.registry.url, found.package.name):
+        raise PermissionDenied(otherwise)
+    return found
+
+
+def version_to_expect_of(request: SignedInRequest, pk: int) -> StagedVersion:
+    """The version, for whoever may say where its package must be built. Raises the same."""
+    found = get_version(request.user, pk)
+    if not may_set_expectations(request.user, found.registry.url, found.package.name):
+        raise PermissionDenied(
+            "Only a release manager or an administrator says where a package must be built. "
+            "Ask one."
+        )
+    return found

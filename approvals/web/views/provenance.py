@@ -3,13 +3,11 @@
 import re
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from approvals.people.permissions import may_decide_anything
 from approvals.provenance.case import case_of
 from approvals.provenance.expected import PinRefused, pin, pin_from, suggestion_for, unpin
 from approvals.provenance.hand_in import BundleRefused, hand_in
@@ -19,7 +17,7 @@ from approvals.web.facts import facts_of
 from approvals.web.forms.provenance import HandInForm, PublisherForm
 from approvals.web.provenance_panel import IN_THE_PANEL, provenance_of
 from approvals.web.reading import check_of, get_version, whole
-from approvals.web.views.guards import SignedInRequest, managers_only
+from approvals.web.views.guards import SignedInRequest, version_to_decide, version_to_expect_of
 from registry_client.provenance import MAX_BUNDLE
 
 INERT = {
@@ -32,7 +30,7 @@ INERT = {
 @require_safe
 def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
     """The panel that says where it was built, while that may change; 204 where it did not."""
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     if "HX-Request" not in request.headers:
         return redirect("version", pk)
     found = provenance_of(request, staged_version, facts_of(staged_version))
@@ -45,9 +43,7 @@ def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def hand_in_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
     """Takes a Sigstore bundle for this staged version; it proves itself, or is refused."""
-    if not may_decide_anything(request.user):
-        raise PermissionDenied("Only approvers hand in provenance. Ask one.")
-    staged_version = get_version(pk)
+    staged_version = version_to_decide(request, pk, "Only approvers hand in provenance. Ask one.")
     form = HandInForm(request.POST, request.FILES)
     if not form.is_valid():
         for error in form.errors.get("bundle", []):
@@ -72,9 +68,9 @@ def hand_in_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def look_for_provenance_again(request: SignedInRequest, pk: int) -> HttpResponse:
     """Has a worker look for provenance at once."""
-    if not may_decide_anything(request.user):
-        raise PermissionDenied("Only approvers have provenance looked for. Ask one.")
-    staged_version = get_version(pk)
+    staged_version = version_to_decide(
+        request, pk, "Only approvers have provenance looked for. Ask one."
+    )
     if look_again(staged_version, actor=request.user):
         messages.info(request, "Provenance is looked for again.", IN_THE_PANEL)
     elif staged_version.state in AT_REGISTRY_STATES:
@@ -89,7 +85,7 @@ def look_for_provenance_again(request: SignedInRequest, pk: int) -> HttpResponse
 @require_safe
 def provenance_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
     """The bundle as a download, for who wants to verify it with another program."""
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     check = check_of(staged_version)
     text = check.provenance.bundle if check and check.provenance else ""
     if not text:
@@ -99,11 +95,10 @@ def provenance_bundle(request: SignedInRequest, pk: int) -> HttpResponse:
     return HttpResponse(text, content_type="application/octet-stream", headers=headers)
 
 
-@managers_only
 @require_POST
 def pin_baseline(request: SignedInRequest, pk: int) -> HttpResponse:
     """From now on the package must be built where the baseline that the page showed was."""
-    staged_version = get_version(pk)
+    staged_version = version_to_expect_of(request, pk)
     check = check_of(staged_version)
     try:
         if check is None:
@@ -121,11 +116,10 @@ def pin_baseline(request: SignedInRequest, pk: int) -> HttpResponse:
     return _back(pk)
 
 
-@managers_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def publisher(request: SignedInRequest, pk: int) -> HttpResponse:
     """Where the package of this version must be built, written by hand."""
-    staged_version = get_version(pk)
+    staged_version = version_to_expect_of(request, pk)
     package = staged_version.package
     case = case_of(check_of(staged_version), staged_version)
     form = PublisherForm(request.POST or None, initial=suggestion_for(case))
@@ -142,11 +136,10 @@ def publisher(request: SignedInRequest, pk: int) -> HttpResponse:
     return render(request, "web/publisher.html", context)
 
 
-@managers_only
 @require_POST
 def publisher_remove(request: SignedInRequest, pk: int) -> HttpResponse:
     """Nothing is expected of the package any more."""
-    package = get_version(pk).package
+    package = version_to_expect_of(request, pk).package
     if unpin(package, actor=request.user):
         messages.success(request, f"Nothing is expected of {package.name} any more.", IN_THE_PANEL)
     return _back(pk)

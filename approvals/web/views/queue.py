@@ -1,7 +1,7 @@
 """What waits, and what was decided."""
 
 from django.db.models import Prefetch, prefetch_related_objects
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from approvals.decisions.models import DecisionItem
@@ -17,11 +17,11 @@ CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
 @require_safe
 def queue(request: SignedInRequest) -> HttpResponse:
     """What still needs somebody or something, oldest first."""
-    registries = registry_names()
+    registries = registry_names(request.user)
     form = VersionFilter(
         request.GET, states=list(OPEN_STATES), registries=list(registries.values())
     )
-    rows = form.narrow(StagedVersion.objects.waiting())
+    rows = form.narrow(StagedVersion.objects.visible_to(request.user).waiting())
     context = {
         "form": form,
         "page": page_of(rows, request.GET.get("page")),
@@ -32,13 +32,15 @@ def queue(request: SignedInRequest) -> HttpResponse:
 
 
 @require_safe
-def history(request: HttpRequest) -> HttpResponse:
+def history(request: SignedInRequest) -> HttpResponse:
     """What was decided, here or elsewhere, newest first."""
     form = VersionFilter(
-        request.GET, states=CLOSED_STATES, registries=list(registry_names().values())
+        request.GET, states=CLOSED_STATES, registries=list(registry_names(request.user).values())
     )
     rows = form.narrow(
-        StagedVersion.objects.filter(state__in=CLOSED_STATES).order_by("-state_changed_at", "-id")
+        StagedVersion.objects.visible_to(request.user)
+        .filter(state__in=CLOSED_STATES)
+        .order_by("-state_changed_at", "-id")
     )
     page = page_of(rows, request.GET.get("page"))
     _attach_decisions(list(page.object_list))

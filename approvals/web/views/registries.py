@@ -15,7 +15,11 @@ from approvals.web.views.guards import SignedInRequest, managers_only
 
 @require_GET
 def registries(request: SignedInRequest) -> HttpResponse:
-    return render(request, "web/registries/registries.html", {"registries": Registry.objects.all()})
+    return render(
+        request,
+        "web/registries/registries.html",
+        {"registries": Registry.objects.visible_to(request.user)},
+    )
 
 
 @sensitive_post_parameters("read_token")

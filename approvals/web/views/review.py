@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -22,7 +21,6 @@ from approvals.inspection.models import (
 )
 from approvals.inspection.requests import BaselineRefused, ask_again, compare_with
 from approvals.inspection.viewed import most_important
-from approvals.people.permissions import may_decide_anything
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import filelist, manifest, panel
@@ -35,7 +33,7 @@ from approvals.web.reading import (
     request_of,
     whole,
 )
-from approvals.web.views.guards import SignedInRequest
+from approvals.web.views.guards import SignedInRequest, version_to_decide
 
 TOTALS = (
     ("files", "Files", False),
@@ -55,7 +53,7 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     `against` names another published version to read against, `file` the position of the file
     to show, `line` a line in it.
     """
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     asked = request_of(staged_version)
     context = facts_of(staged_version) | _messages(request)
     context["status"] = _status(request, staged_version, context)
@@ -115,7 +113,7 @@ def _workspace(
 @require_safe
 def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
     """The part of the page that changes by itself; 204 where it did not."""
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     asked = request_of(staged_version)
     if "HX-Request" not in request.headers:
         return redirect("version", pk)
@@ -133,9 +131,9 @@ def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def inspect_again(request: SignedInRequest, pk: int) -> HttpResponse:
     """Puts a failed or finished comparison back in the line."""
-    if not may_decide_anything(request.user):
-        raise PermissionDenied("Only approvers have a tarball compared again. Ask one.")
-    staged_version = get_version(pk)
+    staged_version = version_to_decide(
+        request, pk, "Only approvers have a tarball compared again. Ask one."
+    )
     if ask_again(staged_version, actor=request.user):
         messages.info(request, "The tarball will be downloaded and compared again.")
     else:
@@ -156,9 +154,9 @@ def _change_meant(request: SignedInRequest, reading: Reading) -> tuple[FileChang
 @require_POST
 def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
     """Asks for a comparison with another published version, and leads to it."""
-    if not may_decide_anything(request.user):
-        raise PermissionDenied("Only approvers have a version compared with another. Ask one.")
-    staged_version = get_version(pk)
+    staged_version = version_to_decide(
+        request, pk, "Only approvers have a version compared with another. Ask one."
+    )
     chosen = request.POST.get("version", "").strip()
     page = reverse("version", args=[pk])
     asked = request_of(staged_version)
@@ -175,7 +173,7 @@ def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_safe
 def other_baseline_progress(request: SignedInRequest, pk: int) -> HttpResponse:
     """How far a comparison with a chosen version has come, while it is under way."""
-    staged_version = get_version(pk)
+    staged_version = get_version(request.user, pk)
     other = other_baseline(staged_version, request.GET.get("against", ""))
     if other is None:
         raise Http404
