@@ -23,7 +23,7 @@ from approvals.decisions.decide import (
 )
 from approvals.decisions.models import Action, DecisionItem
 from approvals.decisions.stepup import open_step_up
-from approvals.people.permissions import may_decide
+from approvals.people.permissions import may_decide_anything
 from approvals.queue.models import StagedVersion
 from approvals.web.facts import facts_of
 from approvals.web.forms.decisions import ApproveForm, RejectForm
@@ -143,7 +143,7 @@ def _page(
         # Each page shown has a confirmation of its own, bound to what this page says.
         context["step_up"] = open_step_up(user, action, [staged_version])
     elif not form.is_bound:
-        status = 409 if may_decide(user) else 403
+        status = 409 if may_decide_anything(user) else 403
     return render(request, "web/confirm.html", context, status=status)
 
 
