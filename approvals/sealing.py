@@ -1,6 +1,8 @@
 """Secrets at rest: sealed with keys that are not in the database, and bound to their one use."""
 
 import base64
+import hashlib
+import hmac
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -26,17 +28,15 @@ class SealedField(_TextField):
     """Holds what `seal` returned. A field of its own so that key rotation finds every secret."""
 
 
+@lru_cache(maxsize=32)
+def _derived(key: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(key.encode())
+
+
 @lru_cache(maxsize=8)
 def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet(
-        [
-            Fernet(
-                base64.urlsafe_b64encode(
-                    HKDF(SHA256(), 32, salt=None, info=b"countersign sealing").derive(key.encode())
-                )
-            )
-            for key in keys
-        ]
+        [Fernet(base64.urlsafe_b64encode(_derived(key, b"countersign sealing"))) for key in keys]
     )
 
 
@@ -81,3 +81,21 @@ def reseal(sealed: str) -> str:
         return _fernet(tuple(settings.SEALING_KEYS)).rotate(sealed.encode()).decode()
     except InvalidToken as error:
         raise SealBroken("A stored secret opens with none of COUNTERSIGN_SEALING_KEYS.") from error
+
+
+def fingerprint(secret: str, *, bound_to: str) -> str:
+    """A keyed digest, 64 hexadecimal digits, that only a holder of the sealing key computes.
+
+    For what must be recognised but never read again.
+    """
+    return _fingerprint(settings.SEALING_KEYS[0], secret, bound_to)
+
+
+def fingerprints(secret: str, *, bound_to: str) -> list[str]:
+    """The digests that `fingerprint` may have returned for it, under each key there is."""
+    return [_fingerprint(key, secret, bound_to) for key in settings.SEALING_KEYS]
+
+
+def _fingerprint(key: str, secret: str, bound_to: str) -> str:
+    text = json.dumps([bound_to, secret]).encode()
+    return hmac.new(_derived(key, b"countersign fingerprints"), text, hashlib.sha256).hexdigest()

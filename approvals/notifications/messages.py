@@ -40,6 +40,8 @@ _NOT_YOU = (
     "deactivate your account at once."
 )
 
+_NOT_ASKED = "If you know nothing of this, have an administrator deactivate your account at once."
+
 TOPICS: Mapping[str, Topic] = {
     "staged_version.found": Topic(
         "Needs review: {name}",
@@ -84,19 +86,32 @@ TOPICS: Mapping[str, Topic] = {
         "Countersign can read {registry} again.",
         Audience.MANAGERS,
     ),
-    "authenticator.enrolled": Topic(
-        "Your authenticator app was set up",
-        f"An authenticator app was set up for your account. {_NOT_YOU}",
+    "factor.added": Topic(
+        "A second factor was added: {factor}",
+        f"Your account has a new second factor: {{factor}}. {_NOT_YOU}",
         Audience.PERSON,
     ),
-    "authenticator.replaced": Topic(
-        "Your authenticator app was replaced",
-        f"The authenticator app of your account was replaced by another one. {_NOT_YOU}",
+    "factor.removed": Topic(
+        "A second factor was removed: {factor}",
+        f"A second factor of your account was removed: {{factor}}. {_NOT_YOU}",
         Audience.PERSON,
     ),
-    "authenticator.removed": Topic(
-        "Your authenticator app was removed",
-        f"The authenticator app of your account was removed. {_NOT_YOU}",
+    "factors.reset": Topic(
+        "Your second factors were removed",
+        "All second factors of your account and its recovery codes were removed, so that you can "
+        "set up new ones when you sign in. If you did not ask for this, tell an administrator at "
+        "once.",
+        Audience.PERSON,
+    ),
+    "recovery_codes.made": Topic(
+        "You have new recovery codes",
+        f"New recovery codes were made for your account; the earlier ones are worthless. "
+        f"{_NOT_ASKED}",
+        Audience.PERSON,
+    ),
+    "recovery_code.used": Topic(
+        "A recovery code of yours was used",
+        f"A recovery code of your account was used; {{codes_left}} are left. {_NOT_ASKED}",
         Audience.PERSON,
     ),
 }
@@ -112,6 +127,8 @@ _FACTS = {
     "state": "State",
     "action": "Decision",
     "actor": "By",
+    "factor": "Second factor",
+    "codes_left": "Codes left",
 }
 
 
@@ -206,6 +223,8 @@ def _fields(data: Mapping[str, str]) -> dict[str, str]:
         "registry": data.get("registry", "the registry"),
         "tag": data.get("tag", "latest"),
         "by": f" by {data['actor']}" if data.get("actor") else "",
+        "factor": data.get("factor", "a second factor"),
+        "codes_left": data.get("codes_left", "some"),
     }
 
 

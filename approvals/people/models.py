@@ -287,6 +287,8 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
     """
 
     sealed_key = SealedField()
+    # The session that an app waits in for its first code; its secret opens in no other.
+    session = ""
 
     class Meta:
         verbose_name = "authenticator app"
@@ -297,12 +299,17 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
     def seal_key(self, key: bytes) -> None:
         """Takes `key` as this device's secret; django-otp's own column for it stays empty."""
         self.key = ""
-        self.sealed_key = seal(key.hex(), bound_to=f"totp of {self.user_id}")
+        self.sealed_key = seal(key.hex(), bound_to=self._bound_to)
 
     @property
     def bin_key(self) -> bytes:
         """The secret, for django-otp. Raises SealBroken."""
-        return bytes.fromhex(unseal(self.sealed_key, bound_to=f"totp of {self.user_id}"))
+        return bytes.fromhex(unseal(self.sealed_key, bound_to=self._bound_to))
+
+    @property
+    def _bound_to(self) -> str:
+        bound_to = f"totp of {self.user_id}"
+        return bound_to if self.confirmed else f"{bound_to} in session {self.session}"
 
 
 class Passkey(models.Model):

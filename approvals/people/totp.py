@@ -1,4 +1,4 @@
-"""Authenticator apps: enrolling one, replacing it, and proving presence with its codes.
+"""Authenticator apps: enrolling them, and proving presence with their codes.
 
 django-otp computes, throttles and refuses replays. Whatever a try changes there is committed
 before this module raises, so that no caller's rollback gives anybody more tries: call these
@@ -16,14 +16,14 @@ from datetime import timedelta
 import segno
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F
+from django.db.models import QuerySet
 from django.utils import timezone
 from django_otp.oath import TOTP
 
-from approvals.audit.outbox import publish
 from approvals.audit.record import record
 from approvals.people.models import SealedTOTPDevice, User
-from approvals.people.permissions import may_manage
+from approvals.people.refusals import FactorRefused
+from approvals.people.turnstile import turnstile
 from approvals.sealing import SealBroken
 
 # How long a secret that was shown may wait for its first code.
@@ -34,17 +34,18 @@ USED_BEFORE = "This code was used before. Wait for the next one."
 WRONG = "This code is wrong. Check the clock of the device that shows it, and try the next code."
 
 
-class CodeRefused(Exception):
+class CodeRefused(FactorRefused):
     """The code proves nothing; the text says why, and what to do."""
 
 
-class EnrolmentRefused(Exception):
-    """There is nothing to confirm, or nothing to remove; the text says what to do."""
+def devices_of(user: AbstractBaseUser) -> list[SealedTOTPDevice]:
+    """This person's authenticator apps that were confirmed with a code, oldest first."""
+    return list(_confirmed(user))
 
 
 def has_totp(user: AbstractBaseUser) -> bool:
     """Whether this person has an authenticator app that was confirmed with a code."""
-    return bool(SealedTOTPDevice.objects.filter(user_id=user.pk, confirmed=True).exists())
+    return bool(_confirmed(user).exists())
 
 
 def people_with_totp() -> set[int]:
@@ -52,113 +53,65 @@ def people_with_totp() -> set[int]:
     return set(SealedTOTPDevice.objects.filter(confirmed=True).values_list("user_id", flat=True))
 
 
-def pending_enrolment(user: AbstractBaseUser) -> SealedTOTPDevice | None:
-    """The authenticator app that was shown to this person and waits for its first code."""
-    waiting: SealedTOTPDevice | None = (
-        SealedTOTPDevice.objects.filter(
-            user_id=user.pk, confirmed=False, created_at__gt=timezone.now() - ENROLMENT_TIME
-        )
-        .order_by("-pk")
-        .first()
-    )
-    return waiting
+def pending_enrolment(user: AbstractBaseUser, *, session: str) -> SealedTOTPDevice | None:
+    """The authenticator app that was shown in this session and waits for its first code."""
+    for device in SealedTOTPDevice.objects.filter(
+        user_id=user.pk, confirmed=False, created_at__gt=timezone.now() - ENROLMENT_TIME
+    ).order_by("-pk"):
+        device.session = session
+        try:
+            device.bin_key  # noqa: B018 - opens in the session it was made in, and in no other
+        except SealBroken:
+            continue
+        waiting: SealedTOTPDevice = device
+        return waiting
+    return None
 
 
 def verify(user: AbstractBaseUser, code: str) -> None:
-    """Takes a code as proof that this person is here now; each code proves that once.
+    """Takes a code of any of this person's apps as proof that they are here now, once.
 
     Raises CodeRefused: not six digits, used before, wrong, too many wrong ones, or no
     authenticator app. Two callers with the same code: one returns, the other is refused.
     """
-    digits = _six_digits(code)
+    digits = six_digits(code)
     with transaction.atomic(durable=True):
-        person = _turnstile(user)
-        device = SealedTOTPDevice.objects.filter(user_id=person.pk, confirmed=True).first()
-        refusal = _refusal(person, device, digits)
+        person = turnstile(user)
+        refusal = _refusal(person, devices_of(person), digits)
     if refusal:
         raise CodeRefused(refusal)
 
 
-def begin_enrolment(user: AbstractBaseUser, code: str = "") -> SealedTOTPDevice:
-    """Makes a new authenticator app's secret, to be confirmed with its first code.
+def begin(person: User, *, session: str, name: str) -> SealedTOTPDevice:
+    """A new authenticator app's secret, to be confirmed with its first code in this session.
 
-    Whoever has one already shows a code of it, and keeps it until the new one is confirmed.
-    Raises CodeRefused.
+    In the caller's transaction. Whether it may be added is decided before, in enrolment.py.
     """
-    if has_totp(user):
-        verify(user, code)
-    with transaction.atomic(durable=True):
-        person = _turnstile(user)
-        SealedTOTPDevice.objects.filter(user_id=person.pk, confirmed=False).delete()
-        device = SealedTOTPDevice(user=person, name="authenticator app", confirmed=False)
-        device.seal_key(secrets.token_bytes(KEY_BYTES))
+    forget_pending(person)
+    device = SealedTOTPDevice(user=person, name=name, confirmed=False)
+    device.session = session
+    device.seal_key(secrets.token_bytes(KEY_BYTES))
+    device.save()
+    return device
+
+
+def try_first_code(person: User, device: SealedTOTPDevice, code: str) -> str:
+    """Confirms the new app if the code is right, which is used up; returns why not, else nothing.
+
+    In the caller's transaction, which must commit either way: a wrong code is counted.
+    """
+    refusal = _refusal(person, [device], six_digits(code))
+    if not refusal:
+        key = device.bin_key
+        device.confirmed = True
+        device.seal_key(key)
         device.save()
-    return device
+    return refusal
 
 
-def confirm_enrolment(user: AbstractBaseUser, code: str) -> SealedTOTPDevice:
-    """Puts the new authenticator app in the place of any older one, once it showed a right code.
-
-    That code is used up. Raises CodeRefused, or EnrolmentRefused where nothing waits for a code.
-    """
-    digits = _six_digits(code)
-    with transaction.atomic(durable=True):
-        person = _turnstile(user)
-        device = pending_enrolment(person)
-        refusal = _refusal(person, device, digits) if device else ""
-        if device and not refusal:
-            device.confirmed = True
-            device.save(update_fields=["confirmed"])
-            older = SealedTOTPDevice.objects.filter(user_id=person.pk).exclude(pk=device.pk)
-            replaced = older.filter(confirmed=True).exists()
-            older.delete()
-            _changed(person, "replaced" if replaced else "enrolled", actor=person)
-            record("totp.enrolled", actor=person, subject=person, replaced=replaced)
-    if device is None:
-        raise EnrolmentRefused(
-            "There is no new authenticator app to confirm, or it waited for too long. Start again."
-        )
-    if refusal:
-        raise CodeRefused(refusal)
-    return device
-
-
-def abandon_enrolment(user: AbstractBaseUser) -> None:
-    """Forgets a new authenticator app that was not confirmed."""
+def forget_pending(user: AbstractBaseUser) -> None:
+    """Forgets new authenticator apps that were not confirmed."""
     SealedTOTPDevice.objects.filter(user_id=user.pk, confirmed=False).delete()
-
-
-def remove(user: AbstractBaseUser, code: str) -> None:
-    """Removes this person's authenticator app, with a last code of it. Raises CodeRefused."""
-    verify(user, code)
-    with transaction.atomic():
-        person = _turnstile(user)
-        SealedTOTPDevice.objects.filter(user_id=person.pk).delete()
-        _changed(person, "removed", actor=person)
-        record("totp.removed", actor=person, subject=person)
-
-
-def remove_lost(person: User, *, actor: User, code: str) -> None:
-    """Removes the authenticator app of somebody who lost it; `code` is the administrator's own.
-
-    Raises CodeRefused, or EnrolmentRefused where there is none or `actor` may not.
-    """
-    if not may_manage(actor):
-        raise EnrolmentRefused("Only an administrator removes somebody else's authenticator app.")
-    if not has_totp(person):
-        raise EnrolmentRefused(f"{person} has no authenticator app.")
-    verify(actor, code)
-    with transaction.atomic():
-        _turnstile(person)
-        SealedTOTPDevice.objects.filter(user_id=person.pk).delete()
-        _changed(person, "removed", actor=actor)
-        record("totp.removed", actor=actor, subject=person, lost=True)
-
-
-def _changed(person: User, how: str, *, actor: User) -> None:
-    """Ends all sessions of `person`, and has them told: whoever did it may be somebody else."""
-    User.objects.filter(pk=person.pk).update(authenticator_changes=F("authenticator_changes") + 1)
-    publish(f"authenticator.{how}", person=person.pk, actor=str(actor), url_path="/security/")
 
 
 def secret_text(device: SealedTOTPDevice) -> str:
@@ -176,54 +129,63 @@ def qr_svg(device: SealedTOTPDevice) -> bytes:
     return out.getvalue()
 
 
-def _six_digits(code: str) -> str:
+def six_digits(code: str) -> str:
+    """The code without what it was grouped with. Raises CodeRefused for what cannot be one."""
     digits = re.sub(r"\s", "", code[:40])
     if not re.fullmatch(r"[0-9]{6}", digits):
         raise CodeRefused("A code has six digits: read it off your authenticator app.")
     return digits
 
 
-def _turnstile(user: AbstractBaseUser) -> User:
-    """Lets one at a time through to this person's devices, and reads the person anew.
+def _confirmed(user: AbstractBaseUser) -> QuerySet[SealedTOTPDevice]:
+    found: QuerySet[SealedTOTPDevice] = SealedTOTPDevice.objects.filter(
+        user_id=user.pk, confirmed=True
+    ).order_by("pk")
+    return found
 
-    Locked by a statement of its own: what is read after it has waited is what the one before
-    has left, which one statement that locks and reads would not promise on PostgreSQL.
+
+def _refusal(person: User, devices: list[SealedTOTPDevice], digits: str) -> str:
+    """Tries the code; returns why it was refused, or nothing. Counts and audits wrong ones.
+
+    All apps of a person pause together, and a right code ends that for all of them: a guess is
+    one at each of them.
     """
-    return User.objects.select_for_update(no_key=True).get(pk=user.pk)
-
-
-def _refusal(person: User, device: SealedTOTPDevice | None, digits: str) -> str:
-    """Tries the code; returns why it was refused, or nothing. Counts and audits wrong ones."""
     if not person.is_active:
         return "This account was deactivated. Ask an administrator."
-    if device is None:
+    if not devices:
         return NOT_ENROLLED
-    if locked := _locked(device):
-        return locked
+    if locked := max(map(_locked_seconds, devices)):
+        return f"Too many wrong codes: try again in {locked} second{'s' if locked > 1 else ''}."
     try:
-        used_before = _was_used(device, digits)
-        if device.verify_token(digits):
+        # Found out before django-otp is asked, so that it counts nothing against the other apps.
+        matching = next((one for one in devices if _steps(one, digits, fresh=True)), None)
+        used_before = any(_steps(one, digits, fresh=False) for one in devices)
+        if matching and matching.verify_token(digits):
+            for other in devices:
+                if other.pk != matching.pk:
+                    other.throttle_reset()
             return ""
+        for device in devices:
+            device.throttle_increment()
     except SealBroken as error:
         return f"Your authenticator app cannot be checked. {error}"
     record("totp.refused", actor=person, subject=person, used_before=used_before)
     return USED_BEFORE if used_before else WRONG
 
 
-def _locked(device: SealedTOTPDevice) -> str:
+def _locked_seconds(device: SealedTOTPDevice) -> int:
     allowed, why = device.verify_is_allowed()
     if allowed:
-        return ""
-    seconds = max(1, math.ceil((why["locked_until"] - timezone.now()).total_seconds()))
-    return f"Too many wrong codes: try again in {seconds} second{'s' if seconds > 1 else ''}."
+        return 0
+    return max(1, math.ceil((why["locked_until"] - timezone.now()).total_seconds()))
 
 
-def _was_used(device: SealedTOTPDevice, digits: str) -> bool:
-    """Whether the code is of a step that was spent; django-otp itself only says no to it."""
+def _steps(device: SealedTOTPDevice, digits: str, *, fresh: bool) -> bool:
+    """Whether the code is of a step near now that was not spent (`fresh`), or of one that was."""
     totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
     totp.time = time.time()
     for offset in range(-device.tolerance, device.tolerance + 1):
         totp.drift = device.drift + offset
-        if totp.t() <= device.last_t and totp.token() == int(digits):
+        if (totp.t() > device.last_t) == fresh and totp.token() == int(digits):
             return True
     return False

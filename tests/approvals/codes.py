@@ -1,10 +1,12 @@
-"""Authenticator apps of people in tests."""
+"""Second factors of people in tests."""
 
 import secrets
 
 from django_otp.oath import totp
 
+from approvals.people import passkeys
 from approvals.people.models import SealedTOTPDevice, User
+from tests.webauthn import SoftAuthenticator
 
 
 def enrol(user: User) -> SealedTOTPDevice:
@@ -13,6 +15,15 @@ def enrol(user: User) -> SealedTOTPDevice:
     device.seal_key(secrets.token_bytes(20))
     device.save()
     return device
+
+
+def enrol_passkey(user: User, name: str = "Passkey") -> SoftAuthenticator:
+    """Gives the person a passkey, and returns what signs with it."""
+    authenticator = SoftAuthenticator()
+    challenge = secrets.token_hex(32)
+    made = authenticator.create(passkeys.registration_options(user, challenge))
+    passkeys.register(user, challenge, made, name)
+    return authenticator
 
 
 def code_now(user: User, *, steps: int = 0) -> str:

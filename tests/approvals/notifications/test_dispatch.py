@@ -10,7 +10,7 @@ from approvals.audit.models import OutboxEvent
 from approvals.notifications import dispatch as dispatching
 from approvals.notifications.deliver import deliver_due
 from approvals.notifications.dispatch import dispatch
-from approvals.notifications.messages import TOPICS
+from approvals.notifications.messages import TOPICS, Audience
 from approvals.notifications.models import Delivery, Webhook
 from approvals.people.models import User
 from tests.approvals.notifications.conftest import Publish
@@ -66,7 +66,9 @@ def test_who_hears_of_what(
     assert event.dispatched_at is not None
 
 
-@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.startswith("authent")])
+@pytest.mark.parametrize(
+    "topic", [name for name, topic in TOPICS.items() if topic.audience == Audience.PERSON]
+)
 @pytest.mark.parametrize("wants_email", [True, False])
 def test_news_of_an_account_go_to_its_person_alone_and_always(
     people: dict[str, User],

@@ -10,9 +10,13 @@ from tests.approvals.notifications.conftest import STAGE_ID, Publish
 @pytest.mark.parametrize("topic", list(TOPICS))
 def test_every_topic_says_what_it_is_about(publish: Publish, topic: str) -> None:
     message = message_for(publish(topic, reason="Because."))
-    about = {"registry": "npm", "authenticator": "uthenticator app"}.get(
-        topic.partition(".")[0], "left-pad@1.3.0"
-    )
+    about = {
+        "registry": "npm",
+        "factor": "second factor",
+        "factors": "second factors",
+        "recovery_codes": "recovery codes",
+        "recovery_code": "recovery code",
+    }.get(topic.partition(".")[0], "left-pad@1.3.0")
     for text in (message.subject, message.payload["summary"]):
         assert about in text
         assert "{" not in text

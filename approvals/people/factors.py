@@ -1,0 +1,140 @@
+"""A person's second factors, as the rest sees them: nothing of the libraries behind them shows.
+
+The functions that check something commit what they counted by themselves: call them outside a
+transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from approvals.people import limits, passkeys, recovery_codes, totp
+from approvals.people.refusals import FactorRefused, TooManyTries
+
+__all__ = [
+    "Factor",
+    "FactorRefused",
+    "Method",
+    "TooManyTries",
+    "check_code",
+    "check_passkey",
+    "counted",
+    "factors_of",
+    "has_app",
+    "has_factor",
+    "has_passkey",
+    "passkey_options",
+    "passkeys_work_here",
+    "people_with_factors",
+    "recovery_codes_left",
+]
+
+Method = Literal["passkey", "totp", "recovery"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One passkey, or one authenticator app."""
+
+    kind: Literal["passkey", "app"]
+    pk: int
+    name: str
+    added_at: datetime
+    last_used_at: datetime | None
+
+    @property
+    def key(self) -> str:
+        """Names it among all of its person's."""
+        return f"{self.kind}-{self.pk}"
+
+
+def factors_of(user: AbstractBaseUser) -> list[Factor]:
+    """Passkeys first, each kind oldest first."""
+    return [
+        *(
+            Factor("passkey", one.pk, passkeys.name_of(one), one.created_at, one.last_used_at)
+            for one in passkeys.passkeys_of(user)
+        ),
+        *(
+            Factor("app", one.pk, one.name, one.created_at, one.last_used_at)
+            for one in totp.devices_of(user)
+        ),
+    ]
+
+
+def has_factor(user: AbstractBaseUser) -> bool:
+    return has_passkey(user) or has_app(user)
+
+
+def has_passkey(user: AbstractBaseUser) -> bool:
+    return passkeys.has_passkey(user)
+
+
+def has_app(user: AbstractBaseUser) -> bool:
+    return totp.has_totp(user)
+
+
+def passkeys_work_here() -> bool:
+    """Whether browsers allow passkeys at this dashboard's address."""
+    return passkeys.available()
+
+
+def people_with_factors() -> set[int]:
+    """The keys of all who have a second factor, for lists of people."""
+    return passkeys.people_with_passkeys() | totp.people_with_totp()
+
+
+def recovery_codes_left(user: AbstractBaseUser) -> int:
+    return recovery_codes.codes_left(user)
+
+
+def check_code(
+    user: AbstractBaseUser, code: str, *, address: str = "", recovery: bool = False
+) -> Method:
+    """Takes a code of any of this person's apps as proof that they are here; each is good once.
+
+    With `recovery`, a recovery code is taken too. Raises FactorRefused.
+    """
+    by_recovery = recovery and recovery_codes.looks_like_one(code)
+    if not by_recovery:
+        # What cannot be a code is no guess either, and costs nothing.
+        totp.six_digits(code)
+    with counted("code", user, address):
+        if by_recovery:
+            recovery_codes.use(user, code)
+        else:
+            totp.verify(user, code)
+    return "recovery" if by_recovery else "totp"
+
+
+def passkey_options(user: AbstractBaseUser, challenge: str) -> dict[str, Any]:
+    """What navigator.credentials.get wants; `challenge` is hexadecimal. Raises FactorRefused."""
+    return passkeys.options(user, challenge)
+
+
+def check_passkey(
+    user: AbstractBaseUser, challenge: str, assertion: str, *, address: str = ""
+) -> Method:
+    """Takes what a passkey of this person's signed as proof that they are here.
+
+    `challenge` must have been made for one purpose, and be used up by the caller before this.
+    Raises FactorRefused.
+    """
+    with counted("step_up", user, address):
+        passkeys.check(user, challenge, assertion)
+    return "passkey"
+
+
+@contextmanager
+def counted(what: str, user: AbstractBaseUser, address: str = "") -> Iterator[None]:
+    """Counts a try, unless it turns out to be right. Raises TooManyTries."""
+    try:
+        limits.take(what, person=user, address=address)
+    except limits.TooManyTries as error:
+        raise TooManyTries(str(error)) from error
+    yield
+    limits.give_back(what, person=user, address=address)
