@@ -39,12 +39,8 @@ class Reach:
         return self.registry_url in ("", registry_url) and matches(self.packages, package)
 
 
-def checked(reaches: Iterable[Reach], *, registry_urls: Iterable[str]) -> list[Reach]:
-    """The scopes to be stored, each once, in order. Raises ScopeRefused.
-
-    `registry_urls` are the addresses that may be named: one that is mistyped would cover nothing.
-    """
-    known = {"", *registry_urls}
+def checked(reaches: Iterable[Reach]) -> list[Reach]:
+    """The scopes to be stored, each once, in order. Raises ScopeRefused."""
     found = sorted({Reach(one.registry_url, one.packages.strip()) for one in reaches})
     if len(found) > MOST_SCOPES:
         raise ScopeRefused(
@@ -53,8 +49,6 @@ def checked(reaches: Iterable[Reach], *, registry_urls: Iterable[str]) -> list[R
         )
     for one in found:
         check_packages(one.packages)
-        if one.registry_url not in known:
-            raise ScopeRefused("There is no such registry any more. Load the page again.")
     return found
 
 

@@ -13,7 +13,8 @@ from approvals.notifications.errors import HoldsUp, NotDelivered
 from approvals.notifications.messages import TOPICS, Audience, Message, audience_of, one_line
 from approvals.notifications.models import Delivery
 from approvals.people.models import User
-from approvals.people.permissions import may_decide_anything, may_manage
+from approvals.people.permissions import may_decide_anything, may_manage, may_see, may_see_everything
+from approvals.queue.models import StagedVersion
 
 _BELONGS = {
     Audience.EVERYONE: lambda user: True,
@@ -28,11 +29,15 @@ def recipients(event: OutboxEvent) -> Iterable[str]:
     if audience is None or not TOPICS[event.topic].by_email:
         return
     people = _who_may_get(event.topic).exclude(email="")
+    if audience is Audience.PERSON and (former := event.payload.get("former_address")):
+        yield former
+        return
     if audience is Audience.PERSON:
         yield from people.filter(pk=event.payload.get("person")).values_list("email", flat=True)
         return
-    for user in people:
-        if _BELONGS[audience](user):
+    about = _about(event)
+    for user in people.prefetch_related("scopes"):
+        if _BELONGS[audience](user) and _may_hear(user, about):
             yield user.email
 
 
@@ -45,7 +50,10 @@ def labels(recipients: Collection[str]) -> dict[str, str]:
 
 def send(delivery: Delivery, message: Message) -> None:
     # Between dispatch and now, hours may have passed: somebody who left gets nothing more.
-    if not _who_may_get(message.topic).filter(email=delivery.recipient).exists():
+    user = _who_may_get(message.topic).filter(email=delivery.recipient).first()
+    if not _is_former(delivery) and (
+        user is None or not _may_hear(user, _about(delivery.event))
+    ):
         raise NotDelivered("Nobody with this address wants e-mail any more.", final=True)
     host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
     mail = EmailMessage(
@@ -82,6 +90,26 @@ def _who_may_get(topic: str) -> QuerySet[User]:
     """Who is here, and wants e-mail, unless it is about their own account: nobody opts out."""
     people = User.objects.filter(is_active=True)
     return people if _is_personal(topic) else people.filter(wants_email=True)
+
+
+def _about(event: OutboxEvent) -> list[StagedVersion] | None:
+    """The versions that the news is about; None where it is about none."""
+    if event.stage_id is None:
+        return None
+    return list(StagedVersion.objects.with_package().filter(stage_id=event.stage_id))
+
+
+def _may_hear(user: User, about: list[StagedVersion] | None) -> bool:
+    """Whether the person may see every package that the news is about."""
+    if about is None or may_see_everything(user):
+        return True
+    seen = [may_see(user, row.registry.url, row.package.name) for row in about]
+    return bool(seen) and all(seen)
+
+
+def _is_former(delivery: Delivery) -> bool:
+    """Whether the address was somebody's until the event, which is what it is told of."""
+    return bool(delivery.event.payload.get("former_address") == delivery.recipient)
 
 
 def _is_personal(topic: str) -> bool:

@@ -9,9 +9,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from approvals.audit.models import AuditEvent, AuditHead
+from approvals.people.models import User
 from approvals.queue.models import StagedVersion
 from approvals.web.forms.audit import AuditFilter
 from approvals.web.views.guards import SignedInRequest
+from approvals.web.visibility import events_visible_to
 
 PER_PAGE = 50
 
@@ -29,7 +31,7 @@ class Row:
 @require_GET
 def audit(request: SignedInRequest) -> HttpResponse:
     form = AuditFilter(request.GET)
-    events = form.narrow(AuditEvent.objects.all())
+    events = form.narrow(events_visible_to(request.user))
     before = form.cleaned_data.get("before")
     after = form.cleaned_data.get("after")
     # Pages are cut by sequence number: events that arrive meanwhile shift nothing.
@@ -48,7 +50,7 @@ def audit(request: SignedInRequest) -> HttpResponse:
         "web/audit/audit.html",
         {
             "form": form,
-            "rows": _rows(found),
+            "rows": _rows(found, request.user),
             "older": found[-1].sequence if found and more_older else None,
             "newer": found[0].sequence if found and more_newer else None,
             "elsewhere": before is not None or after is not None,
@@ -57,10 +59,12 @@ def audit(request: SignedInRequest) -> HttpResponse:
     )
 
 
-def _rows(events: list[AuditEvent]) -> list[Row]:
+def _rows(events: list[AuditEvent], user: User) -> list[Row]:
     stage_ids = {event.stage_id for event in events if event.stage_id}
     versions = dict(
-        StagedVersion.objects.filter(stage_id__in=stage_ids).values_list("stage_id", "pk")
+        StagedVersion.objects.visible_to(user)
+        .filter(stage_id__in=stage_ids)
+        .values_list("stage_id", "pk")
     )
     return [
         Row(

@@ -21,6 +21,7 @@ from approvals.notifications.retry import NothingToRetry, try_now
 from approvals.notifications.webhooks import WebhookRefused, origin_of
 from approvals.web.forms.notifications import DeliveryFilter, EditWebhookForm, WebhookForm
 from approvals.web.views.guards import SignedInRequest, managers_only
+from approvals.web.visibility import deliveries_visible_to
 
 PER_PAGE = 50
 
@@ -39,7 +40,8 @@ class Row:
 @require_GET
 def notifications(request: SignedInRequest) -> HttpResponse:
     form = DeliveryFilter(request.GET)
-    deliveries = Delivery.objects.select_related("event").order_by("-id")
+    visible = deliveries_visible_to(request.user)
+    deliveries = visible.select_related("event").order_by("-id")
     state = form.cleaned_data["state"] if form.is_valid() else ""
     if state:
         deliveries = deliveries.filter(state=state)
@@ -53,7 +55,7 @@ def notifications(request: SignedInRequest) -> HttpResponse:
             "state": state,
             "page": page,
             "rows": _rows(page),
-            "failed_count": Delivery.objects.filter(state=Delivery.State.FAILED).count(),
+            "failed_count": visible.filter(state=Delivery.State.FAILED).count(),
         },
     )
 

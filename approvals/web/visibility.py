@@ -1,0 +1,47 @@
+"""What of the log and of the deliveries a person may read: what is about packages they may see."""
+
+from django.db.models import CharField, Model, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
+
+from approvals.audit.models import AuditEvent
+from approvals.notifications.models import Delivery
+from approvals.people.models import User
+from approvals.people.permissions import may_see_everything
+from approvals.queue.models import Package, Registry, StagedVersion
+
+
+def events_visible_to(user: User) -> QuerySet[AuditEvent]:
+    """The log's events, for who is scoped without those about packages out of scope.
+
+    Of what is about no package, they read of the registries that they know and of themselves: a
+    change of somebody's scopes names packages.
+    """
+    if may_see_everything(user):
+        return AuditEvent.objects.all()
+    visible = _about(user, "stage_id") | Q(subject__in=_subjects(Package.objects.visible_to(user)))
+    visible |= Q(stage_id=None, subject__in=_subjects(Registry.objects.visible_to(user)))
+    visible |= Q(stage_id=None, subject=f"{User._meta.label}:{user.pk}")
+    return AuditEvent.objects.filter(visible)
+
+
+def deliveries_visible_to(user: User) -> QuerySet[Delivery]:
+    """The deliveries of news about packages that this person may see."""
+    if may_see_everything(user):
+        return Delivery.objects.all()
+    return Delivery.objects.filter(_about(user, "event__stage_id"))
+
+
+def _about(user: User, field: str) -> Q:
+    visible = StagedVersion.objects.visible_to(user)
+    # A stage id is its registry's own word: another registry may repeat it, to have things seen.
+    others = StagedVersion.objects.exclude(pk__in=visible.values("pk"))
+    return Q(**{f"{field}__in": visible.values("stage_id")}) & ~Q(
+        **{f"{field}__in": others.values("stage_id")}
+    )
+
+
+def _subjects(rows: QuerySet[Model]) -> QuerySet[Model]:
+    label = Value(f"{rows.model._meta.label}:")
+    return rows.annotate(
+        subject=Concat(label, Cast("pk", CharField()), output_field=CharField())
+    ).values("subject")
