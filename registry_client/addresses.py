@@ -2,8 +2,11 @@
 
 import re
 import socket
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from publicsuffixlist import PublicSuffixList
 
 MAX_URL = 2048
 MAX_NAME = 214
@@ -104,6 +107,34 @@ def is_loopback(parts: SplitResult) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_of_site(parts: SplitResult, registry: SplitResult) -> bool:
+    """Whether an address belongs to whoever has the registry's domain.
+
+    The same host, or one below the same registrable domain: `www.example.org` is of the site of
+    `registry.example.org`, and nobody's `a.github.io` is of the site of another's `b.github.io`.
+    """
+    host, own = parts.hostname or "", registry.hostname or ""
+    if host == own:
+        return True
+    if any(_is_address(one) for one in (host, own)):
+        return False
+    domain = _public_suffixes().privatesuffix(host)
+    return domain is not None and domain == _public_suffixes().privatesuffix(own)
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def _is_address(host: str) -> bool:
+    """Whether this is an IP address, in any spelling that has only numbers at its end."""
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def is_machine_local(parts: SplitResult) -> bool:

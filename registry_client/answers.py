@@ -6,7 +6,7 @@ what counts as a challenge, and Verdaccio 9's api and auth packages for its word
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from urllib.parse import SplitResult
 
 from registry_client import errors
-from registry_client.addresses import check_url, is_loopback, origin
+from registry_client.addresses import check_url, is_loopback, is_of_site, origin
 
 DEFAULT_RETRY_AFTER = 30.0
 WEEK = 7 * 86400.0
@@ -80,11 +80,17 @@ def retry_after(value: str | None) -> float | None:
 
 
 def refusal(
-    answer: Answer, registry: SplitResult, *, secrets: tuple[str, ...], proof_sent: bool
+    answer: Answer,
+    registry: SplitResult,
+    *,
+    secrets: tuple[str, ...],
+    proof_sent: bool,
+    proof_hosts: Collection[str] = (),
 ) -> errors.RegistryError:
     """The error for an answer that is not 2xx.
 
-    `registry` is the registry's own address; `secrets` are cut out of the words that it may echo.
+    `registry` is the registry's own address; `secrets` are cut out of the words that it may echo;
+    `proof_hosts` may have its pages for the second factor, beside its own site.
     """
     text = answer.body.decode("utf-8", "replace")
     document = _json_or_none(text)
@@ -92,7 +98,9 @@ def refusal(
     for secret in filter(None, secrets):
         words = words.replace(secret, "[secret]")
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        return _challenge(answer, registry, document, text, words, proof_sent=proof_sent)
+        return _challenge(
+            answer, registry, document, text, words, proof_sent=proof_sent, proof_hosts=proof_hosts
+        )
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = retry_after(answer.headers.get("retry-after"))
         return errors.RateLimited(
@@ -137,6 +145,7 @@ def _challenge(
     words: str,
     *,
     proof_sent: bool,
+    proof_hosts: Collection[str],
 ) -> errors.RegistryError:
     schemes = re.split(r"[,\s]+", answer.headers.get("www-authenticate", "").lower())
     web = document if isinstance(document, dict) else {}
@@ -157,11 +166,11 @@ def _challenge(
         )
     if has_urls and isinstance(auth_url, str) and isinstance(done_url, str):
         try:
-            check_proof_url(auth_url, registry)
-            check_proof_url(done_url, registry)
-        except ValueError:
+            check_proof_url(auth_url, registry, proof_hosts)
+            check_proof_url(done_url, registry, proof_hosts)
+        except ValueError as exc:
             return errors.NotARegistry(
-                "The registry asks for a proof on a page whose address cannot be trusted.",
+                f"The registry asks for a proof on a page that nobody should open. {exc}",
                 status=HTTPStatus.UNAUTHORIZED,
             )
         return errors.WebSecondFactorNeeded(
@@ -190,17 +199,27 @@ def _challenge(
     )
 
 
-def check_proof_url(url: str, registry: SplitResult) -> SplitResult:
+def check_proof_url(
+    url: str, registry: SplitResult, proof_hosts: Collection[str] = ()
+) -> SplitResult:
     """The parts of an address of the web flow; ValueError if no browser and no worker may go there.
 
-    It must be https; plain http only on the registry's own origin, or on loopback where the
-    registry itself is on loopback.
+    It must be https, and at the registry's own site or on one of `proof_hosts`; plain http only
+    on the registry's own origin, or on loopback where the registry itself is on loopback.
     """
     parts = check_url(url)
-    own = origin(parts) == origin(registry)
-    both_here = is_loopback(parts) and is_loopback(registry)
-    if parts.scheme != "https" and not own and not both_here:
-        raise ValueError("The address must begin with https://.")
+    if origin(parts) == origin(registry) or (is_loopback(parts) and is_loopback(registry)):
+        return parts
+    if parts.scheme != "https":
+        raise ValueError("Its address must begin with https://.")
+    host = parts.hostname or ""
+    if not is_of_site(parts, registry) and host not in proof_hosts:
+        shown = errors.clean_words(host, 100)
+        raise ValueError(
+            f"It is at {shown}, which is not the registry's own site. If that host is the "
+            "registry's, an administrator can list it on the page of this registry, among the "
+            "hosts of its second factor."
+        )
     return parts
 
 

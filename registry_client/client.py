@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -26,13 +26,14 @@ from registry_client.errors import (
     AnswerLost,
     NotARegistry,
     NotFound,
+    RegistryError,
     SecondFactorRefused,
     clean_words,
 )
 from registry_client.packument import MAX_BYTES, read_packument
 from registry_client.provenance.signing_keys import RegistryKey, read_keys
 from registry_client.staged import StagedItem
-from registry_client.transport import Transport
+from registry_client.transport import Transport, read_answer
 from registry_client.versions import Packument, PublishedVersion
 
 __all__ = ["Attestation", "Download", "RegistryClient", "StagedItem"]
@@ -41,6 +42,7 @@ PACKUMENT_SECONDS = 300.0
 MAX_PROOF = 4096
 MAX_ATTESTATIONS = 20
 MAX_USER = 256
+MAX_TOKENS_LISTED = 1000
 # npm offers its web flow only to a client that says it knows it.
 DECISION_HEADERS = {"npm-auth-type": "web", "npm-command": "stage"}
 
@@ -57,7 +59,8 @@ class RegistryClient:
     """One registry, with one person's or the poller's token, or without any.
 
     `base_url` may have a path prefix (`https://registry.example.org/npm/`); timeouts are in
-    seconds, `download_limit` in bytes. ValueError if the address or the token cannot be one. The
+    seconds, `download_limit` in bytes; `proof_hosts` may have the registry's pages for the second
+    factor, beside its own site. ValueError if the address or the token cannot be one. The
     methods raise RegistryError's subclasses, besides ValueError for an id or a name that cannot be
     one and OSError where a file cannot be written.
     """
@@ -72,6 +75,7 @@ class RegistryClient:
         max_tries: int = 4,
         download_limit: int = DOWNLOAD_LIMIT,
         sleep: Callable[[float], object] = time.sleep,
+        proof_hosts: Collection[str] = (),
     ) -> None:
         self.transport = Transport(
             base_url,
@@ -80,6 +84,7 @@ class RegistryClient:
             read_timeout=read_timeout,
             max_tries=max_tries,
             sleep=sleep,
+            proof_hosts=proof_hosts,
         )
         self.base_url = self.transport.base_url
         self._download_limit = download_limit
@@ -195,6 +200,34 @@ class RegistryClient:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_USER or not name.isprintable():
             raise NotARegistry("The registry does not say whose token this is.")
         return name
+
+    def bypasses_second_factor(self) -> bool | None:
+        """Whether the registry says of this token that it needs no second factor; None if it does
+        not say. Never raises: few registries know.
+
+        npm's list of tokens shows how each begins, and carries what it was made with.
+        """
+        try:
+            document = self.transport.get(
+                self.transport.url("/-/npm/v1/tokens"),
+                lambda response: answers.parse_json(read_answer(response).body),
+                tries=1,
+                leaves_home=False,
+            )
+        except RegistryError:
+            return None
+        listed = document.get("objects") if isinstance(document, dict) else None
+        if not isinstance(listed, list):
+            return None
+        own = [
+            one
+            for one in listed[:MAX_TOKENS_LISTED]
+            if isinstance(one, dict)
+            and isinstance(one.get("token"), str)
+            and self.transport.has_token_beginning(one["token"])
+        ]
+        says = own[0].get("bypass_2fa") if len(own) == 1 else None
+        return says if isinstance(says, bool) else None
 
     def _get_json_or(self, none: dict[str, Any], path: str) -> Any:
         """The answer of a call that not all registries know; `none` where this one does not."""

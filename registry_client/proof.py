@@ -28,14 +28,20 @@ def poll_web_proof(client: RegistryClient, done_url: str) -> str | Waiting:
     address or the answer is unusable, NotFound or another refusal once the flow has expired, and
     RegistryUnavailable, after which asking again may help.
     """
+    transport = client.transport
+
+    def check(url: str) -> None:
+        check_proof_url(url, transport.registry, transport.proof_hosts)
+
     try:
-        check_proof_url(done_url, client.transport.registry)
+        check(done_url)
     except ValueError as exc:
         raise NotARegistry(
             f"The registry's page for the proof has an unusable address. {exc}"
         ) from None
     try:
-        answer = client.transport.get(done_url, read_answer, tries=1)
+        # Wherever it redirects to, too: who is asked here hands out the proof.
+        answer = transport.get(done_url, read_answer, tries=1, check=check)
     except RateLimited as exc:
         return Waiting(_bounded(exc.retry_after))
     if answer.status == HTTPStatus.ACCEPTED:

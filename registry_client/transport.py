@@ -8,7 +8,7 @@ import contextlib
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
@@ -48,6 +48,7 @@ LAST_TRY_BEFORE = 150.0
 """Seconds after which a call that fails is not tried again, so that slow failures do not add up."""
 MAX_REDIRECTS = 5
 MAX_TOKEN = 4096
+LEAST_OF_TOKEN = 6
 RETRIED_STATUSES = {
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
@@ -71,6 +72,7 @@ class Transport:
         read_timeout: float,
         max_tries: int,
         sleep: Callable[[float], object],
+        proof_hosts: Collection[str] = (),
     ) -> None:
         if len(token) > MAX_TOKEN or re.search(r"[^\x21-\x7e]", token):
             raise ValueError("The token contains characters that no registry token has.")
@@ -81,6 +83,7 @@ class Transport:
         self._max_tries = max_tries
         self._sleep = sleep
         self._session = PatientSession()
+        self.proof_hosts = frozenset(proof_hosts)
 
     def close(self) -> None:
         """Closes the pooled connections."""
@@ -103,11 +106,12 @@ class Transport:
         encoding: str = "gzip",
         tries: int | None = None,
         leaves_home: bool = True,
+        check: Callable[[str], object] = check_url,
     ) -> T:
         """What `read` makes of the 2xx answer; an answer that breaks off is asked for again.
 
         Unless it `leaves_home`, nothing but what lies below the registry's own address is asked,
-        redirects or not: NotARegistry.
+        redirects or not: NotARegistry. So is every address for which `check` raises ValueError.
         """
         headers = {"Accept": accept, "Accept-Encoding": encoding}
         begun = time.monotonic()
@@ -116,7 +120,7 @@ class Transport:
         for attempt in range(1, tries + 1):
             wait: float | None = None
             try:
-                with self._open(url, headers, leaves_home=leaves_home) as response:
+                with self._open(url, headers, leaves_home=leaves_home, check=check) as response:
                     if response.status_code in SUCCESS:
                         return read(response)
                     failure = self._refusal(response)
@@ -198,11 +202,21 @@ class Transport:
             self.registry,
             secrets=(self._token, proof),
             proof_sent=bool(proof),
+            proof_hosts=self.proof_hosts,
         )
+
+    def has_token_beginning(self, text: str) -> bool:
+        """Whether the token begins with what a registry shows of it in a list."""
+        return len(text) >= LEAST_OF_TOKEN and self._token.startswith(text)
 
     @contextlib.contextmanager
     def _open(
-        self, url: str, headers: Mapping[str, str], *, leaves_home: bool
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        leaves_home: bool,
+        check: Callable[[str], object],
     ) -> Iterator[requests.Response]:
         """The answer to a GET after following redirects by hand.
 
@@ -211,7 +225,7 @@ class Transport:
         """
         with_token = True
         for _ in range(MAX_REDIRECTS + 1):
-            parts = self._check_hop(url)
+            parts = self._check_hop(url, check)
             at_home = origin(parts) == origin(self.registry)
             if not leaves_home and not is_within(parts, self.registry):
                 raise NotARegistry("It leads away from the registry, where nothing is asked.")
@@ -227,9 +241,10 @@ class Transport:
                 raise NotARegistry("The registry redirects to an unusable address.") from None
         raise NotARegistry(f"The registry redirects more than {MAX_REDIRECTS} times.")
 
-    def _check_hop(self, url: str) -> SplitResult:
+    def _check_hop(self, url: str, check: Callable[[str], object]) -> SplitResult:
         try:
             parts = check_url(url)
+            check(url)
         except ValueError as exc:
             raise NotARegistry(f"The registry names an unusable address. {exc}") from None
         if parts.hostname == self.registry.hostname:

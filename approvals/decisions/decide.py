@@ -2,30 +2,28 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from approvals.audit import outbox
 from approvals.audit.record import record
-from approvals.decisions import stepup
+from approvals.decisions import outcomes, stepup
 from approvals.decisions.models import (
     Action,
     Decision,
     DecisionItem,
-    ItemState,
     RegistryProof,
+    StepUp,
 )
 from approvals.people.models import RegistryAccount, User
-from approvals.people.permissions import may_decide, may_decide_anything
+from approvals.people.permissions import may_decide
 from approvals.people.setup import missing_setup
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
 from approvals.queue.transitions import move
-from approvals.sealing import seal
 
 ONLY_LOOKING = "Your role only lets you look. An administrator can make you an approver."
 LONGEST_REASON = 2000
@@ -57,6 +55,10 @@ class PresenceNotProved(DecisionRefused):
     """The code was refused, or the confirmation is no longer good."""
 
 
+class SawSomethingElse(PresenceNotProved):
+    """What the page showed is not what would be decided; no proof was tried."""
+
+
 def account_for(user: User, registry: Registry) -> RegistryAccount | None:
     """The person's own account at this registry."""
     return RegistryAccount.objects.filter(user=user, registry_url=registry.url).first()
@@ -72,32 +74,69 @@ def obstacles(user: User, staged_version: StagedVersion, action: Action | str) -
     return sentences + standing_in_the_way(staged_version, str(action))
 
 
+def open_intent(
+    *,
+    user: User,
+    session: str,
+    action: Action,
+    staged_versions: Sequence[StagedVersion],
+    seen: str,
+    reason: str = "",
+) -> StepUp:
+    """Writes down what the person is about to decide, for their passkey to sign.
+
+    Raises DecisionRefused where `decide` would refuse it whatever the proof.
+    """
+    reason = reason.strip()
+    _check_typed(action, reason, "")
+    _check_way_is_free(user, action, staged_versions)
+    _check_seen(action, staged_versions, seen)
+    _check_session(session)
+    return stepup.open_step_up(user, action, staged_versions, session=session, reason=reason)
+
+
 def decide(
     *,
     user: User,
+    session: str,
     action: Action,
     staged_versions: Sequence[StagedVersion],
-    step_up_id: UUID | str,
-    code: str,
+    seen: str,
     reason: str = "",
     registry_code: str = "",
+    code: str = "",
+    intent: UUID | str = "",
+    assertion: str = "",
+    address: str = "",
 ) -> Decision:
     """Records the decision and hands it to the workers. Raises DecisionRefused.
 
-    All the versions must be at one registry. The step-up is consumed in the transaction that
-    records the decision.
+    All the versions must be at one registry. `seen` is the binding of what the person saw. The
+    proof is an `assertion` for an `intent` that was opened before, or a `code`, for which the
+    intent is written down here; it is consumed in the transaction that records the decision.
     """
     reason, registry_code = reason.strip(), registry_code.replace(" ", "")
     _check_typed(action, reason, registry_code)
     _check_way_is_free(user, action, staged_versions)
+    _check_seen(action, staged_versions, seen)
+    _check_session(session)
     try:
-        stepup.prove_with_totp(step_up_id, user, code)
+        if assertion:
+            step_up = stepup.find(intent, user, session=session)
+            _check_intended(step_up, action, seen, reason)
+            stepup.prove_with_passkey(step_up, assertion, address=address)
+        else:
+            step_up = stepup.open_step_up(
+                user, action, staged_versions, session=session, reason=reason
+            )
+            stepup.prove_with_code(step_up, code, address=address)
         with transaction.atomic():
             return _record_decision(
                 user,
                 action,
                 staged_versions,
-                step_up_id=step_up_id,
+                step_up_id=step_up.pk,
+                session=session,
                 reason=reason,
                 registry_code=registry_code,
             )
@@ -110,55 +149,72 @@ def decide(
 
 
 def answer_registry(*, user: User, item: DecisionItem, registry_code: str) -> None:
-    """Passes the registry's own code on to a decision that the registry asked for it.
+    """Passes the registry's own code on to the decision for which the registry asked for it.
 
-    Only who decided may answer: the call is made with their account. Raises DecisionRefused.
+    `item` is any of the decision's: they wait for the same answer. Only who decided may answer:
+    the calls are made with their account. Raises DecisionRefused.
     """
     registry_code = registry_code.replace(" ", "")
-    if item.decision.user_id != user.pk or not may_decide_anything(user):
-        raise NotAllowed("Only the person who decided can answer the registry's question.")
+    _check_own(user, item)
     if not registry_code:
         raise Malformed("Enter the code that the registry's authenticator shows now.")
     _check_typed(Action.APPROVE, "", registry_code)
-    now = timezone.now()
     with transaction.atomic():
-        answered = DecisionItem.objects.filter(
-            pk=item.pk, state=ItemState.ASKING, asked_until__gt=now
-        ).update(
-            state=ItemState.WAITING,
-            state_changed_at=now,
-            due_at=now,
-            question="",
-            auth_url="",
-            sealed_done_url="",
-            lease_holder="",
-            lease_until=None,
-        )
-        if not answered:
+        asking = outcomes.take_up_again(item.decision)
+        if asking is None:
             raise DecisionRefused("The registry is not asking for a code any more.")
-        keep_proof(item, registry_code)
-        outbox.publish("decision.answered", stage_id=item.stage_id)
+        outcomes.keep_proof(asking.decision, registry_code, RegistryProof.Kind.CODE)
+        outbox.publish("decision.answered", stage_id=asking.stage_id)
         record(
             "decision.answered",
             actor=user,
-            subject=item.staged_version,
-            stage_id=item.stage_id,
+            subject=asking.staged_version,
+            stage_id=asking.stage_id,
         )
 
 
-def keep_proof(item: DecisionItem, code: str) -> None:
-    """Seals a registry code for the one call it is for. Inside the caller's transaction."""
-    RegistryProof.objects.update_or_create(
-        item=item,
-        defaults={
-            "sealed_code": seal(code, bound_to=proof_binding(item)),
-            "expires_at": timezone.now() + timedelta(seconds=settings.REGISTRY_PROOF_SECONDS),
-        },
-    )
+def ask_again(*, user: User, item: DecisionItem) -> None:
+    """Has the registry asked for a new link, where the one to its own page has expired or failed.
+
+    `item` is any of the decision's. Raises DecisionRefused.
+    """
+    _check_own(user, item)
+    with transaction.atomic():
+        asking = outcomes.take_up_again(item.decision, only_web=True)
+        if asking is None:
+            raise DecisionRefused("The registry is not asking for a confirmation any more.")
+        outbox.publish("decision.answered", stage_id=asking.stage_id)
+        record(
+            "decision.asked_again",
+            actor=user,
+            subject=asking.staged_version,
+            stage_id=asking.stage_id,
+        )
 
 
-def proof_binding(item: DecisionItem) -> str:
-    return f"registry proof for {item.pk} {item.stage_id}"
+def _check_own(user: User, item: DecisionItem) -> None:
+    row = item.staged_version
+    may = may_decide(user, row.registry.url, row.package.name)
+    if item.decision.user_id != user.pk or not may:
+        raise NotAllowed("Only the person who decided can answer the registry's question.")
+
+
+def _check_session(session: str) -> None:
+    if not session:
+        raise PresenceNotProved("Your session has ended. Sign in again, and then decide.")
+
+
+def _check_seen(action: Action, staged_versions: Sequence[StagedVersion], seen: str) -> None:
+    if not constant_time_compare(seen, stepup.binding_of_versions(action, staged_versions)):
+        raise SawSomethingElse(
+            "What would be decided is not what the page showed you: something changed since. Open "
+            "the confirmation again and look once more at what it says. Your code was not used."
+        )
+
+
+def _check_intended(step_up: StepUp, action: Action, seen: str, reason: str) -> None:
+    if (step_up.action, step_up.binding, step_up.reason) != (action, seen, reason):
+        raise PresenceNotProved(stepup.SOMETHING_CHANGED)
 
 
 def _check_typed(action: Action, reason: str, registry_code: str) -> None:
@@ -194,7 +250,8 @@ def _record_decision(
     action: Action,
     staged_versions: Sequence[StagedVersion],
     *,
-    step_up_id: UUID | str,
+    step_up_id: UUID,
+    session: str,
     reason: str,
     registry_code: str,
 ) -> Decision:
@@ -208,25 +265,28 @@ def _record_decision(
         .order_by("pk")
     )
     _check_way_is_free(user, action, rows)
-    step_up = stepup.consume(step_up_id, user, action, rows)
+    now = timezone.now()
+    step_up = stepup.consume(step_up_id, user, action, rows, session=session, reason=reason, at=now)
     decision = Decision.objects.create(
         user=user,
         action=action,
         reason=reason,
+        # The sealed moment, so that nobody makes an old decision a young one.
+        made_at=now,
         step_up=step_up,
         account=account_for(user, rows[0].registry),
     )
     for row in rows:
-        item = DecisionItem.objects.create(
+        DecisionItem.objects.create(
             decision=decision,
             staged_version=row,
             stage_id=row.stage_id,
             sha1=row.shasum,
             sha512=row.sha512,
+            due_at=now,
         )
-        # One code serves one call; where a batch needs more, the registry asks.
-        if registry_code and len(rows) == 1:
-            keep_proof(item, registry_code)
+    if registry_code:
+        outcomes.keep_proof(decision, registry_code, RegistryProof.Kind.CODE)
     for row in rows:
         if not move(
             row,

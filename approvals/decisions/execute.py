@@ -3,18 +3,19 @@
 import logging
 import time
 import uuid
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from approvals.decisions import outcomes
-from approvals.decisions.decide import keep_proof, proof_binding
+from approvals.decisions import outcomes, questions
 from approvals.decisions.models import (
     Action,
     Attempt,
+    Decision,
     DecisionItem,
     ItemState,
     RegistryProof,
@@ -22,6 +23,7 @@ from approvals.decisions.models import (
 from approvals.decisions.settle import settle
 from approvals.decisions.stepup import binding_of_items, is_genuine
 from approvals.people import accounts
+from approvals.people.models import CodeUse, RegistryAccount, SecondFactor
 from approvals.people.permissions import may_decide
 from approvals.queue.differences import stage_id_difference
 from approvals.queue.models import AlarmKind
@@ -38,6 +40,7 @@ from registry_client.errors import (
     RateLimited,
     RegistryError,
     RegistryUnavailable,
+    RequestRefused,
     SecondFactorNeeded,
     SecondFactorRefused,
     WebSecondFactorNeeded,
@@ -49,14 +52,43 @@ logger = logging.getLogger(__name__)
 LONGEST_PAUSE = timedelta(seconds=60)
 # What a person confirmed is worth nothing the next morning. Long enough for a registry's outage.
 GIVE_UP_AFTER = timedelta(minutes=30)
+# A code refused after this may simply have expired: that says nothing about how often it serves.
+LEAST_LIFE_OF_A_CODE = timedelta(seconds=30)
+
+
+class SiblingAtWork(Exception):
+    """Another item of the same decision is being called for, or asks its person something."""
+
+
+@dataclass(frozen=True)
+class GivenProof:
+    """What the person gave for the registry, opened for one call: the `calls`th it serves."""
+
+    code: str = field(repr=False)
+    kind: str
+    calls: int
+    kept_at: datetime
 
 
 def claim_due() -> DecisionItem | None:
-    """Takes the item that has waited longest for a worker, or whose worker died."""
+    """Takes the item that has waited longest for a worker, or whose worker died.
+
+    Of one decision's items one is called for at a time, in their order, and none while the
+    registry's question about another stands open: the answer may serve it too.
+    """
     now = timezone.now()
     lease_free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    sibling_at_work = (
+        DecisionItem.objects.filter(decision=OuterRef("decision"))
+        .filter(
+            Q(state__in=[ItemState.ASKING, ItemState.SENT])
+            | Q(state=ItemState.WAITING, lease_until__gte=now)
+        )
+        .exclude(pk=OuterRef("pk"))
+    )
     due = lease_free & (
-        Q(state__in=[ItemState.WAITING, ItemState.CHECKING], due_at__lte=now)
+        Q(~Exists(sibling_at_work), state=ItemState.WAITING, due_at__lte=now)
+        | Q(state=ItemState.CHECKING, due_at__lte=now)
         | Q(state=ItemState.SENT)
         | Q(state=ItemState.ASKING, due_at__lte=now)
     )
@@ -70,7 +102,7 @@ def claim_due() -> DecisionItem | None:
         if candidate is None:
             return None
         holder = uuid.uuid4().hex
-        claimed = DecisionItem.objects.filter(due, **candidate).update(
+        claimed = DecisionItem.objects.filter(lease_free, **candidate).update(
             lease_holder=holder,
             lease_until=now + timedelta(seconds=settings.CALL_LEASE_SECONDS),
             tries=F("tries") + 1,
@@ -79,6 +111,7 @@ def claim_due() -> DecisionItem | None:
             return DecisionItem.objects.select_related(
                 "decision__user",
                 "decision__account",
+                "decision__step_up",
                 "staged_version__package",
                 "staged_version__registry",
             ).get(pk=candidate["pk"])
@@ -105,6 +138,8 @@ def carry_out(item: DecisionItem) -> None:
                 _look_for_web_proof(item, client)
             elif _still_as_decided(item, client):
                 _call(item, client, claimed_at)
+    except SiblingAtWork:
+        outcomes.give_back(item)
     except (SealBroken, outcomes.CannotGoOn) as error:
         outcomes.refused(item, str(error))
     except NotAuthorised as error:
@@ -186,13 +221,17 @@ def _still_as_decided(item: DecisionItem, client: RegistryClient) -> bool:
 
 def _call(item: DecisionItem, client: RegistryClient, claimed_at: float) -> None:
     _insist_on_step_up(item)
-    attempt, code = _begin_attempt(item)
+    if _code_is_wanted(item):
+        outcomes.ask(item, questions.for_a_code(item, again=True))
+        return
+    attempt, proof = _begin_attempt(item)
     if time.monotonic() - claimed_at > settings.CALL_LEASE_SECONDS / 2:
         # This process slept in between; another may believe it dead and be asking the registry.
         outcomes.wait(item, timedelta(0), "The worker was held up before it could send.")
         return
     stage_id = str(item.stage_id)
-    registry = item.staged_version.registry.name
+    account = _account(item)
+    code = proof.code if proof else None
     try:
         if item.decision.action == Action.APPROVE:
             words = client.approve(stage_id, proof=code)
@@ -202,30 +241,92 @@ def _call(item: DecisionItem, client: RegistryClient, claimed_at: float) -> None
     except SecondFactorNeeded as error:
         _ask(item, error)
     except SecondFactorRefused as error:
-        words = error.words or "without saying why"
-        outcomes.ask(item, f"{registry} refused the code ({words}). Wait for the next one.")
+        _proof_was_refused(item, proof, error)
     except AnswerLost as error:
         outcomes.check(item, Attempt.Result.UNKNOWN, str(error))
     except (NotFound, Conflict) as error:
         outcomes.check(item, Attempt.Result.OVERTAKEN, str(error))
     except Forbidden as error:
+        accounts.mark_forbidden(account, error.words)
+        registry = item.staged_version.registry.name
         outcomes.refused(item, f"Your account may not do this at {registry}: {error}")
     else:
         logger.info("stage=%s attempt=%s registry answered", item.stage_id, attempt.pk)
         outcomes.carried_out(item, words)
+        accounts.note_worked(
+            account,
+            proof_given=proof is not None,
+            by_code=proof is not None and proof.kind == RegistryProof.Kind.CODE,
+            code_served_again=proof is not None and proof.calls > 1,
+        )
+
+
+def _account(item: DecisionItem) -> RegistryAccount:
+    account = item.decision.account
+    if account is None:
+        raise outcomes.CannotGoOn("Your registry account was unlinked. Nothing was sent.")
+    return account
+
+
+def _code_is_wanted(item: DecisionItem) -> bool:
+    """Whether it is known without a call that this one needs a code that nobody has given yet.
+
+    Once a code of this decision was used up, where each is good for one call.
+    """
+    decision, account = item.decision, _account(item)
+    if account.second_factor != SecondFactor.CODE:
+        return False
+    if not decision.one_code_a_call and account.codes != CodeUse.ONCE:
+        return False
+    kept = RegistryProof.objects.filter(decision=decision, expires_at__gt=timezone.now())
+    return decision.items.filter(state=ItemState.DONE).exists() and not kept.exists()
 
 
 def _ask(item: DecisionItem, challenge: SecondFactorNeeded) -> None:
-    registry = item.staged_version.registry.name
+    is_web = isinstance(challenge, WebSecondFactorNeeded)
+    accounts.note_asked(_account(item), SecondFactor.WEB if is_web else SecondFactor.CODE)
     if isinstance(challenge, WebSecondFactorNeeded):
         outcomes.ask(
             item,
-            f"{registry} wants you to confirm on its own page.",
+            questions.for_a_touch(item),
             auth_url=challenge.auth_url,
             done_url=challenge.done_url,
         )
     else:
-        outcomes.ask(item, f"{registry} asks for the one-time code of your account there.")
+        outcomes.ask(item, questions.for_a_code(item))
+
+
+def _proof_was_refused(
+    item: DecisionItem, proof: GivenProof | None, refusal: SecondFactorRefused
+) -> None:
+    """What was given does not serve (any more): the next one is asked for, and nothing guessed.
+
+    A proof that had served before is no mistake of the person's. If it never served twice, this
+    registry takes each one once, and for the rest of the decision none is tried a second time.
+    """
+    account = _account(item)
+    served = proof.calls - 1 if proof else 0
+    if served == 1:
+        Decision.objects.filter(pk=item.decision_id).update(one_code_a_call=True)
+        if proof and timezone.now() - proof.kept_at < LEAST_LIFE_OF_A_CODE:
+            accounts.note_codes_serve_once(account)
+    outcomes.wipe_proof(item.decision_id)
+    if proof and proof.kind == RegistryProof.Kind.WEB:
+        # Only the registry makes the next link: it is asked again at once, without a proof.
+        outcomes.call_for_a_link(item, "The registry wants a new confirmation.")
+        return
+    accounts.note_asked(account, SecondFactor.CODE)
+    if served:
+        outcomes.ask(item, questions.for_a_code(item, again=True))
+        return
+    registry = item.staged_version.registry.name
+    words = refusal.words or "without saying why"
+    outcomes.ask(
+        item,
+        questions.with_progress(
+            item, f"{registry} refused the code ({words}). Wait for the next one."
+        ),
+    )
 
 
 def _insist_on_recent(item: DecisionItem) -> None:
@@ -251,41 +352,60 @@ def _insist_on_step_up(item: DecisionItem) -> None:
         or not is_genuine(step_up)
         or step_up.user_id != decision.user_id
         or step_up.action != decision.action
+        or step_up.reason != decision.reason
         or step_up.binding != binding_of_items(Action(decision.action), items)
-        or not timedelta(0) <= decision.made_at - step_up.proved_at <= longest
-        or not timedelta(0) <= step_up.consumed_at - step_up.proved_at <= longest
+        or step_up.consumed_at != decision.made_at
+        or not step_up.opened_at <= step_up.proved_at <= step_up.consumed_at
+        or step_up.consumed_at - step_up.opened_at > longest
     ):
         raise outcomes.CannotGoOn(
             "This decision does not rest on a proof of presence. Nothing was sent; decide again."
         )
 
 
-def _begin_attempt(item: DecisionItem) -> tuple[Attempt, str | None]:
-    """Commits that a request is about to leave, and takes the registry's code with it."""
+def _begin_attempt(item: DecisionItem) -> tuple[Attempt, GivenProof | None]:
+    """Commits that a request is about to leave, and takes the registry's proof with it."""
     with transaction.atomic():
+        outcomes.lock(item)
+        siblings = DecisionItem.objects.filter(decision_id=item.decision_id).exclude(pk=item.pk)
+        if siblings.filter(state__in=[ItemState.ASKING, ItemState.SENT]).exists():
+            raise SiblingAtWork
         begun = DecisionItem.objects.filter(
             pk=item.pk, state=ItemState.WAITING, lease_holder=item.lease_holder
         ).update(state=ItemState.SENT, state_changed_at=timezone.now())
         if not begun:
             raise outcomes.LeaseLost
         item.state = ItemState.SENT
-        proof = RegistryProof.objects.select_for_update().filter(item=item).first()
-        code = None
-        if proof is not None:
-            code = _open(proof, item)
-            proof.delete()
+        proof = _take_proof(item, more_to_come=siblings.filter(state=ItemState.WAITING).exists())
         attempt = Attempt.objects.create(item=item)
-    return attempt, code
+    return attempt, proof
 
 
-def _open(proof: RegistryProof, item: DecisionItem) -> str | None:
+def _take_proof(item: DecisionItem, *, more_to_come: bool) -> GivenProof | None:
+    """Opens what is kept for this decision, and keeps it on only where it may serve once more."""
+    kept = RegistryProof.objects.filter(decision_id=item.decision_id).first()
+    if kept is None:
+        return None
+    code = _open(kept)
+    one_call = (
+        Decision.objects.filter(pk=item.decision_id, one_code_a_call=True).exists()
+        or _account(item).codes == CodeUse.ONCE
+    )
+    if code is None or one_call or not more_to_come:
+        kept.delete()
+    else:
+        RegistryProof.objects.filter(pk=kept.pk).update(calls=F("calls") + 1)
+    return GivenProof(code, kept.kind, kept.calls + 1, kept.kept_at) if code else None
+
+
+def _open(proof: RegistryProof) -> str | None:
     # The age is in the seal itself: nobody revives a code by changing a column.
     if proof.expires_at <= timezone.now():
         return None
     try:
         return unseal(
             proof.sealed_code,
-            bound_to=proof_binding(item),
+            bound_to=outcomes.proof_binding(proof.decision_id, proof.kind),
             max_age=settings.REGISTRY_PROOF_SECONDS,
         )
     except SealBroken:
@@ -294,15 +414,23 @@ def _open(proof: RegistryProof, item: DecisionItem) -> str | None:
 
 def _look_for_web_proof(item: DecisionItem, client: RegistryClient) -> None:
     if item.asked_until is None or item.asked_until <= timezone.now():
-        raise outcomes.CannotGoOn("Nobody answered the registry's question in time.")
+        outcomes.nobody_answered(item, "Nobody answered the registry's question in time.")
+        return
     if not item.sealed_done_url:
         outcomes.ask_on(item, item.asked_until)
         return
-    done_url = unseal(item.sealed_done_url, bound_to=outcomes.question_binding(item))
-    answer = poll_web_proof(client, done_url)
-    if isinstance(answer, Waiting):
-        outcomes.ask_on(item, timezone.now() + timedelta(seconds=max(answer.retry_after, 1)))
+    expires_at = item.state_changed_at + timedelta(seconds=settings.REGISTRY_PROOF_SECONDS)
+    try:
+        done_url = unseal(item.sealed_done_url, bound_to=outcomes.question_binding(item))
+        answer = poll_web_proof(client, done_url)
+    except (NotFound, NotAuthorised, Forbidden, Conflict, RequestRefused):
+        # How registries end a flow differs; whether the token is still good, the next call shows.
+        outcomes.link_expired(item, questions.for_a_new_link(item))
         return
-    with transaction.atomic():
-        keep_proof(item, answer)
-        outcomes.answered(item)
+    if not isinstance(answer, Waiting):
+        outcomes.answered(item, answer)
+    elif timezone.now() >= expires_at:
+        outcomes.link_expired(item, questions.for_a_new_link(item))
+    else:
+        pause = timedelta(seconds=max(answer.retry_after, 1))
+        outcomes.ask_on(item, min(timezone.now() + pause, expires_at))

@@ -4,12 +4,15 @@ Every function here is guarded by the worker's lease: a worker that was given up
 comes back changes nothing.
 """
 
+import contextlib
 import logging
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from approvals.audit import outbox
@@ -18,6 +21,7 @@ from approvals.decisions.models import (
     OPEN_ITEM_STATES,
     Action,
     Attempt,
+    Decision,
     DecisionItem,
     ItemState,
     RegistryProof,
@@ -51,6 +55,7 @@ def carried_out(item: DecisionItem, words: str) -> None:
     """The registry did it."""
     approved = item.decision.action == Action.APPROVE
     with transaction.atomic():
+        lock(item)
         _answer_attempt(item, Result.CARRIED_OUT, words)
         _leave(item, ItemState.DONE, outcome="The registry accepted it.")
         move(
@@ -67,6 +72,7 @@ def carried_out(item: DecisionItem, words: str) -> None:
 def refused(item: DecisionItem, reason: str) -> None:
     """Nothing happened at the registry, and it will not be tried again: back to the queue."""
     with transaction.atomic():
+        lock(item)
         _answer_attempt(item, Result.REFUSED, reason)
         _leave(item, ItemState.FAILED, outcome=reason[:600])
         move(
@@ -84,6 +90,7 @@ def refused(item: DecisionItem, reason: str) -> None:
 def gone(item: DecisionItem, reason: str) -> None:
     """Somebody else decided it elsewhere; the staged version has been moved already."""
     with transaction.atomic():
+        lock(item)
         _answer_attempt(item, Result.OVERTAKEN, reason)
         _leave(item, ItemState.FAILED, outcome=reason[:600])
         outbox.publish(
@@ -97,9 +104,13 @@ def gone(item: DecisionItem, reason: str) -> None:
 
 
 def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str = "") -> None:
-    """The registry wants its second factor: a question for the person who decided."""
+    """The registry wants its second factor: a question for the person who decided.
+
+    The decision's other items wait for its answer as well.
+    """
     until = timezone.now() + timedelta(seconds=settings.QUESTION_SECONDS)
     with transaction.atomic():
+        lock(item)
         _answer_attempt(item, Result.ASKED, question)
         _leave(
             item,
@@ -128,15 +139,80 @@ def ask_on(item: DecisionItem, due_at: datetime) -> None:
     _leave(item, ItemState.ASKING, due_at=due_at)
 
 
-def answered(item: DecisionItem) -> None:
-    """The question was answered on the registry's own page. Inside the caller's transaction."""
-    _leave(
-        item,
-        ItemState.WAITING,
-        due_at=timezone.now(),
+def link_expired(item: DecisionItem, question: str) -> None:
+    """The registry's page can no longer be confirmed: the person starts again when they like.
+
+    `auth_url` stays, so that it is known what was asked for; nobody is sent there any more.
+    """
+    with transaction.atomic():
+        _leave(
+            item,
+            ItemState.ASKING,
+            question=question[:400],
+            auth_url=item.auth_url,
+            sealed_done_url="",
+            due_at=item.asked_until,
+        )
+        _record(item, "decision.link_expired")
+
+
+def answered(item: DecisionItem, proof: str) -> None:
+    """The question was answered on the registry's own page, which has led to this proof."""
+    with transaction.atomic():
+        lock(item)
+        _leave(item, ItemState.WAITING, due_at=timezone.now())
+        keep_proof(item.decision, proof, RegistryProof.Kind.WEB)
+        outbox.publish("decision.answered", stage_id=item.stage_id)
+        _record(item, "decision.answered", how="on the registry's own page")
+
+
+def take_up_again(decision: Decision, *, only_web: bool = False) -> DecisionItem | None:
+    """Ends the decision's open question, for its call to be made again; None if there is none.
+
+    Inside the caller's transaction.
+    """
+    now = timezone.now()
+    _lock_decision(decision.pk)
+    asking = decision.items.select_related("staged_version", "decision").filter(
+        state=ItemState.ASKING, asked_until__gt=now
     )
-    outbox.publish("decision.answered", stage_id=item.stage_id)
-    _record(item, "decision.answered", how="on the registry's own page")
+    item = (asking.exclude(auth_url="") if only_web else asking).first()
+    if item is None:
+        return None
+    taken = DecisionItem.objects.filter(pk=item.pk, state=ItemState.ASKING).update(
+        state=ItemState.WAITING,
+        state_changed_at=now,
+        due_at=now,
+        question="",
+        auth_url="",
+        sealed_done_url="",
+        lease_holder="",
+        lease_until=None,
+    )
+    return item if taken else None
+
+
+def keep_proof(decision: Decision, code: str, kind: RegistryProof.Kind) -> None:
+    """Seals a proof for the calls of one decision. Inside the caller's transaction."""
+    now = timezone.now()
+    RegistryProof.objects.update_or_create(
+        decision=decision,
+        defaults={
+            "kind": kind,
+            "sealed_code": seal(code, bound_to=proof_binding(decision.pk, kind)),
+            "kept_at": now,
+            "expires_at": now + timedelta(seconds=settings.REGISTRY_PROOF_SECONDS),
+            "calls": 0,
+        },
+    )
+
+
+def proof_binding(decision_id: UUID, kind: str) -> str:
+    return f"registry proof ({kind}) for {decision_id}"
+
+
+def wipe_proof(decision_id: UUID) -> None:
+    RegistryProof.objects.filter(decision_id=decision_id).delete()
 
 
 def check(item: DecisionItem, result: Attempt.Result, reason: str) -> None:
@@ -166,6 +242,13 @@ def wait(item: DecisionItem, pause: timedelta, reason: str) -> None:
         _leave(item, ItemState.WAITING, outcome=reason[:600], due_at=timezone.now() + pause)
 
 
+def call_for_a_link(item: DecisionItem, reason: str) -> None:
+    """The registry refused the proof from its page: it is called without one, for a new link."""
+    with transaction.atomic():
+        _answer_attempt(item, Result.ASKED, reason)
+        _leave(item, ItemState.WAITING, outcome=reason[:600], due_at=timezone.now())
+
+
 def call_again(item: DecisionItem, reason: str) -> None:
     """The registry says that the request was not carried out: the decision still stands."""
     with transaction.atomic():
@@ -173,32 +256,85 @@ def call_again(item: DecisionItem, reason: str) -> None:
         _record(item, "decision.not_carried_out", reason=reason)
 
 
-def call_off(item: DecisionItem, *, user: User) -> bool:
-    """The person who decided takes it back while the registry's question stands open."""
+def call_off(item: DecisionItem, *, user: User) -> int:
+    """The person who decided takes back what was not begun, while the registry's question stands.
+
+    `item` is any of the decision's. Returns how many versions wait in the queue again.
+    """
     if item.decision.user_id != user.pk:
-        return False
+        return 0
+    off = 0
     with transaction.atomic():
-        off = DecisionItem.objects.filter(pk=item.pk, state=ItemState.ASKING).update(
-            state=ItemState.FAILED,
-            state_changed_at=timezone.now(),
-            outcome=f"Called off by {user}.",
-            question="",
-            auth_url="",
-            sealed_done_url="",
-            lease_holder="",
-            lease_until=None,
+        lock(item)
+        open_items = list(
+            item.decision.items.select_related(
+                "decision", "staged_version__package", "staged_version__registry"
+            ).filter(state__in=[ItemState.ASKING, ItemState.WAITING])
         )
-        if off:
-            move(
-                item.staged_version,
-                from_states=[under_way(item)],
-                to=State.STAGED,
-                actor=user,
-                topic="decision.called_off",
-                decision=str(item.decision_id),
-                reason="called off",
-            )
-    return bool(off)
+        if not any(one.state == ItemState.ASKING for one in open_items):
+            return 0
+        for one in open_items:
+            off += _call_off_one(one, user)
+        _wipe_unneeded_proof(item)
+    return off
+
+
+def _call_off_one(item: DecisionItem, user: User) -> int:
+    off = DecisionItem.objects.filter(pk=item.pk, state=item.state).update(
+        state=ItemState.FAILED,
+        state_changed_at=timezone.now(),
+        outcome=f"Called off by {user}.",
+        question="",
+        auth_url="",
+        sealed_done_url="",
+        lease_holder="",
+        lease_until=None,
+    )
+    if off:
+        move(
+            item.staged_version,
+            from_states=[under_way(item)],
+            to=State.STAGED,
+            actor=user,
+            topic="decision.called_off",
+            decision=str(item.decision_id),
+            reason="called off",
+        )
+    return off
+
+
+def nobody_answered(item: DecisionItem, reason: str) -> None:
+    """The question stood open for too long: all that waits for it goes back to the queue."""
+    refused(item, reason)
+    for one in item.decision.items.select_related(
+        "decision__user", "staged_version__package", "staged_version__registry"
+    ).filter(state=ItemState.WAITING, lease_holder=""):
+        with contextlib.suppress(LeaseLost):
+            refused(one, reason)
+
+
+def give_back(item: DecisionItem) -> None:
+    """Another call of the same decision is under way: this one's turn comes shortly after."""
+    DecisionItem.objects.filter(
+        pk=item.pk, lease_holder=item.lease_holder, state=ItemState.WAITING
+    ).update(
+        lease_holder="",
+        lease_until=None,
+        # Held by claim_due until the other's call has ended; it was not this one's try.
+        tries=F("tries") - 1,
+    )
+
+
+def lock(item: DecisionItem) -> None:
+    """Lets one at a time change what a decision's items share: taken before any of them.
+
+    Inside the caller's transaction.
+    """
+    _lock_decision(item.decision_id)
+
+
+def _lock_decision(decision_id: UUID) -> None:
+    Decision.objects.select_for_update(no_key=True).get(pk=decision_id)
 
 
 def _leave(item: DecisionItem, state: ItemState, **fields: Any) -> None:
@@ -215,10 +351,19 @@ def _leave(item: DecisionItem, state: ItemState, **fields: Any) -> None:
     if not left:
         raise LeaseLost
     if state not in OPEN_ITEM_STATES:
-        # A code that was not needed is as secret as one that was.
-        RegistryProof.objects.filter(item=item).delete()
+        _wipe_unneeded_proof(item)
     for name, value in values.items():
         setattr(item, name, value)
+
+
+def _wipe_unneeded_proof(item: DecisionItem) -> None:
+    """A code that was not needed is as secret as one that was."""
+    needed = DecisionItem.objects.filter(
+        decision_id=item.decision_id,
+        state__in=[ItemState.WAITING, ItemState.ASKING, ItemState.SENT],
+    )
+    if not needed.exists():
+        wipe_proof(item.decision_id)
 
 
 def _answer_attempt(item: DecisionItem, result: Attempt.Result, words: str) -> None:

@@ -59,7 +59,8 @@ def settle(item: DecisionItem, client: RegistryClient) -> None:
         return
 
     with transaction.atomic():
-        # Locked in the order in which everything else locks: item, staged version, audit.
+        # Locked in the order in which everything else locks: decision, item, staged version, audit.
+        outcomes.lock(item)
         DecisionItem.objects.select_for_update().get(pk=item.pk)
         settle_vanished(row, packument, from_states=[outcomes.under_way(item)])
         if row.state == State.PUBLISHED_ELSEWHERE:

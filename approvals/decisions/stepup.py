@@ -1,9 +1,15 @@
-"""A fresh proof of presence, bound to one exact decision."""
+"""A fresh proof of presence, bound to one exact decision.
+
+A decision is written down as an intent, then proven by the person who is here, then consumed in
+the transaction that records the decision: all within STEP_UP_SECONDS. Each step seals the whole
+row anew, so that nobody without the sealing keys can write, change or carry over any of it.
+"""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,10 +18,18 @@ from django.utils import timezone
 
 from approvals.audit.record import record
 from approvals.decisions.models import Action, DecisionItem, StepUp
-from approvals.people import totp
+from approvals.people import factors
 from approvals.people.models import User
+from approvals.policy.requirements import names_in_force
 from approvals.queue.models import StagedVersion
 from approvals.sealing import SealBroken, seal, unseal
+
+SOMETHING_CHANGED = (
+    "What you confirmed is not what would be decided now: something changed since, or "
+    "the confirmation is too old. Look once more at what the page says, and confirm again."
+)
+NOT_YOURS = "This confirmation is not yours, or is gone. Confirm again."
+USED = "This confirmation was used already. Confirm again."
 
 
 class StepUpRefused(Exception):
@@ -32,6 +46,7 @@ def binding_of(action: Action, subjects: Sequence[tuple[str, UUID, str, str]]) -
 
 
 def binding_of_versions(action: Action, versions: Sequence[StagedVersion]) -> str:
+    """What a page hands back as `seen`: what the person had before their eyes."""
     return binding_of(
         action, [(row.registry.url, row.stage_id, row.shasum, row.sha512) for row in versions]
     )
@@ -47,61 +62,149 @@ def binding_of_items(action: Action, items: Sequence[DecisionItem]) -> str:
     )
 
 
-def open_step_up(user: User, action: Action, staged_versions: Sequence[StagedVersion]) -> StepUp:
-    """Opens a confirmation: the proof that follows is good for exactly what it names."""
-    return StepUp.objects.create(
-        user=user, action=action, binding=binding_of_versions(action, staged_versions)
+def open_step_up(
+    user: User,
+    action: Action,
+    staged_versions: Sequence[StagedVersion],
+    *,
+    session: str,
+    reason: str = "",
+) -> StepUp:
+    """Writes an intent down: the proof that follows is good for exactly what it names."""
+    step_up = StepUp(
+        user=user,
+        action=action,
+        binding=binding_of_versions(action, staged_versions),
+        subjects=[
+            [row.registry.url, str(row.stage_id), row.shasum, row.sha512] for row in staged_versions
+        ],
+        reason=reason,
+        policy=names_in_force(),
+        session=session,
     )
+    step_up.sealed_proof = sealed_proof(step_up)
+    step_up.save(force_insert=True)
+    return step_up
 
 
-def prove_with_totp(step_up_id: UUID | str, user: User, code: str) -> None:
-    """Proves an opened step-up with a TOTP code. Raises StepUpRefused.
+def passkey_options(step_up: StepUp) -> dict[str, Any]:
+    """What the browser needs to have the person's passkey sign this intent. Raises StepUpRefused
+    where passkeys cannot be used."""
+    try:
+        return factors.passkey_options(step_up.user, step_up.challenge)
+    except factors.FactorRefused as error:
+        raise StepUpRefused(str(error)) from error
+
+
+def find(step_up_id: UUID | str, user: User, *, session: str) -> StepUp:
+    """The intent that this person wrote down in this session. Raises StepUpRefused."""
+    try:
+        key = UUID(str(step_up_id))
+    except ValueError:
+        raise StepUpRefused(NOT_YOURS) from None
+    step_up = StepUp.objects.filter(pk=key, user=user, session=session).first()
+    if step_up is None or not session:
+        raise StepUpRefused(NOT_YOURS)
+    return step_up
+
+
+def prove_with_code(step_up: StepUp, code: str, *, address: str = "") -> None:
+    """Proves an intent with a code of an authenticator app. Raises StepUpRefused.
 
     Commits by itself, outside of the decision's transaction: whatever becomes of the decision, a
     code that was seen is spent and a wrong one is counted.
     """
-    step_up = _opened_by(user, step_up_id)
-    if step_up is None:
-        raise StepUpRefused("This confirmation is not yours, or is gone. Open it again.")
-    if step_up.proved_at or step_up.consumed_at:
-        raise StepUpRefused("This confirmation was used already. Open it again.")
-    if timezone.now() - step_up.opened_at > timedelta(seconds=settings.CONFIRMATION_SECONDS):
-        minutes = settings.CONFIRMATION_SECONDS // 60
-        raise StepUpRefused(
-            f"This confirmation expired: it was opened more than {minutes} minutes ago. "
-            "Open it again and look once more at what it says."
-        )
+    _insist_on_fresh(step_up)
     try:
-        totp.verify(user, code)
-    except totp.CodeRefused as error:
+        method = factors.check_code(step_up.user, code, address=address)
+    except factors.FactorRefused as error:
         raise StepUpRefused(str(error)) from error
+    _proved(step_up, method)
+
+
+def prove_with_passkey(step_up: StepUp, assertion: str, *, address: str = "") -> None:
+    """Proves an intent with a passkey's signature of its challenge. Raises StepUpRefused."""
+    _insist_on_fresh(step_up)
+    try:
+        method = factors.check_passkey(step_up.user, step_up.challenge, assertion, address=address)
+    except factors.FactorRefused as error:
+        raise StepUpRefused(str(error)) from error
+    _proved(step_up, method)
+
+
+def _insist_on_fresh(step_up: StepUp) -> None:
+    """Refuses what no proof could save, so that no proof is spent on it."""
+    if step_up.proved_at or step_up.consumed_at:
+        raise StepUpRefused(USED)
+    if not _oldest() <= step_up.opened_at <= timezone.now():
+        raise StepUpRefused(
+            f"This confirmation expired: it was begun more than {settings.STEP_UP_SECONDS} seconds "
+            "ago. Look once more at what the page says, and confirm again."
+        )
+    if not is_genuine(step_up):
+        raise StepUpRefused(NOT_YOURS)
+
+
+def _proved(step_up: StepUp, method: str) -> None:
     with transaction.atomic():
-        step_up.proved_at, step_up.method = timezone.now(), "totp"
+        step_up.proved_at, step_up.method = timezone.now(), method
         proved = StepUp.objects.filter(
             pk=step_up.pk, proved_at__isnull=True, consumed_at__isnull=True
         ).update(
             proved_at=step_up.proved_at, method=step_up.method, sealed_proof=sealed_proof(step_up)
         )
         if not proved:
-            raise StepUpRefused("This confirmation was used already. Open it again.")
-        record("step_up.proved", actor=user, action=step_up.action, method="totp")
+            raise StepUpRefused(USED)
+        record("step_up.proved", actor=step_up.user, action=step_up.action, method=method)
 
 
-def _opened_by(user: User, step_up_id: UUID | str) -> StepUp | None:
-    try:
-        key = UUID(str(step_up_id))
-    except ValueError:
-        return None
-    return StepUp.objects.filter(pk=key, user=user).first()
+def consume(
+    step_up_id: UUID | str,
+    user: User,
+    action: Action,
+    staged_versions: Sequence[StagedVersion],
+    *,
+    session: str,
+    reason: str = "",
+    at: datetime | None = None,
+) -> StepUp:
+    """Spends a proved step-up on exactly this decision, in the caller's transaction, `at` now.
+
+    Raises StepUpRefused where it is another person's or session's, for something else, too old or
+    spent.
+    """
+    step_up = StepUp.objects.select_for_update().filter(pk=step_up_id).first()
+    if (
+        step_up is None
+        or not session
+        or step_up.user_id != user.pk
+        or step_up.session != session
+        or step_up.action != action
+        or step_up.binding != binding_of_versions(action, staged_versions)
+        or step_up.reason != reason
+        or step_up.policy != names_in_force()
+        or step_up.proved_at is None
+        or step_up.consumed_at is not None
+        or not is_genuine(step_up)
+        or not _oldest() <= step_up.opened_at <= step_up.proved_at
+    ):
+        raise StepUpRefused(SOMETHING_CHANGED)
+    step_up.consumed_at = at or timezone.now()
+    consumed = StepUp.objects.filter(pk=step_up.pk, consumed_at__isnull=True).update(
+        consumed_at=step_up.consumed_at, sealed_proof=sealed_proof(step_up)
+    )
+    if not consumed:
+        raise StepUpRefused(SOMETHING_CHANGED)
+    return step_up
 
 
 def sealed_proof(step_up: StepUp) -> str:
-    """What makes a proved step-up genuine: only a process that holds the sealing keys makes it."""
+    """What makes a step-up genuine: only a process that holds the sealing keys makes it."""
     return seal(_content(step_up), bound_to=f"step-up {step_up.pk}")
 
 
 def is_genuine(step_up: StepUp) -> bool:
-    """Whether the row says what it said when a person proved it."""
+    """Whether the row says what it said when it was opened, proved or consumed."""
     try:
         content = unseal(step_up.sealed_proof, bound_to=f"step-up {step_up.pk}")
     except SealBroken:
@@ -110,37 +213,28 @@ def is_genuine(step_up: StepUp) -> bool:
 
 
 def _content(step_up: StepUp) -> str:
-    proved_at = step_up.proved_at.isoformat() if step_up.proved_at else None
+    moments = (step_up.opened_at, step_up.proved_at, step_up.consumed_at)
     return json.dumps(
-        [step_up.user_id, str(step_up.action), step_up.binding, step_up.method, proved_at]
+        [
+            step_up.user_id,
+            str(step_up.action),
+            step_up.binding,
+            step_up.subjects,
+            step_up.reason,
+            step_up.policy,
+            step_up.session,
+            step_up.challenge,
+            step_up.method,
+            *(moment.isoformat() if moment else None for moment in moments),
+        ]
     )
 
 
+def _oldest() -> datetime:
+    return timezone.now() - timedelta(seconds=settings.STEP_UP_SECONDS)
+
+
 def forget_stale() -> int:
-    """Removes confirmations that were opened and led to nothing; how many."""
-    stale = timezone.now() - timedelta(seconds=max(settings.CONFIRMATION_SECONDS, 3600))
+    """Removes intents that led to nothing; how many."""
+    stale = timezone.now() - timedelta(hours=1)
     return StepUp.objects.filter(consumed_at__isnull=True, opened_at__lt=stale).delete()[0]
-
-
-def consume(
-    step_up_id: UUID | str, user: User, action: Action, staged_versions: Sequence[StagedVersion]
-) -> StepUp:
-    """Spends a proved step-up on exactly this decision, in the caller's transaction.
-
-    Raises StepUpRefused where it is another person's, for something else, too old or spent.
-    """
-    now = timezone.now()
-    consumed = StepUp.objects.filter(
-        pk=step_up_id,
-        user=user,
-        action=action,
-        binding=binding_of_versions(action, staged_versions),
-        proved_at__gte=now - timedelta(seconds=settings.STEP_UP_SECONDS),
-        consumed_at__isnull=True,
-    ).update(consumed_at=now)
-    if not consumed:
-        raise StepUpRefused(
-            "What you confirmed is not what would be decided now: something changed since, or "
-            "the confirmation is too old. Open it again and look once more at what it says."
-        )
-    return StepUp.objects.get(pk=step_up_id)

@@ -1,13 +1,14 @@
 """People's own accounts at registries, and the tokens that act for them there."""
 
 import re
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from approvals.audit.record import Happening, record, record_all
-from approvals.people.models import RegistryAccount, User
+from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
 from approvals.sealing import seal, unseal
 from registry_client.client import RegistryClient
 from registry_client.errors import NotAuthorised, RegistryError
@@ -34,9 +35,9 @@ def link_account(user: User, *, registry_url: str, token: str) -> RegistryAccoun
         raise AccountNotLinked(
             "This is not a token: paste it whole, without spaces or line breaks."
         )
-    username = _whose(registry_url, token)
+    username, bypasses = _whose(registry_url, token)
     try:
-        return _keep(user, registry_url, username, token)
+        return _keep(user, registry_url, username, token, bypasses=bypasses)
     except IntegrityError as error:
         raise AccountNotLinked(
             f"The account {username} is linked by somebody else already. Link your own: whatever "
@@ -44,7 +45,88 @@ def link_account(user: User, *, registry_url: str, token: str) -> RegistryAccoun
         ) from error
 
 
-def _keep(user: User, registry_url: str, username: str, token: str) -> RegistryAccount:
+def note_asked(account: RegistryAccount, how: SecondFactor) -> None:
+    """The registry asked for this account's second factor in this way: so it is not bypassed."""
+    _learn(account, second_factor=how, bypasses_second_factor=False, last_worked_at=timezone.now())
+
+
+def note_worked(
+    account: RegistryAccount, *, proof_given: bool, by_code: bool, code_served_again: bool
+) -> None:
+    """The registry carried a decision out with this account.
+
+    Without any proof given, its token needs none: whoever holds it publishes alone.
+    """
+    learned: dict[str, Any] = {
+        "last_worked_at": timezone.now(),
+        "forbidden_at": None,
+        "forbidden_words": "",
+    }
+    if not proof_given:
+        learned |= {"second_factor": SecondFactor.NONE, "bypasses_second_factor": True}
+    elif by_code and account.second_factor == SecondFactor.UNKNOWN:
+        # Its person gave a code before anybody asked: they know.
+        learned["second_factor"] = SecondFactor.CODE
+    if code_served_again:
+        learned["codes"] = CodeUse.AGAIN
+    _learn(account, **learned)
+
+
+def note_codes_serve_once(account: RegistryAccount) -> None:
+    """The registry refused a code, or its page's proof, at its second call."""
+    _learn(account, codes=CodeUse.ONCE)
+
+
+def mark_forbidden(account: RegistryAccount, words: str) -> None:
+    """Notes that the registry did not let this account decide (403), and with which words."""
+    with transaction.atomic():
+        if _learn(account, forbidden_at=timezone.now(), forbidden_words=words[:600]):
+            record(
+                "account.forbidden",
+                subject=account,
+                registry_url=account.registry_url,
+                username=account.username,
+                words=words[:600],
+            )
+
+
+def troubles(account: RegistryAccount, registry_name: str) -> list[str]:
+    """What is wrong with a linked account and what to do, one sentence or two each."""
+    found = []
+    if account.refused_at:
+        found.append(
+            f"{registry_name} no longer accepts the token of {account.username}: it was revoked "
+            "or has expired. Make a new one there and link the account again."
+        )
+    if account.forbidden_at:
+        said = f" It said: {account.forbidden_words}" if account.forbidden_words else ""
+        found.append(
+            f"{registry_name} did not let {account.username} decide.{said} Ask a maintainer of the "
+            "package for the right to publish it, or link a token that may write."
+        )
+    if account.bypasses_second_factor:
+        found.append(
+            f"The token of {account.username} publishes at {registry_name} without a second "
+            "factor: whoever steals it needs nobody's touch. Make one there that does not bypass "
+            "two-factor authentication, and link the account again."
+        )
+    return found
+
+
+def _learn(account: RegistryAccount, **learned: Any) -> bool:
+    """Keeps what the registry showed of this token; one that was replaced since is left alone."""
+    kept = RegistryAccount.objects.filter(pk=account.pk, sealed_token=account.sealed_token).update(
+        **learned
+    )
+    if kept:
+        for name, value in learned.items():
+            setattr(account, name, value)
+    return bool(kept)
+
+
+def _keep(
+    user: User, registry_url: str, username: str, token: str, *, bypasses: bool
+) -> RegistryAccount:
     with transaction.atomic():
         account, _ = RegistryAccount.objects.update_or_create(
             user=user,
@@ -54,6 +136,13 @@ def _keep(user: User, registry_url: str, username: str, token: str) -> RegistryA
                 "sealed_token": seal(token, bound_to=registry_url),
                 "linked_at": timezone.now(),
                 "refused_at": None,
+                # What was learned of another token, or long ago, may not hold any more.
+                "forbidden_at": None,
+                "forbidden_words": "",
+                "last_worked_at": timezone.now(),
+                "second_factor": SecondFactor.UNKNOWN,
+                "codes": CodeUse.UNKNOWN,
+                "bypasses_second_factor": bypasses,
             },
         )
         record(
@@ -107,12 +196,14 @@ def mark_refused(account: RegistryAccount) -> None:
             )
 
 
-def _whose(registry_url: str, token: str) -> str:
+def _whose(registry_url: str, token: str) -> tuple[str, bool]:
+    """The token's user, and whether the registry says that it needs no second factor."""
     try:
         with RegistryClient(
             registry_url, token, read_timeout=READ_TIMEOUT_SECONDS, max_tries=1
         ) as client:
             username = client.whoami()
+            bypasses = client.bypasses_second_factor() is True
     except NotAuthorised as error:
         raise AccountNotLinked(
             "The registry does not know this token: it was mistyped, revoked or has expired. "
@@ -122,4 +213,4 @@ def _whose(registry_url: str, token: str) -> str:
         raise AccountNotLinked(f"The registry did not say whose token this is: {error}") from error
     if not username or len(username) > MAX_NAME_LENGTH:
         raise AccountNotLinked("The registry did not say whose token this is. Is it the right one?")
-    return username
+    return username, bypasses

@@ -34,7 +34,12 @@ def client_for(registry: Registry, *, token: str | None = None) -> RegistryClien
     """
     if token is None:
         token = unseal(registry.sealed_read_token, bound_to=registry.url)
-    return RegistryClient(registry.url, token, download_limit=settings.DOWNLOAD_LIMIT_BYTES)
+    return RegistryClient(
+        registry.url,
+        token,
+        download_limit=settings.DOWNLOAD_LIMIT_BYTES,
+        proof_hosts=registry.proof_hosts.lower().split(),
+    )
 
 
 def normalised_url(url: str) -> str:

@@ -1,7 +1,7 @@
 """A small organisation with a real (sandbox) registry, for tests of what crosses the wire."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from django.utils import timezone
 from approvals.decisions import execute, outcomes
 from approvals.decisions.decide import decide
 from approvals.decisions.models import Action, Decision, DecisionItem
-from approvals.decisions.stepup import open_step_up
+from approvals.decisions.stepup import binding_of_versions
 from approvals.inspection import requests as inspection_requests
 from approvals.inspection.inspecting import inspect
 from approvals.people.models import SealedTOTPDevice, User
@@ -27,6 +27,8 @@ from registry_client.versions import PLACEHOLDER_VERSION
 from tests.approvals.codes import code_now, enrol
 from tests.approvals.factories import make_account, make_user
 from tests.packages import publish_document
+
+SESSION = "5" * 64
 
 
 @dataclass
@@ -85,17 +87,30 @@ class House:
         registry_code: str = "",
         reason: str = "",
     ) -> DecisionItem:
-        step_up = open_step_up(user, action, [row])
-        decision: Decision = decide(
+        return self.decide_all(
+            user, [row], action, registry_code=registry_code, reason=reason
+        ).items.get()
+
+    def decide_all(
+        self,
+        user: User,
+        rows: Sequence[StagedVersion],
+        action: Action = Action.APPROVE,
+        *,
+        registry_code: str = "",
+        reason: str = "",
+    ) -> Decision:
+        """What the confirmation page of these versions sends."""
+        return decide(
             user=user,
+            session=SESSION,
             action=action,
-            staged_versions=[row],
-            step_up_id=step_up.pk,
+            staged_versions=rows,
+            seen=binding_of_versions(action, rows),
             code=self.code(user),
             registry_code=registry_code,
             reason=reason or ("not now" if action == Action.REJECT else ""),
         )
-        return decision.items.get()
 
     def work(self, *, until_due: timedelta = timedelta(0)) -> None:
         """What a worker does with everything that is due, or will be by then."""

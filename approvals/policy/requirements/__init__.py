@@ -24,5 +24,9 @@ def standing_in_the_way(staged_version: StagedVersion, action: str) -> list[str]
 @cache
 def requirements() -> tuple[Requirement, ...]:
     """Every requirement in force, in the order of their modules' names."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(import_module(f"{__name__}.{name}").obstacle for name in names)
+    return tuple(import_module(f"{__name__}.{name}").obstacle for name in names_in_force())
+
+
+def names_in_force() -> list[str]:
+    """What was looked at where nothing stood in the way: the names of the requirements."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from approvals.decisions.decide import decide
+from approvals.decisions.decide import decide, open_intent
 from approvals.decisions.models import Action, Decision, StepUp
-from approvals.decisions.stepup import open_step_up
+from approvals.decisions.stepup import binding_of_versions
+from approvals.people import factors
 from approvals.people.models import SealedTOTPDevice, User
 from approvals.queue.models import Registry, StagedVersion
 from tests.approvals.codes import code_now, enrol
+from tests.approvals.conftest import SESSION
 from tests.approvals.factories import (
     make_account,
     make_inspection,
@@ -45,8 +47,28 @@ class Desk:
         )
         return code_now(user)
 
-    def open(self, action: Action = Action.APPROVE, *rows: StagedVersion) -> StepUp:
-        return open_step_up(self.ada, action, rows or [self.row])
+    def open(
+        self,
+        action: Action = Action.APPROVE,
+        *rows: StagedVersion,
+        user: User | None = None,
+        session: str = SESSION,
+        reason: str | None = None,
+    ) -> StepUp:
+        """The intent that a touch of a passkey is asked for."""
+        versions = rows or (self.row,)
+        return open_intent(
+            user=user or self.ada,
+            session=session,
+            action=action,
+            staged_versions=versions,
+            seen=binding_of_versions(action, versions),
+            reason=_reason(action) if reason is None else reason,
+        )
+
+    def touch(self, step_up: StepUp, *, by: User | None = None) -> str:
+        """What the person's passkey makes of an intent; see `passkeys`."""
+        return touch_of(by or self.ada, step_up.challenge)
 
     def decide(self, **changes: object) -> Decision:
         """What ada's confirmation page sends, with what is said to differ."""
@@ -54,16 +76,44 @@ class Desk:
         rows = changes.get("staged_versions", [self.row])
         given: dict[str, object] = {
             "user": self.ada,
+            "session": SESSION,
             "action": action,
             "staged_versions": rows,
-            "reason": "not now" if action == Action.REJECT else "",
+            "seen": binding_of_versions(action, rows),  # type: ignore[arg-type]  # as given
+            "reason": _reason(action),
             **changes,
         }
-        if "step_up_id" not in given:
-            given["step_up_id"] = open_step_up(given["user"], action, rows).pk  # type: ignore[arg-type]  # as given
-        if "code" not in given:
+        if not given.keys() & {"code", "assertion"}:
             given["code"] = self.code(given["user"])  # type: ignore[arg-type]  # as given
         return decide(**given)  # type: ignore[arg-type]  # as given
+
+    def by_passkey(self, step_up: StepUp, **changes: object) -> Decision:
+        """Sends the form with the touch that was asked for with this intent."""
+        return self.decide(**{"intent": step_up.pk, "assertion": self.touch(step_up), **changes})
+
+
+def _reason(action: object) -> str:
+    return "not now" if action == Action.REJECT else ""
+
+
+def touch_of(user: User, challenge: str) -> str:
+    """Stands for a passkey's signature: who made it, and of what."""
+    return f"touch of {user.pk} for {challenge}"
+
+
+@pytest.fixture
+def passkeys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody has a passkey, whose signature can be told from all others.
+
+    What is tested here is what a proof is good for; how one is checked, beside the passkeys.
+    """
+
+    def check(user: User, challenge: str, assertion: str, *, address: str = "") -> str:
+        if assertion != touch_of(user, challenge):
+            raise factors.FactorRefused("This passkey's answer is for something else. Try again.")
+        return "passkey"
+
+    monkeypatch.setattr(factors, "check_passkey", check)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_registry_code_is_sealed_and_wiped_when_it_is_used(house: House) -> No
     ada = house.person("ada")
     code = house.sandbox.code("ada")
     item = house.decide(ada, house.ready(), registry_code=code)
-    proof = RegistryProof.objects.get(item=item)
+    proof = RegistryProof.objects.get(decision=item.decision)
     assert code not in proof.sealed_code
     house.work()
     assert not RegistryProof.objects.exists()
@@ -87,7 +87,7 @@ def test_a_registry_code_is_sealed_and_wiped_when_it_is_used(house: House) -> No
 def test_an_unused_registry_code_is_wiped_when_it_expires(house: House) -> None:
     ada = house.person("ada")
     item = house.decide(ada, house.ready(), registry_code="123456")
-    RegistryProof.objects.filter(item=item).update(expires_at="2020-01-01T00:00Z")
+    RegistryProof.objects.filter(decision=item.decision).update(expires_at="2020-01-01T00:00Z")
     execute.wipe_expired_proofs()
     assert not RegistryProof.objects.exists()
 

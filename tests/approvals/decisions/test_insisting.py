@@ -19,7 +19,7 @@ from approvals.decisions.stepup import open_step_up, sealed_proof
 from approvals.people.models import RegistryAccount, User
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.sandbox.server import SandboxRegistry
-from tests.approvals.conftest import House
+from tests.approvals.conftest import SESSION, House
 from tests.approvals.factories import make_registry
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -67,7 +67,7 @@ def forge(**values: object) -> None:
 
 def lend_seal(scene: Scene) -> None:
     """The seal of a step-up that the same person really proved, for something else."""
-    other = open_step_up(scene.decision.user, Action.APPROVE, [scene.other])
+    other = open_step_up(scene.decision.user, Action.APPROVE, [scene.other], session=SESSION)
     other.proved_at, other.method = scene.step_up.proved_at, "totp"
     seal = sealed_proof(other)
     StepUp.objects.filter(pk=scene.step_up.pk).update(sealed_proof=seal)
@@ -90,7 +90,7 @@ def grow(scene: Scene) -> None:
 
 
 def fresh_step_up(scene: Scene, **values: object) -> StepUp:
-    step_up = open_step_up(scene.decision.user, Action.APPROVE, [scene.other])
+    step_up = open_step_up(scene.decision.user, Action.APPROVE, [scene.other], session=SESSION)
     return StepUp.objects.filter(pk=step_up.pk).update(**values) and step_up  # type: ignore[return-value]  # one row
 
 
