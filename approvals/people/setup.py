@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from approvals.people.factors import has_factor
 from approvals.people.models import RegistryAccount, User
 from approvals.people.permissions import may_decide_anything
-from approvals.people.totp import has_totp
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class SetupStep:
 def missing_setup(user: User, registries: Mapping[str, str]) -> list[SetupStep]:
     """What `user` has to do before approving or rejecting at these registries (address to name).
 
-    Empty for whoever is ready, and for whoever may not decide anyway. Two queries.
+    Empty for whoever is ready, and for whoever may not decide anyway. Three queries at most.
     """
     if not may_decide_anything(user):
         return []
     steps = []
-    if not has_totp(user):
+    if not has_factor(user):
         steps.append(
             SetupStep(
-                "Set up an authenticator app: every approval and rejection asks for its code.",
+                "Add a passkey or an authenticator app: every approval and rejection asks for it.",
                 "security",
                 "Set it up",
             )
