@@ -151,7 +151,7 @@ def test_what_is_still_to_be_set_up(ana: User) -> None:
     assert [(step.page, step.sentence) for step in missing_setup(ana, registries)] == [
         (
             "security",
-            "Set up an authenticator app: every approval and rejection asks for its code.",
+            "Add a passkey or an authenticator app: every approval and rejection asks for it.",
         ),
         ("accounts", "Link your own account at here: your decisions are carried out with it."),
         ("accounts", "Link your own account at there: your decisions are carried out with it."),
