@@ -28,9 +28,10 @@ MAX_NAME_LENGTH = 60
 # How long after the proof of presence the new factor may take: it has to be found and set up.
 ENROLMENT_TIME = totp.ENROLMENT_TIME
 
+# What presence is proven for.
 ADD = "add a second factor"
+NEW_CODES = "new recovery codes"
 _GRANTED = "second factor may be added"
-_NEW_CODES = "new recovery codes"
 _START_AGAIN = "Nothing was added: it took too long, or was begun in another window. Start again."
 
 
@@ -56,7 +57,17 @@ def reset_of(person: AbstractBaseUser) -> str:
     return f"reset second factors of {person.pk}"
 
 
-NEW_CODES = _NEW_CODES
+def confirm_with_passkey(user: User, *, session: str, purpose: str) -> Confirmation:
+    """A challenge for one of this person's passkeys, for one of the purposes of this module.
+
+    Raises EnrolmentRefused.
+    """
+    known = {ADD, NEW_CODES, *map(removal_of, factors.factors_of(user))}
+    if may_manage(user):
+        known |= {reset_of(person) for person in User.objects.only("pk")}
+    if purpose not in known:
+        raise EnrolmentRefused("There is nothing to confirm any more. Load the page again.")
+    return presence.open_confirmation(user, session=session, purpose=purpose)
 
 
 # ---------- adding
@@ -66,11 +77,12 @@ def allow_adding(user: AbstractBaseUser, proof: Proof, *, session: str) -> None:
     """Lets this session add one factor within the next minutes, now that `user` proved to be here.
 
     A recovery code will do: whoever lost everything else adds a new factor with it. Raises
-    PresenceRefused.
+    PresenceRefused and EnrolmentRefused.
     """
-    if factors.has_factor(user):
+    proven = factors.has_factor(user)
+    if proven:
         presence.prove_with(user, proof, session=session, purpose=ADD, recovery=True)
-    presence.open_confirmation(user, session=session, purpose=_GRANTED)
+    _open_grant(user, session, proven=proven)
 
 
 def may_add(user: AbstractBaseUser, *, session: str) -> bool:
@@ -80,11 +92,7 @@ def may_add(user: AbstractBaseUser, *, session: str) -> bool:
 
 def passkey_options(user: User, *, session: str) -> dict[str, Any]:
     """What navigator.credentials.create is given. Raises EnrolmentRefused."""
-    grant = _grant(user, session)
-    if grant is None:
-        if factors.has_factor(user):
-            raise EnrolmentRefused(_START_AGAIN)
-        grant = presence.open_confirmation(user, session=session, purpose=_GRANTED)
+    grant = _grant(user, session) or _open_grant(user, session, proven=False)
     try:
         return passkeys.registration_options(user, grant.challenge)
     except factors.FactorRefused as error:
@@ -201,7 +209,7 @@ def new_recovery_codes(user: AbstractBaseUser, proof: Proof, *, session: str) ->
     """
     if not factors.has_factor(user):
         raise EnrolmentRefused("Add a passkey or an authenticator app first: codes come with it.")
-    presence.prove_with(user, proof, session=session, purpose=_NEW_CODES)
+    presence.prove_with(user, proof, session=session, purpose=NEW_CODES)
     with transaction.atomic():
         person = turnstile(user)
         codes = recovery_codes.make(person)
@@ -260,6 +268,15 @@ def _reset(person: User, *, actor: User | None, by: str) -> None:
 
 
 # ---------- inside
+
+
+def _open_grant(user: AbstractBaseUser, session: str, *, proven: bool) -> Confirmation:
+    with transaction.atomic():
+        person = turnstile(user)
+        # Looked at again, now that no factor can come in between.
+        if not proven and factors.has_factor(person):
+            raise EnrolmentRefused(_START_AGAIN)
+        return presence.open_confirmation(person, session=session, purpose=_GRANTED)
 
 
 def _grant(user: AbstractBaseUser, session: str) -> Confirmation | None:

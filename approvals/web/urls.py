@@ -15,19 +15,34 @@ from approvals.web.views import (
     queue,
     registries,
     review,
+    security,
 )
 
 account_urls = [
     path("profile/", account.profile, name="profile"),
-    path("security/", account.security, name="security"),
-    path("security/qr.svg", account.security_qr, name="security_qr"),
-    path("security/begin/", account.security_begin, name="security_begin"),
-    path("security/confirm/", account.security_confirm, name="security_confirm"),
-    path("security/abandon/", account.security_abandon, name="security_abandon"),
-    path("security/remove/", account.security_remove, name="security_remove"),
     path("accounts/", account.accounts, name="accounts"),
     path("accounts/link/<int:pk>/", account.account_link, name="account_link"),
     path("accounts/<int:pk>/unlink/", account.account_unlink, name="account_unlink"),
+]
+security_urls = [
+    path("security/", security.security, name="security"),
+    path("security/presence/", security.security_presence, name="security_presence"),
+    path("security/allow/", security.security_allow, name="security_allow"),
+    path("security/passkey/", security.security_passkey, name="security_passkey"),
+    path(
+        "security/passkey/options/",
+        security.security_passkey_options,
+        name="security_passkey_options",
+    ),
+    path("security/app/", security.security_begin, name="security_begin"),
+    path("security/app/qr.svg", security.security_qr, name="security_qr"),
+    path("security/app/confirm/", security.security_confirm, name="security_confirm"),
+    path("security/app/abandon/", security.security_abandon, name="security_abandon"),
+    path("security/factors/<str:key>/rename/", security.security_rename, name="security_rename"),
+    path("security/factors/<str:key>/remove/", security.security_remove, name="security_remove"),
+    path(
+        "security/recovery-codes/", security.security_recovery_codes, name="security_recovery_codes"
+    ),
 ]
 people_urls = [
     path("people/", people.people, name="people"),
@@ -112,6 +127,7 @@ urlpatterns: list[URLPattern] = [
     *provenance_urls,
     *file_urls,
     *account_urls,
+    *security_urls,
     *people_urls,
     *registry_urls,
 ]

@@ -101,11 +101,13 @@
         body: new FormData(form),
         headers: { Accept: "application/json" },
         credentials: "same-origin",
-        redirect: "error",
+        redirect: "manual",
       });
     } catch {
-      return { error: navigator.onLine === false ? NO_ANSWER : `${NO_ANSWER} ${STALE}` };
+      return { error: NO_ANSWER };
     }
+    // Sent elsewhere, to sign in.
+    if (answer.type === "opaqueredirect") return { error: STALE };
     try {
       return await answer.json();
     } catch {

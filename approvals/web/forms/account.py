@@ -7,31 +7,8 @@ from approvals.people.models import valid_shown_name
 from approvals.web.forms.codes import CodeField
 
 
-class OwnPasswordForm(forms.Form):
-    password = forms.CharField(
-        label="Your password",
-        max_length=1000,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text="Asked once more: an open browser alone must not change your authenticator app.",
-    )
-
-
-class FirstCodeForm(forms.Form):
-    code = CodeField(
-        label="Code that the app shows",
-        help_text="Six digits. Used up by this: the next thing you do waits for the next code.",
-    )
-
-
 class OwnCodeForm(forms.Form):
     code = CodeField(label="Code of your authenticator app")
-
-
-class PasswordAndCodeForm(OwnPasswordForm, OwnCodeForm):
-    """Both: one code may have been talked out of somebody."""
-
-    field_order = ("password", "code")
 
 
 class TokenForm(forms.Form):

@@ -1,0 +1,40 @@
+"""What people type to set up their second factors, and to show that they are here."""
+
+from django import forms
+
+from approvals.people.enrolment import MAX_NAME_LENGTH
+from approvals.web.forms.codes import CodeField, CodeInput
+
+
+class FactorNameForm(forms.Form):
+    name = forms.CharField(
+        max_length=MAX_NAME_LENGTH,
+        required=False,
+        help_text="Such as the device that it is on.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class FirstCodeForm(forms.Form):
+    code = CodeField(
+        label="Code that the app shows",
+        help_text="Six digits. Used up by this: the next thing you do waits for the next code.",
+        widget=CodeInput(**{"data-submits": ""}),
+    )
+
+
+class PresenceCodeForm(forms.Form):
+    code = CodeField(
+        label="Code of your authenticator app", widget=CodeInput(**{"data-submits": ""})
+    )
+
+
+class RecoveryCodeForm(forms.Form):
+    """A recovery code is typed afresh each time, and has letters."""
+
+    code = forms.CharField(
+        label="Recovery code",
+        max_length=40,
+        widget=CodeInput(inputmode="text", autocomplete="off", autocapitalize="none"),
+        help_text="One of the ten that you kept. Each works once, and you get an e-mail about it.",
+    )
