@@ -1,5 +1,8 @@
 """What an action will do, in words: the same on its button, its confirmation and afterwards."""
 
+from collections.abc import Sequence
+
+from approvals.decisions.models import Action
 from approvals.queue.models import StagedVersion
 
 
@@ -26,3 +29,28 @@ def approve_words(staged_version: StagedVersion) -> str:
 
 def reject_words(staged_version: StagedVersion) -> str:
     return f"Reject: delete {staged_version.version} from the registry for good"
+
+
+def approve_several_words(versions: Sequence[StagedVersion]) -> str:
+    """What approving all of these does."""
+    everyone = {gets_it(row) for row in versions}
+    to_whom = everyone.pop() if len(everyone) == 1 else "those who may read these packages"
+    return f"Approve {len(versions)} versions: make them installable by {to_whom}"
+
+
+def reject_several_words(versions: Sequence[StagedVersion]) -> str:
+    """What rejecting all of these does."""
+    return f"Reject {len(versions)} versions: delete them from the registry for good"
+
+
+def done_words(versions: Sequence[StagedVersion], action: Action) -> str:
+    """What a person just decided, and what happens now."""
+    what = str(versions[0]) if len(versions) == 1 else f"{len(versions)} versions"
+    it = "it" if len(versions) == 1 else "them"
+    registry = versions[0].registry.name
+    if action == Action.REJECT:
+        return f"You rejected {what}. Now being deleted at {registry}."
+    return (
+        f"You approved {what}. {registry} is now asked to publish {it}; this page shows how far "
+        "it has come."
+    )

@@ -5,27 +5,59 @@ from typing import Any
 from django import forms
 
 from approvals.decisions.decide import LONGEST_REASON
+from approvals.people.models import RegistryAccount, SecondFactor
 from approvals.web.forms.codes import CodeField, CodeInput
+
+MOST_AT_ONCE = 100
+ASKED_FOR = {
+    SecondFactor.CODE: (
+        "What the registry's own authenticator shows for your account there. Left empty, the "
+        "registry asks for it in a moment."
+    ),
+    SecondFactor.UNKNOWN: (
+        "If your account at the registry uses one-time codes. Leave it empty for a passkey: the "
+        "registry will ask for it in a moment."
+    ),
+}
 
 
 class ApproveForm(forms.Form):
-    # Written by the page itself, anew each time it is shown.
-    step_up = forms.UUIDField(widget=forms.HiddenInput)
-    code = CodeField(
-        label="Your one-time code",
-        help_text="The six digits that your authenticator app shows for Countersign now.",
-        widget=CodeInput(autofocus="true"),
-    )
+    # What the page said would be decided, as a hash; what is decided must be the same.
+    seen = forms.RegexField(r"\A[0-9a-f]{64}\Z", widget=forms.HiddenInput)
+    intent = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    assertion = forms.CharField(required=False, max_length=16_384, widget=forms.HiddenInput)
     registry_code = forms.CharField(
         label="The registry's one-time code",
-        help_text=(
-            "If your account at the registry uses one-time codes. Leave it empty for a passkey: "
-            "the registry will ask for it in a moment."
-        ),
         required=False,
         max_length=80,
         widget=CodeInput(autocomplete="off"),
     )
+    code = CodeField(
+        label="Your one-time code",
+        required=False,
+        help_text="The six digits that your authenticator app shows for Countersign now.",
+        widget=CodeInput(autofocus="true", **{"data-submits": ""}),
+    )
+
+    def __init__(
+        self, *args: Any, account: RegistryAccount | None = None, proved: bool = True, **kwargs: Any
+    ) -> None:
+        """`proved` unless it is only about what will be decided, before the proof is made."""
+        super().__init__(*args, **kwargs)
+        self._wants_proof = proved
+        wanted = account.second_factor if account else SecondFactor.UNKNOWN
+        if wanted in ASKED_FOR:
+            field = self.fields["registry_code"]
+            field.help_text = ASKED_FOR[SecondFactor(wanted)]
+            self.fields["code"].widget.attrs["data-submits-with"] = "#id_registry_code"
+        else:
+            del self.fields["registry_code"]
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        if self._wants_proof and not self.errors and not (typed["code"] or typed["assertion"]):
+            self.add_error("code", "Enter the code that your app shows, or use your passkey.")
+        return typed
 
 
 class RejectForm(ApproveForm):
@@ -35,7 +67,7 @@ class RejectForm(ApproveForm):
         max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 4}),
     )
-    field_order = ("step_up", "reason", "code", "registry_code")
+    field_order = ("seen", "intent", "assertion", "reason", "registry_code", "code")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,15 +1,16 @@
-"""Confirming a decision, and answering what the registry asks on its way."""
+"""Confirming a decision: what it will do in words, then one touch or six digits."""
 
-from django import forms
+from http import HTTPStatus
+from typing import Any
+
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from approvals.decisions import outcomes
+from approvals.decisions import stepup
 from approvals.decisions.decide import (
     DecisionRefused,
     InTheWay,
@@ -17,143 +18,201 @@ from approvals.decisions.decide import (
     PresenceNotProved,
     SomebodyElseWasFaster,
     account_for,
-    answer_registry,
     decide,
     obstacles,
+    open_intent,
 )
-from approvals.decisions.models import Action, DecisionItem
-from approvals.decisions.stepup import open_step_up
+from approvals.decisions.models import Action
+from approvals.people import factors
+from approvals.people.adapter import client_address
 from approvals.people.permissions import may_decide_anything
+from approvals.people.sessions import session_id
 from approvals.queue.models import StagedVersion
 from approvals.web.facts import facts_of
-from approvals.web.forms.decisions import ApproveForm, RejectForm
-from approvals.web.reading import get_version
+from approvals.web.forms.decisions import MOST_AT_ONCE, ApproveForm, RejectForm
+from approvals.web.reading import get_version, get_versions, whole
 from approvals.web.views.guards import SignedInRequest
+from approvals.web.wording import approve_several_words, done_words, reject_several_words
+
+STATUS = {
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    InTheWay: HTTPStatus.CONFLICT,
+    SomebodyElseWasFaster: HTTPStatus.CONFLICT,
+}
 
 
 @never_cache
-@sensitive_post_parameters("code", "registry_code")
+@sensitive_post_parameters("code", "registry_code", "assertion")
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm_approve(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Names exactly what approving will do, and asks for a fresh code."""
-    return _confirm(request, pk, Action.APPROVE)
+    """Names exactly what approving will do, and asks for a proof of presence."""
+    return _confirm(request, [get_version(request.user, pk)], Action.APPROVE)
 
 
 @never_cache
-@sensitive_post_parameters("code", "registry_code")
+@sensitive_post_parameters("code", "registry_code", "assertion")
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm_reject(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Names exactly what rejecting will do, and asks for a reason and a fresh code."""
-    return _confirm(request, pk, Action.REJECT)
+    """Names exactly what rejecting will do, and asks for a reason and a proof of presence."""
+    return _confirm(request, [get_version(request.user, pk)], Action.REJECT)
 
 
 @never_cache
-@sensitive_post_parameters("registry_code")
+@sensitive_post_parameters("code", "registry_code", "assertion")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_approve_several(request: SignedInRequest) -> HttpResponse:
+    """The same for all the versions that `version` names, each once, in the address or the form."""
+    return _confirm_chosen(request, Action.APPROVE)
+
+
+@never_cache
+@sensitive_post_parameters("code", "registry_code", "assertion")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_reject_several(request: SignedInRequest) -> HttpResponse:
+    """The same for all the versions that `version` names, each once, in the address or the form."""
+    return _confirm_chosen(request, Action.REJECT)
+
+
+@never_cache
 @require_POST
-def answer(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Passes the registry's own code on to the decision that waits for it."""
-    item = _latest_item(get_version(request.user, pk))
-    code = request.POST.get("registry_code", "")[:80]
-    try:
-        if item is None:
-            raise DecisionRefused("Nothing is being decided here.")
-        answer_registry(user=request.user, item=item, registry_code=code)
-    except DecisionRefused as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, "The code is on its way to the registry.")
-    return redirect("version", pk)
+def approve_intent(request: SignedInRequest) -> HttpResponse:
+    """Writes down what is about to be approved, and returns what a passkey is to sign."""
+    return _intent(request, Action.APPROVE)
 
 
+@never_cache
 @require_POST
-def call_off(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Takes the decision back while the registry's question stands open."""
-    staged_version = get_version(request.user, pk)
-    item = _latest_item(staged_version)
-    if item is None:
-        raise Http404
-    if item.decision.user_id != request.user.pk:
-        raise PermissionDenied("Only the person who decided can call it off.")
-    if outcomes.call_off(item, user=request.user):
-        messages.success(request, f"Called off: {staged_version.version} waits in the queue again.")
-    else:
-        messages.error(request, "The registry is not asking any more: nothing was called off.")
-    return redirect("version", pk)
+def reject_intent(request: SignedInRequest) -> HttpResponse:
+    """Writes down what is about to be rejected, and returns what a passkey is to sign."""
+    return _intent(request, Action.REJECT)
 
 
-def _latest_item(staged_version: StagedVersion) -> DecisionItem | None:
-    return (
-        DecisionItem.objects.filter(staged_version=staged_version)
-        .select_related("decision", "staged_version")
-        .order_by("-pk")
-        .first()
-    )
+def _confirm_chosen(request: SignedInRequest, action: Action) -> HttpResponse:
+    versions = _chosen(request)
+    if not versions:
+        messages.error(
+            request, f"Tick the versions to decide first: between 1 and {MOST_AT_ONCE} at once."
+        )
+        return redirect("queue")
+    return _confirm(request, versions, action)
 
 
-def _confirm(request: SignedInRequest, pk: int, action: Action) -> HttpResponse:
-    staged_version = get_version(request.user, pk)
-    form_class = RejectForm if action == Action.REJECT else ApproveForm
+def _chosen(request: SignedInRequest) -> list[StagedVersion]:
+    source = request.POST if request.method == "POST" else request.GET
+    keys = {number for key in source.getlist("version") if (number := whole(key))}
+    if not 0 < len(keys) <= MOST_AT_ONCE:
+        return []
+    return get_versions(request.user, keys)
+
+
+def _form(
+    request: SignedInRequest, versions: list[StagedVersion], action: Action, **more: Any
+) -> ApproveForm:
+    kind = RejectForm if action == Action.REJECT else ApproveForm
+    account = account_for(request.user, versions[0].registry)
+    return kind(request.POST if request.method == "POST" else None, account=account, **more)
+
+
+def _confirm(
+    request: SignedInRequest, versions: list[StagedVersion], action: Action
+) -> HttpResponse:
+    form = _form(request, versions, action)
     if request.method != "POST":
-        return _page(request, staged_version, action, form_class(), status=200)
-    form = form_class(request.POST)
-    status = 422
+        return _page(request, versions, action, form, status=HTTPStatus.OK)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
     if form.is_valid():
         typed = form.cleaned_data
         try:
-            decide(
+            decision = decide(
                 user=request.user,
+                session=session_id(request),
+                address=client_address(request),
                 action=action,
-                staged_versions=[staged_version],
-                step_up_id=typed["step_up"],
-                code=typed["code"],
+                staged_versions=versions,
+                seen=typed["seen"],
                 reason=typed.get("reason", ""),
-                registry_code=typed["registry_code"],
+                registry_code=typed.get("registry_code", ""),
+                code=typed["code"],
+                intent=str(typed["intent"] or ""),
+                assertion=typed["assertion"],
             )
         except DecisionRefused as error:
             form.add_error("code" if isinstance(error, PresenceNotProved) else None, str(error))
-            if isinstance(error, NotAllowed):
-                status = 403
-            elif isinstance(error, InTheWay | SomebodyElseWasFaster):
-                status = 409
-            staged_version = get_version(request.user, pk)
+            status = STATUS.get(type(error), status)
+            versions = get_versions(request.user, {row.pk for row in versions})
         else:
-            messages.success(request, _done_words(staged_version, action))
-            return redirect("version", pk)
-    return _page(request, staged_version, action, form, status=status)
+            messages.success(request, done_words(versions, action))
+            if len(versions) > 1:
+                return redirect("decision", decision.pk)
+            return redirect("version", versions[0].pk)
+    return _page(request, versions, action, form, status=status)
+
+
+def _intent(request: SignedInRequest, action: Action) -> HttpResponse:
+    versions = _chosen(request)
+    if not versions:
+        return _refused("None of these versions is here any more. Go back to the queue.")
+    form = _form(request, versions, action, proved=False)
+    if not form.is_valid():
+        first = next(iter(form.errors.values()))[0]
+        return _refused(str(first))
+    try:
+        step_up = open_intent(
+            user=request.user,
+            session=session_id(request),
+            action=action,
+            staged_versions=versions,
+            seen=form.cleaned_data["seen"],
+            reason=form.cleaned_data.get("reason", ""),
+        )
+        options = stepup.passkey_options(step_up)
+    except (DecisionRefused, stepup.StepUpRefused) as error:
+        return _refused(str(error), STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY))
+    return JsonResponse({"options": options, "fields": {"intent": str(step_up.pk)}})
+
+
+def _refused(sentence: str, status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY) -> HttpResponse:
+    return JsonResponse({"error": sentence}, status=status)
 
 
 def _page(
     request: SignedInRequest,
-    staged_version: StagedVersion,
+    versions: list[StagedVersion],
     action: Action,
-    form: forms.Form,
+    form: ApproveForm,
     *,
-    status: int,
+    status: HTTPStatus,
 ) -> HttpResponse:
     user = request.user
-    sentences = obstacles(user, staged_version, action)
-    context = {
-        **facts_of(staged_version),
+    rows = [
+        {"version": row, "facts": facts_of(row), "obstacles": obstacles(user, row, action)}
+        for row in versions
+    ]
+    registries = {row.registry for row in versions}
+    in_the_way = [row for row in rows if row["obstacles"]]
+    context: dict[str, Any] = {
         "action": action.value,
         "form": form,
-        "obstacles": sentences,
-        "account": account_for(user, staged_version.registry),
+        "rows": rows,
+        "registry": versions[0].registry,
+        "registries": registries if len(registries) > 1 else [],
+        "account": account_for(user, versions[0].registry),
+        "free": [row["version"] for row in rows if not row["obstacles"]],
+        "in_the_way": in_the_way,
+        # Of one version, its obstacles stand without its name.
+        "obstacles": rows[0]["obstacles"] if len(rows) == 1 else [],
+        "several_words": (
+            reject_several_words(versions)
+            if action == Action.REJECT
+            else approve_several_words(versions)
+        ),
+        "has_passkey": factors.has_passkey(user),
+        "has_app": factors.has_app(user),
+        "seen": stepup.binding_of_versions(action, versions),
+        "may_go_on": not in_the_way and len(registries) == 1,
     }
-    if not sentences:
-        # Each page shown has a confirmation of its own, bound to what this page says.
-        context["step_up"] = open_step_up(user, action, [staged_version])
-    elif not form.is_bound:
-        status = 409 if may_decide_anything(user) else 403
+    if len(rows) == 1:
+        context |= rows[0]["facts"]
+    if not context["may_go_on"] and not form.is_bound:
+        status = HTTPStatus.CONFLICT if may_decide_anything(user) else HTTPStatus.FORBIDDEN
     return render(request, "web/confirm.html", context, status=status)
-
-
-def _done_words(staged_version: StagedVersion, action: Action) -> str:
-    if action == Action.REJECT:
-        return (
-            f"You rejected {staged_version}. It is now being deleted at "
-            f"{staged_version.registry.name}."
-        )
-    return (
-        f"You approved {staged_version}. {staged_version.registry.name} is now asked to publish "
-        "it; this page shows how far it has come."
-    )

@@ -21,6 +21,7 @@ from approvals.inspection.models import (
 )
 from approvals.inspection.requests import BaselineRefused, ask_again, compare_with
 from approvals.inspection.viewed import most_important
+from approvals.people.sessions import not_activity
 from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web import filelist, manifest, panel
@@ -33,6 +34,7 @@ from approvals.web.reading import (
     request_of,
     whole,
 )
+from approvals.web.views.carrying_out import question_of
 from approvals.web.views.guards import SignedInRequest, version_to_decide
 
 TOTALS = (
@@ -110,6 +112,7 @@ def _workspace(
     return found | (panel.panel_of(request, reading, change) if change else {})
 
 
+@not_activity
 @require_safe
 def version_status(request: SignedInRequest, pk: int) -> HttpResponse:
     """The part of the page that changes by itself; 204 where it did not."""
@@ -170,6 +173,7 @@ def compare_with_other(request: SignedInRequest, pk: int) -> HttpResponse:
     return redirect(f"{page}?{urlencode({'against': other.baseline_version})}#files")
 
 
+@not_activity
 @require_safe
 def other_baseline_progress(request: SignedInRequest, pk: int) -> HttpResponse:
     """How far a comparison with a chosen version has come, while it is under way."""
@@ -190,7 +194,12 @@ def _status(
     user = request.user
     items = list(
         DecisionItem.objects.filter(staged_version=staged_version)
-        .select_related("decision__user", "decision__account")
+        .select_related(
+            "decision__user",
+            "decision__account",
+            "staged_version__package",
+            "staged_version__registry",
+        )
         .order_by("-pk")
     )
     current = items[0] if items else None
@@ -202,6 +211,9 @@ def _status(
     context = {
         **facts,
         "item": current,
+        **question_of(current),
+        # Of several versions: where the whole decision is followed.
+        "batch": current.decision.items.count() if current else 0,
         "item_open": current is not None and current.state in OPEN_ITEM_STATES,
         "is_mine": current is not None and current.decision.user_id == user.pk,
         "earlier": items[1:],

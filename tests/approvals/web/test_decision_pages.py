@@ -2,7 +2,6 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -10,9 +9,9 @@ from django.utils import timezone
 from django_otp.oath import TOTP
 
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
-from approvals.people.models import SealedTOTPDevice, User
-from approvals.people.totp import begin_enrolment
+from approvals.people.models import Scope, SealedTOTPDevice, User
 from approvals.queue.models import StagedVersion, State
+from tests.approvals.codes import enrol, enrol_passkey
 from tests.approvals.factories import (
     make_account,
     make_decision,
@@ -20,7 +19,7 @@ from tests.approvals.factories import (
     make_staged_version,
     make_user,
 )
-from tests.approvals.web.pages import assert_strict, sign_in, text_of
+from tests.approvals.web.pages import HTMX, assert_strict, sign_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -36,8 +35,7 @@ def row() -> StagedVersion:
 def ada(row: StagedVersion) -> User:
     """Somebody who may decide, and can."""
     user = make_user("ada")
-    begin_enrolment(user)
-    SealedTOTPDevice.objects.filter(user=user).update(confirmed=True)
+    enrol(user)
     make_account(user, row.registry, username="ada-at-the-registry")
     return user
 
@@ -62,8 +60,8 @@ def send(client: Client, row: StagedVersion, action: str, **typed: str) -> HttpR
     return client.post(reverse(f"confirm_{action}", args=[row.pk]), typed)
 
 
-def step_up_in(response: HttpResponse) -> str:
-    return response.content.decode().split('name="step_up" value="')[1].split('"')[0]
+def seen_in(response: HttpResponse) -> str:
+    return response.content.decode().split('name="seen" value="')[1].split('"')[0]
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])
@@ -100,8 +98,8 @@ def test_the_page_names_exactly_what_will_happen(
 
 
 def test_approving_with_a_fresh_code(client: Client, ada: User, row: StagedVersion) -> None:
-    step_up = step_up_in(open_page(client, row, "approve"))
-    response = send(client, row, "approve", step_up=step_up, code=code_of(ada))
+    seen = seen_in(open_page(client, row, "approve"))
+    response = send(client, row, "approve", seen=seen, code=code_of(ada))
     assert response.status_code == 302
     assert response["Location"] == reverse("version", args=[row.pk])
     text = text_of(client.get(response["Location"]))
@@ -113,10 +111,8 @@ def test_approving_with_a_fresh_code(client: Client, ada: User, row: StagedVersi
 
 
 def test_rejecting_with_a_reason(client: Client, ada: User, row: StagedVersion) -> None:
-    step_up = step_up_in(open_page(client, row, "reject"))
-    response = send(
-        client, row, "reject", step_up=step_up, code=code_of(ada), reason="It phones <home>."
-    )
+    seen = seen_in(open_page(client, row, "reject"))
+    response = send(client, row, "reject", seen=seen, code=code_of(ada), reason="It phones <home>.")
     assert response.status_code == 302
     assert "It phones <home>." in text_of(client.get(response["Location"]))
     row.refresh_from_db()
@@ -126,9 +122,9 @@ def test_rejecting_with_a_reason(client: Client, ada: User, row: StagedVersion) 
 def test_a_wrong_code_is_refused_forgotten_and_the_reason_kept(
     client: Client, ada: User, row: StagedVersion
 ) -> None:
-    step_up = step_up_in(open_page(client, row, "reject"))
+    seen = seen_in(open_page(client, row, "reject"))
     wrong = f"{(int(code_of(ada)) + 500_000) % 1_000_000:06}"
-    response = send(client, row, "reject", step_up=step_up, code=wrong, reason="Not this one.")
+    response = send(client, row, "reject", seen=seen, code=wrong, reason="Not this one.")
     html = response.content.decode()
     assert response.status_code == 422
     assert wrong not in html
@@ -142,12 +138,12 @@ def test_a_wrong_code_is_refused_forgotten_and_the_reason_kept(
 
 def test_a_used_code_is_refused_on_the_page(client: Client, ada: User, row: StagedVersion) -> None:
     code = code_of(ada)
-    step_up = step_up_in(open_page(client, row, "approve"))
-    assert send(client, row, "approve", step_up=step_up, code=code).status_code == 302
+    seen = seen_in(open_page(client, row, "approve"))
+    assert send(client, row, "approve", seen=seen, code=code).status_code == 302
     other = make_staged_version("right-pad", "2.0.0")
     make_inspection(other)
-    step_up = step_up_in(open_page(client, other, "approve"))
-    response = send(client, other, "approve", step_up=step_up, code=code)
+    seen = seen_in(open_page(client, other, "approve"))
+    response = send(client, other, "approve", seen=seen, code=code)
     assert response.status_code == 422
     assert "used" in text_of(response)
     other.refresh_from_db()
@@ -157,51 +153,61 @@ def test_a_used_code_is_refused_on_the_page(client: Client, ada: User, row: Stag
 def test_rejecting_needs_a_reason_before_any_code_is_spent(
     client: Client, ada: User, row: StagedVersion
 ) -> None:
-    step_up = step_up_in(open_page(client, row, "reject"))
-    response = send(client, row, "reject", step_up=step_up, code=code_of(ada), reason="   ")
+    seen = seen_in(open_page(client, row, "reject"))
+    response = send(client, row, "reject", seen=seen, code=code_of(ada), reason="   ")
     assert response.status_code == 422
     assert 'id="id_reason_error"' in response.content.decode()
     again = send(
-        client, row, "reject", step_up=step_up_in(response), code=code_of(ada), reason="It is bad."
+        client, row, "reject", seen=seen_in(response), code=code_of(ada), reason="It is bad."
     )
     assert again.status_code == 302
 
 
-def test_a_confirmation_for_rejecting_does_not_approve(
+def test_a_page_for_rejecting_does_not_approve(
     client: Client, ada: User, row: StagedVersion
 ) -> None:
-    step_up = step_up_in(open_page(client, row, "reject"))
-    response = send(client, row, "approve", step_up=step_up, code=code_of(ada))
+    code = code_of(ada)
+    seen = seen_in(open_page(client, row, "reject"))
+    response = send(client, row, "approve", seen=seen, code=code)
     assert response.status_code == 422
+    assert "look once more at what it says" in text_of(response)
+    assert not Decision.objects.exists()
+    # The code was not tried: it is good for what the page says now.
+    assert send(client, row, "approve", seen=seen_in(response), code=code).status_code == 302
+
+
+def test_what_changed_since_the_page_was_shown_is_not_decided(
+    client: Client, ada: User, row: StagedVersion
+) -> None:
+    seen = seen_in(open_page(client, row, "approve"))
+    StagedVersion.objects.filter(pk=row.pk).update(shasum="9" * 40)
+    response = send(client, row, "approve", seen=seen, code=code_of(ada))
+    assert response.status_code == 422
+    assert "something changed since" in text_of(response)
+    assert "9" * 40 in text_of(response)
     assert not Decision.objects.exists()
 
 
-def test_an_expired_confirmation_is_said_and_the_page_brings_a_new_one(
+def test_a_form_that_is_not_whole_decides_nothing(
     client: Client, ada: User, row: StagedVersion
 ) -> None:
-    step_up = step_up_in(open_page(client, row, "approve"))
-    StepUp.objects.filter(pk=step_up).update(
-        opened_at=timezone.now() - timedelta(seconds=settings.CONFIRMATION_SECONDS + 1)
-    )
-    response = send(client, row, "approve", step_up=step_up, code=code_of(ada))
-    assert response.status_code == 422
-    assert "expired" in text_of(response)
-    assert step_up_in(response) != step_up
-
-
-def test_a_form_without_its_confirmation_decides_nothing(
-    client: Client, ada: User, row: StagedVersion
-) -> None:
-    response = send(client, row, "approve", step_up="nonsense", code=code_of(ada))
+    response = send(client, row, "approve", seen="nonsense", code=code_of(ada))
     assert response.status_code == 422
     assert "was not complete" in text_of(response)
     assert not Decision.objects.exists()
 
 
+def test_neither_code_nor_passkey_is_said(client: Client, ada: User, row: StagedVersion) -> None:
+    response = send(client, row, "approve", seen=seen_in(open_page(client, row, "approve")))
+    assert response.status_code == 422
+    assert "Enter the code that your app shows" in text_of(response)
+    assert not StepUp.objects.exists()
+
+
 def test_somebody_else_was_faster(client: Client, ada: User, row: StagedVersion) -> None:
-    step_up = step_up_in(open_page(client, row, "approve"))
+    seen = seen_in(open_page(client, row, "approve"))
     make_decision(row, make_user("grace"))
-    response = send(client, row, "approve", step_up=step_up, code=code_of(ada))
+    response = send(client, row, "approve", seen=seen, code=code_of(ada))
     assert response.status_code == 409
     assert "It is being approved at this moment." in text_of(response)
     assert '<form method="post" class="panel"' not in response.content.decode()
@@ -215,7 +221,7 @@ def test_a_viewer_is_told_why_and_gets_no_form(row: StagedVersion) -> None:
     assert "Your role only lets you look" in text_of(response)
     assert 'name="code"' not in response.content.decode()
     assert not StepUp.objects.exists()
-    posted = send(viewer, row, "approve", step_up="0" * 32, code="123456")
+    posted = send(viewer, row, "approve", seen="0" * 64, code="123456")
     assert posted.status_code == 403
     assert not Decision.objects.exists()
 
@@ -237,12 +243,11 @@ def test_what_was_not_compared_cannot_be_approved(ada: User) -> None:
     assert "has not been compared yet" in text_of(response)
 
 
-def test_each_look_at_the_page_opens_one_confirmation(client: Client, row: StagedVersion) -> None:
-    first = step_up_in(open_page(client, row, "approve"))
-    second = step_up_in(open_page(client, row, "approve"))
-    assert first != second
-    assert StepUp.objects.count() == 2
-    assert not StepUp.objects.filter(proved_at__isnull=False).exists()
+def test_looking_at_the_page_writes_nothing(client: Client, row: StagedVersion) -> None:
+    first = seen_in(open_page(client, row, "approve"))
+    assert first == seen_in(open_page(client, row, "approve"))
+    assert first != seen_in(open_page(client, row, "reject"))
+    assert not StepUp.objects.exists()
 
 
 def test_answering_the_registry(client: Client, ada: User, row: StagedVersion) -> None:
@@ -288,7 +293,7 @@ def test_there_is_nothing_to_answer(client: Client, row: StagedVersion) -> None:
 
 def test_a_decision_needs_the_token_of_the_form(ada: User, row: StagedVersion) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(ada, backend="allauth.account.auth_backends.AuthenticationBackend")
+    sign_in(ada, client)
     response = client.post(reverse("confirm_approve", args=[row.pk]), {"code": code_of(ada)})
     assert response.status_code == 403
     assert "too old" in unescape(response.content.decode())
@@ -332,3 +337,179 @@ def test_nobody_else_can_call_it_off(client: Client, row: StagedVersion) -> None
     row.refresh_from_db()
     assert row.state == State.APPROVING
     assert client.post(reverse("call_off", args=[row.pk + 1])).status_code == 404
+
+
+# ---------- several at once
+
+
+@pytest.fixture
+def rows(row: StagedVersion) -> list[StagedVersion]:
+    others = [make_staged_version(name, "2.0.0") for name in ("mid-pad", "right-pad")]
+    for one in others:
+        make_inspection(one)
+    return [row, *others]
+
+
+def keys_of(rows: list[StagedVersion]) -> list[str]:
+    return [str(one.pk) for one in rows]
+
+
+def test_several_versions_are_named_and_decided_together(
+    client: Client, ada: User, rows: list[StagedVersion]
+) -> None:
+    url = reverse("confirm_approve_several")
+    page = client.get(url, {"version": keys_of(rows)})
+    assert_strict(page)
+    text = text_of(page)
+    for one in rows:
+        assert f"{one.package.name} {one.version}" in text
+        assert one.shasum in text
+        assert str(one.stage_id) in text
+    assert "Approve 3 versions: make them installable by everyone" in text
+    response = client.post(
+        url, {"version": keys_of(rows), "seen": seen_in(page), "code": code_of(ada)}
+    )
+    decision = Decision.objects.get()
+    assert response["Location"] == reverse("decision", args=[decision.pk])
+    text = text_of(client.get(response["Location"]))
+    assert "You approved 3 versions." in text
+    assert "0 of 3 accepted" in text
+    assert {item.staged_version for item in decision.items.all()} == set(rows)
+
+
+def test_another_choice_than_the_one_shown_is_not_decided(
+    client: Client, ada: User, rows: list[StagedVersion]
+) -> None:
+    url = reverse("confirm_approve_several")
+    page = client.get(url, {"version": keys_of(rows[:2])})
+    response = client.post(
+        url, {"version": keys_of(rows), "seen": seen_in(page), "code": code_of(ada)}
+    )
+    assert response.status_code == 422
+    assert "look once more at what it says" in text_of(response)
+    assert not Decision.objects.exists()
+
+
+def test_one_that_stands_in_the_way_can_be_left_out(
+    client: Client, rows: list[StagedVersion]
+) -> None:
+    stuck = make_staged_version("not-compared", "1.0.0")
+    page = client.get(reverse("confirm_approve_several"), {"version": keys_of([*rows, stuck])})
+    assert page.status_code == 409
+    text = text_of(page)
+    assert "1 of 4 cannot be decided" in text
+    assert "Go on with the other 3" in text
+    assert 'name="code"' not in page.content.decode()
+    rest = "?" + "".join(f"version={one.pk}&amp;" for one in rows)
+    assert f'href="{rest}"' in page.content.decode()
+
+
+@pytest.mark.parametrize("chosen", [[], ["0"], ["nonsense"], ["9" * 30], ["\u0661"], ["123456789"]])
+def test_nothing_that_is_here_was_chosen(client: Client, chosen: list[str]) -> None:
+    response = client.get(reverse("confirm_approve_several"), {"version": chosen}, follow=True)
+    assert "Tick the versions to decide first" in text_of(response)
+
+
+def test_more_than_fit_on_a_page_are_not_decided_at_once(client: Client) -> None:
+    chosen = [str(number) for number in range(1, 102)]
+    response = client.get(reverse("confirm_approve_several"), {"version": chosen}, follow=True)
+    assert "between 1 and 100 at once" in text_of(response)
+
+
+# ---------- by passkey
+
+
+def intent_of(client: Client, row: StagedVersion, action: str, **typed: str) -> HttpResponse:
+    return client.post(reverse(f"{action}_intent"), {"version": row.pk, **typed})
+
+
+def test_approving_with_a_passkey(client: Client, ada: User, row: StagedVersion) -> None:
+    device = enrol_passkey(ada)
+    page = open_page(client, row, "approve")
+    html = page.content.decode()
+    assert f'data-passkey="{reverse("approve_intent")}"' in html
+    assert html.index("data-passkey-button") < html.index('name="code"')
+    asked = intent_of(client, row, "approve", seen=seen_in(page)).json()
+    assert "no-store" in intent_of(client, row, "approve", seen=seen_in(page))["Cache-Control"]
+    signed = device.get(asked["options"])
+    response = send(
+        client,
+        row,
+        "approve",
+        seen=seen_in(page),
+        intent=asked["fields"]["intent"],
+        assertion=signed,
+    )
+    assert response.status_code == 302
+    decision = Decision.objects.get()
+    assert (decision.user, decision.step_up.method) == (ada, "passkey")
+
+
+def test_an_intent_that_cannot_be_is_refused_in_words(
+    client: Client, ada: User, row: StagedVersion
+) -> None:
+    enrol_passkey(ada)
+    seen = seen_in(open_page(client, row, "reject"))
+    without_reason = intent_of(client, row, "reject", seen=seen)
+    assert without_reason.status_code == 422
+    assert "required" in without_reason.json()["error"]
+    swapped = intent_of(client, row, "approve", seen=seen)
+    assert swapped.status_code == 422
+    assert "look once more" in swapped.json()["error"]
+    gone = client.post(reverse("approve_intent"), {"version": row.pk + 1, "seen": seen})
+    assert gone.status_code == 422
+    assert not StepUp.objects.exists()
+
+
+def test_a_reason_that_was_not_signed_is_not_written_down(
+    client: Client, ada: User, row: StagedVersion
+) -> None:
+    device = enrol_passkey(ada)
+    seen = seen_in(open_page(client, row, "reject"))
+    asked = intent_of(client, row, "reject", seen=seen, reason="It phones home.").json()
+    response = send(
+        client,
+        row,
+        "reject",
+        seen=seen,
+        reason="A typo.",
+        intent=asked["fields"]["intent"],
+        assertion=device.get(asked["options"]),
+    )
+    assert response.status_code == 422
+    assert not Decision.objects.exists()
+
+
+# ---------- following it
+
+
+def test_a_decision_is_not_shown_to_whom_its_packages_are_not(
+    ada: User, row: StagedVersion
+) -> None:
+    item = make_decision(row, ada)
+    url = reverse("decision", args=[item.decision_id])
+    narrow = make_user("eve")
+    Scope.objects.create(user=narrow, packages="@other/*")
+    assert sign_in(ada).get(url).status_code == 200
+    assert sign_in(narrow).get(url).status_code == 404
+    polled = sign_in(narrow).get(reverse("decision_status", args=[item.decision_id]), headers=HTMX)
+    assert polled.status_code == 404
+
+
+def test_the_page_of_a_decision_asks_for_news_until_there_are_no_more(
+    client: Client, ada: User, row: StagedVersion
+) -> None:
+    item = make_decision(row, ada)
+    url = reverse("decision_status", args=[item.decision_id])
+    first = client.get(url, headers=HTMX)
+    html = first.content.decode()
+    assert 'hx-trigger="every 2s"' in html
+    seen = html.split('name="seen" value="')[1].split('"')[0]
+    assert client.get(url, {"seen": seen}, headers=HTMX).status_code == 204
+    assert client.get(url).status_code == 302
+    DecisionItem.objects.filter(pk=item.pk).update(
+        state=ItemState.FAILED, outcome="It <b>broke</b>"
+    )
+    last = client.get(url, {"seen": seen}, headers=HTMX).content.decode()
+    assert "hx-trigger" not in last
+    assert "It &lt;b&gt;broke&lt;/b&gt;" in last
