@@ -1,16 +1,16 @@
 """A person in front of a version that could be decided, without any registry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
+from approvals.decisions import stepup
 from approvals.decisions.decide import decide, open_intent
 from approvals.decisions.models import Action, Decision, StepUp
 from approvals.decisions.stepup import binding_of_versions
-from approvals.people import factors
 from approvals.people.models import SealedTOTPDevice, User
 from approvals.queue.models import Registry, StagedVersion
-from tests.approvals.codes import code_now, enrol
+from tests.approvals.codes import code_now, enrol, enrol_passkey
 from tests.approvals.conftest import SESSION
 from tests.approvals.factories import (
     make_account,
@@ -19,6 +19,7 @@ from tests.approvals.factories import (
     make_staged_version,
     make_user,
 )
+from tests.webauthn import SoftAuthenticator
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Desk:
     registry: Registry
     ada: User
     row: StagedVersion
+    passkeys: dict[int, SoftAuthenticator] = field(default_factory=dict)
 
     def person(self, name: str) -> User:
         user = make_user(name)
@@ -66,9 +68,20 @@ class Desk:
             reason=_reason(action) if reason is None else reason,
         )
 
+    def passkey(self, user: User) -> SoftAuthenticator:
+        """The person's passkey, enrolled when it is first needed."""
+        if user.pk not in self.passkeys:
+            self.passkeys[user.pk] = enrol_passkey(user)
+            # One that syncs: that it counts is not what is to stop a replay here.
+            self.passkeys[user.pk].counts = False
+        return self.passkeys[user.pk]
+
     def touch(self, step_up: StepUp, *, by: User | None = None) -> str:
-        """What the person's passkey makes of an intent; see `passkeys`."""
-        return touch_of(by or self.ada, step_up.challenge)
+        """What the person's passkey makes of what an intent asks for."""
+        passkey = self.passkey(by or step_up.user)
+        options = stepup.passkey_options(step_up)
+        credential = passkey.credentials[0] if by else None
+        return passkey.get(options, credential=credential)
 
     def decide(self, **changes: object) -> Decision:
         """What ada's confirmation page sends, with what is said to differ."""
@@ -94,26 +107,6 @@ class Desk:
 
 def _reason(action: object) -> str:
     return "not now" if action == Action.REJECT else ""
-
-
-def touch_of(user: User, challenge: str) -> str:
-    """Stands for a passkey's signature: who made it, and of what."""
-    return f"touch of {user.pk} for {challenge}"
-
-
-@pytest.fixture
-def passkeys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody has a passkey, whose signature can be told from all others.
-
-    What is tested here is what a proof is good for; how one is checked, beside the passkeys.
-    """
-
-    def check(user: User, challenge: str, assertion: str, *, address: str = "") -> str:
-        if assertion != touch_of(user, challenge):
-            raise factors.FactorRefused("This passkey's answer is for something else. Try again.")
-        return "passkey"
-
-    monkeypatch.setattr(factors, "check_passkey", check)
 
 
 @pytest.fixture

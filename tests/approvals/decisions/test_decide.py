@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -204,10 +203,13 @@ def test_one_that_stands_in_the_way_stops_the_whole_batch(desk: Desk) -> None:
     refuse(desk, InTheWay, "Something is wrong", staged_versions=[desk.row, other])
 
 
-def test_a_code_of_the_registry_is_kept_for_one_call_only(desk: Desk) -> None:
+def test_a_code_of_the_registry_is_kept_for_the_whole_decision(desk: Desk) -> None:
     other = desk.version("right-pad")
-    desk.decide(staged_versions=[desk.row, other], registry_code="123456")
-    assert not RegistryProof.objects.exists()
+    decision = desk.decide(staged_versions=[desk.row, other], registry_code="123456")
+    proof = RegistryProof.objects.get()
+    assert (proof.decision, proof.kind) == (decision, RegistryProof.Kind.CODE)
+    assert "123456" not in proof.sealed_code
+    assert proof.expires_at - proof.kept_at == timedelta(minutes=5)
 
 
 def test_a_version_that_is_gone_meanwhile_takes_the_batch_with_it(
@@ -372,15 +374,15 @@ class TestTheDatabaseRefuses:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Lets something happen after the code was checked and before the decision is recorded."""
-    prove = stepup.prove_with_totp
+    prove = stepup.prove_with_code
 
-    def proved(step_up_id: UUID | str, user: User, code: str) -> None:
-        prove(step_up_id, user, code)
+    def proved(step_up: StepUp, code: str, *, address: str = "") -> None:
+        prove(step_up, code, address=address)
         # Only once: what happens may be another decision.
-        monkeypatch.setattr(stepup, "prove_with_totp", prove)
+        monkeypatch.setattr(stepup, "prove_with_code", prove)
         happens()
 
-    monkeypatch.setattr(stepup, "prove_with_totp", proved)
+    monkeypatch.setattr(stepup, "prove_with_code", proved)
 
 
 def assert_still_waiting(desk: Desk) -> None:

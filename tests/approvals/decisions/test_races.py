@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from approvals.audit import chain
@@ -28,7 +29,6 @@ from approvals.decisions.models import (
     RegistryProof,
     StepUp,
 )
-from approvals.decisions.stepup import open_step_up
 from approvals.inspection import inspecting
 from approvals.inspection import requests as inspection_requests
 from approvals.inspection.models import Inspection, InspectionRequest, PairClaim
@@ -38,7 +38,7 @@ from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.client import RegistryClient, StagedItem
 from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.at_once import PATIENCE_SECONDS, at_once
-from tests.approvals.conftest import House
+from tests.approvals.conftest import SESSION, House
 from tests.approvals.decisions.conftest import Desk
 from tests.approvals.events import topics
 from tests.approvals.factories import make_decision
@@ -62,15 +62,15 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxRegistry]:
 def neck_and_neck(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets two deciders both prove their presence before either decision is recorded."""
     both = threading.Barrier(2)
-    prove = stepup.prove_with_totp
+    prove = stepup.prove_with_code
 
-    def proved(*args: object) -> None:
+    def proved(*args: object, **named: object) -> None:
         try:
-            prove(*args)  # type: ignore[arg-type]  # passed on as it came
+            prove(*args, **named)  # type: ignore[arg-type]  # passed on as it came
         finally:
             both.wait(PATIENCE_SECONDS)
 
-    monkeypatch.setattr(stepup, "prove_with_totp", proved)
+    monkeypatch.setattr(stepup, "prove_with_code", proved)
 
 
 @pytest.mark.usefixtures("neck_and_neck")
@@ -82,13 +82,12 @@ def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
     desk: Desk, adas: Action, graces: Action
 ) -> None:
     def decider(user: User, action: Action) -> Callable[[], Decision]:
-        step_up, code = open_step_up(user, action, [desk.row]), desk.code(user)
+        code = desk.code(user)
         row = StagedVersion.objects.with_package().get()
         return lambda: desk.decide(
             user=user,
             action=action,
             staged_versions=[row],
-            step_up_id=step_up.pk,
             code=code,
             registry_code="123456",
         )
@@ -109,26 +108,31 @@ def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
     assert chain.verify().problem == ""
 
 
-def test_a_form_sent_twice_decides_once(desk: Desk) -> None:
-    step_up, code = desk.open(), desk.code(desk.ada)
+@pytest.mark.parametrize("proof", ["code", "touch"])
+def test_a_form_sent_twice_decides_once(desk: Desk, proof: str) -> None:
+    step_up = desk.open()
+    given: dict[str, object] = {"code": desk.code(desk.ada)}
+    if proof == "touch":
+        given = {"intent": step_up.pk, "assertion": desk.touch(step_up)}
 
     def send() -> Decision:
         row = StagedVersion.objects.with_package().get()
-        return desk.decide(staged_versions=[row], step_up_id=step_up.pk, code=code)
+        return desk.decide(staged_versions=[row], **given)
 
-    results = at_once(send, send)
-    (lost,) = [result for result in results if not isinstance(result, Decision)]
-    assert isinstance(lost, PresenceNotProved | SomebodyElseWasFaster), lost
+    results = at_once(send, send, send)
+    lost = [result for result in results if not isinstance(result, Decision)]
+    assert len(lost) == 2
+    assert all(isinstance(one, PresenceNotProved | SomebodyElseWasFaster) for one in lost), lost
     assert Decision.objects.count() == 1
+    assert StepUp.objects.filter(consumed_at__isnull=False).count() == 1
 
 
 def test_one_code_does_not_decide_two_versions_at_once(desk: Desk) -> None:
     other = desk.version("right-pad")
     code = desk.code(desk.ada)
-    step_ups = {row.pk: open_step_up(desk.ada, Action.APPROVE, [row]) for row in (desk.row, other)}
 
     def send(row: StagedVersion) -> Callable[[], Decision]:
-        return lambda: desk.decide(staged_versions=[row], step_up_id=step_ups[row.pk].pk, code=code)
+        return lambda: desk.decide(staged_versions=[row], code=code)
 
     results = at_once(send(desk.row), send(other))
     assert sum(isinstance(result, Decision) for result in results) == 1
@@ -136,15 +140,27 @@ def test_one_code_does_not_decide_two_versions_at_once(desk: Desk) -> None:
     assert Decision.objects.count() == 1
 
 
+def test_one_proof_is_consumed_once_however_many_try(desk: Desk) -> None:
+    step_up = desk.open()
+    stepup.prove_with_code(step_up, desk.code(desk.ada))
+
+    def consume() -> None:
+        with transaction.atomic():
+            row = StagedVersion.objects.with_package().get()
+            stepup.consume(step_up.pk, desk.ada, Action.APPROVE, [row], session=SESSION)
+
+    results = at_once(consume, consume, consume)
+    assert sum(result is None for result in results) == 1
+    assert sum(isinstance(result, stepup.StepUpRefused) for result in results) == 2
+
+
 def test_two_overlapping_batches_do_not_wait_in_a_ring(desk: Desk) -> None:
     other = desk.version("right-pad")
     grace = desk.person("grace")
 
     def decider(user: User, rows: list[StagedVersion]) -> Callable[[], Decision]:
-        step_up, code = open_step_up(user, Action.APPROVE, rows), desk.code(user)
-        return lambda: desk.decide(
-            user=user, staged_versions=rows, step_up_id=step_up.pk, code=code
-        )
+        code = desk.code(user)
+        return lambda: desk.decide(user=user, staged_versions=rows, code=code)
 
     results = at_once(decider(desk.ada, [desk.row, other]), decider(grace, [other, desk.row]))
     assert sum(isinstance(result, Decision) for result in results) == 1
@@ -206,6 +222,73 @@ def test_of_two_workers_that_saw_the_same_work_the_second_gets_none_of_it(
         between_look_and_claim(monkeypatch, partial(grab, claim_due, first))
         assert claim_due() is None
         assert first == [work]
+
+
+def test_workers_on_one_decision_call_one_after_the_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = house.person("ada")
+    rows = [house.ready("left-pad", f"1.5.{patch}") for patch in range(6)]
+    decision = house.decide_all(ada, rows)
+    house.sandbox.control.reset()
+    under_way, most = threading.Semaphore(1), []
+    send = RegistryClient.approve
+
+    def approve(client: RegistryClient, stage_id: str, proof: str | None = None) -> str:
+        most.append(under_way.acquire(blocking=False))
+        try:
+            return send(client, stage_id, proof)
+        finally:
+            under_way.release()
+
+    monkeypatch.setattr(RegistryClient, "approve", approve)
+
+    def work() -> None:
+        while item := execute.claim_due():
+            execute.carry_out(item)
+
+    assert at_once(work, work, work) == [None] * 3
+    work()
+    assert most == [True] * len(rows), "never two at once"
+    sent = [call.path for call in house.sandbox.control.calls(method="POST")]
+    assert sorted(sent) == sorted(f"/-/stage/{row.stage_id}/approve" for row in rows)
+    assert set(decision.items.values_list("state", flat=True)) == {ItemState.DONE}
+    assert Attempt.objects.count() == len(rows)
+    assert chain.verify().problem == ""
+
+
+def test_of_two_workers_that_hold_two_items_of_one_decision_one_gives_its_own_back(
+    house: House,
+) -> None:
+    ada = house.person("ada")
+    rows = [house.ready("left-pad", f"1.5.{patch}") for patch in range(2)]
+    decision = house.decide_all(ada, rows)
+    house.sandbox.control.reset()
+    # Both claimed at the same moment, before either saw the other.
+    claims = []
+    for _ in rows:
+        claims.append(execute.claim_due())
+        DecisionItem.objects.filter(lease_holder__gt="").update(state=ItemState.CHECKING)
+    DecisionItem.objects.update(state=ItemState.WAITING)
+    first, second = claims
+    assert first
+    assert second
+    house.sandbox.control.hold("before")
+
+    def other() -> None:
+        house.sandbox.control.wait_until_held()
+        try:
+            execute.carry_out(second)
+        finally:
+            house.sandbox.control.release()
+
+    assert at_once(lambda: execute.carry_out(first), other) == [None, None]
+    given_back = decision.items.get(pk=second.pk)
+    assert (given_back.state, given_back.lease_holder) == (ItemState.WAITING, "")
+    assert given_back.attempts.count() == 0
+    house.work()
+    assert set(decision.items.values_list("state", flat=True)) == {ItemState.DONE}
+    assert house.approvals_sent() == 2
 
 
 def grab(claim_due: Callable[[], object], into: list[object]) -> None:
