@@ -94,6 +94,16 @@ SESSION_COOKIE_AGE = env.whole(
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
+# GitHub may stand for the password of who connected their account there; both or none.
+GITHUB_CLIENT_ID = env.text("COUNTERSIGN_GITHUB_CLIENT_ID", "")
+GITHUB_CLIENT_SECRET = env.text("COUNTERSIGN_GITHUB_CLIENT_SECRET", "")
+if bool(GITHUB_CLIENT_ID) != bool(GITHUB_CLIENT_SECRET):
+    raise ImproperlyConfigured(
+        "Set both COUNTERSIGN_GITHUB_CLIENT_ID and COUNTERSIGN_GITHUB_CLIENT_SECRET, or neither."
+    )
+PUBLIC_GITHUB = "https://github.com"
+GITHUB_URL = env.service_url("COUNTERSIGN_GITHUB_URL", PUBLIC_GITHUB)
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -102,7 +112,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF],
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        # Browsers hold redirects to it too: the one to GitHub's own page of signing in.
+        "form-action": [SELF, GITHUB_URL] if GITHUB_CLIENT_ID else [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
@@ -124,6 +135,9 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    # There whether or not it is configured, so that tables do not depend on the environment.
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
     "allauth.usersessions",
     "django_otp",
     "django_otp.plugins.otp_totp",
@@ -144,11 +158,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "approvals.people.middleware.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "approvals.people.afterwards.AfterwardsMiddleware",
+    "approvals.people.middleware.VerifiedSessionMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -271,6 +287,7 @@ CELERY_BEAT_SCHEDULE |= {
     for name, task in {
         "forget stale confirmations": "approvals.decisions.tasks.forget_stale_confirmations",
         "forget expired sessions": "approvals.people.tasks.forget_expired_sessions",
+        "forget old tries": "approvals.people.tasks.forget_old_tries",
         "forget expired tarballs": "approvals.inspection.tasks.forget_expired_tarballs",
     }.items()
 }
@@ -300,6 +317,8 @@ TRY_LIMITS = {
     "code": {"person": (10, 900), "address": (50, 900)},
     "step_up": {"person": (30, 900), "address": (150, 900)},
     "invitation": {"address": (20, 900)},
+    # Not of people: each challenge is good once.
+    "passkey_challenge": {"person": (1, 900)},
 }
 # A session ends after so long without anybody doing anything, and in any case after
 # COUNTERSIGN_SESSION_SECONDS from signing in.
@@ -316,6 +335,21 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
+# Counted in the cache, and so not across processes: TRY_LIMITS holds instead.
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_FORMS = {"reset_password": "approvals.web.forms.entrance.NewPasswordForm"}
+SOCIALACCOUNT_ADAPTER = "approvals.people.adapter.ConnectedAccountsOnlyAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    "github": {
+        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET}],
+        "SCOPE": [],
+        "OAUTH_PKCE_ENABLED": True,
+        **({} if GITHUB_URL == PUBLIC_GITHUB else {"GITHUB_URL": GITHUB_URL}),
+    }
+}
 # Passkeys only: authenticator apps are django-otp's, recovery codes our own.
 MFA_SUPPORTED_TYPES = ["webauthn"]
 MFA_ADAPTER = "approvals.people.mfa.PasskeyAdapter"

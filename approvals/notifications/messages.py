@@ -86,6 +86,28 @@ TOPICS: Mapping[str, Topic] = {
         "Countersign can read {registry} again.",
         Audience.MANAGERS,
     ),
+    "person.password_changed": Topic(
+        "Your password was changed",
+        f"The password of your account was changed. {_NOT_YOU}",
+        Audience.PERSON,
+    ),
+    "person.email_changed": Topic(
+        "Your e-mail address was changed",
+        "Your account has another e-mail address now: this one gets no more messages. "
+        f"{_NOT_ASKED}",
+        Audience.PERSON,
+    ),
+    "github.connected": Topic(
+        "A GitHub account was connected",
+        "Your account can be signed in to through GitHub now; your second factor is still asked "
+        f"for. {_NOT_ASKED}",
+        Audience.PERSON,
+    ),
+    "github.disconnected": Topic(
+        "Your GitHub account was disconnected",
+        f"Your account can no longer be signed in to through GitHub. {_NOT_ASKED}",
+        Audience.PERSON,
+    ),
     "factor.added": Topic(
         "A second factor was added: {factor}",
         f"Your account has a new second factor: {{factor}}. {_NOT_YOU}",

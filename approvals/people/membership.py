@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from approvals.audit.outbox import publish
 from approvals.audit.record import Happening, record, record_all
 from approvals.people.accounts import unlinked
 from approvals.people.models import Invitation, RegistryAccount, Role, User, valid_shown_name
@@ -87,7 +88,8 @@ def change_profile(
     Raises PersonNotChanged and WrongPassword.
     """
     email = email.strip().lower()
-    moved = email != user.email
+    before = user.email
+    moved = email != before
     if moved:
         try:
             validate_email(email)
@@ -108,6 +110,8 @@ def change_profile(
                 email=email,
             )
             if moved:
+                # To whoever reads the old address: the change may not be their own.
+                publish("person.email_changed", person=user.pk, former_address=before)
                 record("person.email_changed", actor=user, subject=user)
     except IntegrityError as error:
         raise PersonNotChanged("Somebody signs in with this e-mail address already.") from error

@@ -48,7 +48,7 @@ class VerifiedSessionMiddleware:
             logout(request)
             messages.info(request, ENDED)
             return _lead(request, reverse("account_login")) if needs_sign_in else None
-        if not getattr(view, "not_activity", False):
+        if sessions.is_activity(request, view):
             sessions.note_activity(request)
         if (
             not needs_sign_in

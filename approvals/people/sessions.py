@@ -44,10 +44,25 @@ def first_factor_allowed(view: View) -> View:
     return view
 
 
+def not_activity_when(asked_by_itself: Callable[[HttpRequest], bool]) -> Callable[[View], View]:
+    """Marks a view that pages also ask by themselves: then it keeps no session in use."""
+
+    def mark(view: View) -> View:
+        view.not_activity_when = asked_by_itself  # type: ignore[attr-defined] # as above
+        return view
+
+    return mark
+
+
 def not_activity(view: View) -> View:
-    """Marks a view that pages ask by themselves: it does not keep a session in use."""
-    view.not_activity = True  # type: ignore[attr-defined] # functions carry attributes
-    return view
+    """Marks a view that only pages ask, by themselves: it does not keep a session in use."""
+    return not_activity_when(lambda request: True)(view)
+
+
+def is_activity(request: HttpRequest, view: Callable[..., Any]) -> bool:
+    """Whether somebody did something, and not only their page."""
+    asked_by_itself = getattr(view, "not_activity_when", None)
+    return asked_by_itself is None or not asked_by_itself(request)
 
 
 def session_id(request: HttpRequest) -> str:
@@ -222,6 +237,8 @@ def _change_key(request: HttpRequest, change: Callable[[], object]) -> None:
 
 def _write_down(request: HttpRequest) -> None:
     """Notes browser, address and time for the list of sessions."""
+    if not hasattr(request, "user"):
+        return  # made by a program; the first real request of the session is noted
     try:
         UserSession.objects.create_from_request(request)
     except PermissionDenied:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q
 
+from approvals.audit.outbox import publish
 from approvals.audit.record import record
 from approvals.people.models import User
 
@@ -18,12 +19,17 @@ def signed_in(user: AbstractBaseUser, *, address: str) -> None:
         record("person.signed_in", actor=user, subject=user, address=address)
 
 
+def person_called(name: str) -> User | None:
+    """Whose user name or e-mail address this is."""
+    return User.objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
+
+
 def sign_in_failed(name: str, *, address: str) -> None:
     """Records a failed sign-in as `name`, a user name or an e-mail address.
 
     A name that belongs to nobody is not written down: it may be a password in the wrong field.
     """
-    person = User.objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
+    person = person_called(name)
     with transaction.atomic():
         record("person.sign_in_failed", subject=person, known=bool(person), address=address)
 
@@ -39,4 +45,5 @@ def change_password(user: User, password: str, *, by_mail: bool) -> None:
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
+        publish("person.password_changed", person=user.pk, url_path="/security/")
         record("person.password_changed", actor=user, subject=user, by_mail=by_mail)

@@ -2,18 +2,27 @@
 
 from typing import Any
 
+from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.signals import social_account_added
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from approvals.people import sign_in
+from approvals.people import github, sessions, sign_in
 from approvals.people.adapter import client_address
 
 
 @receiver(user_logged_in)
 def on_signed_in(request: HttpRequest | None, user: AbstractBaseUser, **kwargs: Any) -> None:
     sign_in.signed_in(user, address=client_address(request))
+    if request is not None:
+        sessions.begin(request)
+
+
+@receiver(social_account_added)
+def on_github_connected(sociallogin: SocialLogin, **kwargs: Any) -> None:
+    github.connected(sociallogin.user)
 
 
 @receiver(user_login_failed)

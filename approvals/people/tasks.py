@@ -5,6 +5,13 @@ from importlib import import_module
 from celery import shared_task
 from django.conf import settings
 
+from approvals.people import limits
+
+
+@shared_task
+def forget_old_tries() -> None:
+    limits.forget_old_tries()
+
 
 @shared_task
 def forget_expired_sessions() -> None:

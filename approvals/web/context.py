@@ -3,6 +3,7 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
+from approvals.people import github
 from approvals.people.permissions import may_decide_anything, may_manage
 from approvals.queue.models import Registry
 
@@ -14,7 +15,13 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
         frozenset(
             {
                 *("version", "file_diff", "version_files", "unchanged_file", "file_whole"),
-                *("confirm_approve", "confirm_reject", "publisher"),
+                *(
+                    "confirm_approve",
+                    "confirm_reject",
+                    "publisher",
+                    "decision",
+                    *("confirm_approve_several", "confirm_reject_several"),
+                ),
             }
         ),
     ),
@@ -27,6 +34,7 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
 ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Profile", "profile", frozenset()),
     ("Security: one-time codes", "security", frozenset()),
+    ("Sessions and sign-in", "sessions", frozenset()),
     ("Registry accounts", "accounts", frozenset()),
     ("Change password", "account_change_password", frozenset()),
 )
@@ -35,7 +43,7 @@ ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
 def every_page(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {}
+        return {"github_configured": github.is_configured()}
     route = request.resolver_match.url_name if request.resolver_match else None
     return {
         "navigation": _entries(SECTIONS, route),

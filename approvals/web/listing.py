@@ -42,13 +42,18 @@ def registry_names(user: User) -> dict[str, str]:
     return dict(Registry.objects.visible_to(user).values_list("url", "name"))
 
 
+def is_poll(request: HttpRequest) -> bool:
+    """Whether a list asks by itself whether it is still up to date."""
+    return "HX-Request" in request.headers and request.GET.get("part") == "list"
+
+
 def render_list(
     request: HttpRequest, page_template: str, list_template: str, context: dict[str, Any]
 ) -> HttpResponse:
     """The whole page; or for its own polling only the list, or 204 where nothing changed."""
     content = render_to_string(list_template, context, request)
     part = {"content": content, "seen": hashlib.sha256(content.encode()).hexdigest()[:16]}
-    polled = "HX-Request" in request.headers and request.GET.get("part") == "list"
+    polled = is_poll(request)
     if polled and request.GET.get("seen") == part["seen"]:
         return HttpResponse(status=204)
     if polled:

@@ -5,8 +5,10 @@ from django.urls import URLPattern, path
 from approvals.web.views import (
     account,
     audit,
+    carrying_out,
     contents,
     decisions,
+    entrance,
     files,
     health,
     notifications,
@@ -16,7 +18,19 @@ from approvals.web.views import (
     registries,
     review,
     security,
+    sessions,
 )
+
+entrance_urls = [
+    path("sign-in/passkey/options/", entrance.sign_in_passkey_options, name="sign_in_options"),
+    path("sign-in/passkey/", entrance.sign_in_passkey, name="sign_in_passkey"),
+    path("verify/", entrance.verify, name="verify"),
+    path("verify/passkey/", entrance.verify_passkey, name="verify_passkey"),
+    path("sessions/", sessions.sessions, name="sessions"),
+    path("sessions/<int:pk>/end/", sessions.session_end, name="session_end"),
+    path("sessions/end-others/", sessions.sessions_end_others, name="sessions_end_others"),
+    path("sessions/github/disconnect/", entrance.github_disconnect, name="github_disconnect"),
+]
 
 account_urls = [
     path("profile/", account.profile, name="profile"),
@@ -74,9 +88,22 @@ version_urls = [
     path("versions/<int:pk>/against/", review.other_baseline_progress, name="other_progress"),
     path("versions/<int:pk>/approve/", decisions.confirm_approve, name="confirm_approve"),
     path("versions/<int:pk>/reject/", decisions.confirm_reject, name="confirm_reject"),
-    path("versions/<int:pk>/registry-code/", decisions.answer, name="answer_registry"),
-    path("versions/<int:pk>/call-off/", decisions.call_off, name="call_off"),
+    path("versions/<int:pk>/registry-code/", carrying_out.answer, name="answer_registry"),
+    path("versions/<int:pk>/registry-link/", carrying_out.new_link, name="new_registry_link"),
+    path("versions/<int:pk>/call-off/", carrying_out.call_off, name="call_off"),
     path("healthz", health.healthz, name="healthz"),
+]
+decision_urls = [
+    path("approve/", decisions.confirm_approve_several, name="confirm_approve_several"),
+    path("approve/intent/", decisions.approve_intent, name="approve_intent"),
+    path("reject/", decisions.confirm_reject_several, name="confirm_reject_several"),
+    path("reject/intent/", decisions.reject_intent, name="reject_intent"),
+    path("decisions/<uuid:decision_id>/", carrying_out.decision, name="decision"),
+    path(
+        "decisions/<uuid:decision_id>/status/",
+        carrying_out.decision_status,
+        name="decision_status",
+    ),
 ]
 _provenance = "versions/<int:pk>/provenance"
 provenance_urls = [
@@ -122,8 +149,10 @@ telling_urls = [
 ]
 
 urlpatterns: list[URLPattern] = [
+    *entrance_urls,
     *telling_urls,
     *version_urls,
+    *decision_urls,
     *provenance_urls,
     *file_urls,
     *account_urls,

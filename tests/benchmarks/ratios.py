@@ -37,6 +37,7 @@ from tests.approvals.factories import (
     make_inspection,
     make_staged_version,
 )
+from tests.approvals.web.pages import sign_in
 from tests.authority import Sigstore
 from tests.packages import publish_document, tarball
 
@@ -81,7 +82,7 @@ def queue_page() -> float:
     """The first page of the queue, in a browser's view of it."""
     user = User.objects.create_user("reader", "reader@example.org", role=Role.VIEWER)
     client = Client(SERVER_NAME="127.0.0.1")
-    client.force_login(user)
+    sign_in(user, client)
     registry = Registry.objects.create(
         name="bench", url="https://registry.example.org/", sealed_read_token=""
     )
@@ -97,7 +98,7 @@ def review_page() -> float:
     """The review page with its first diff, of a package of very many files and of an easy one."""
     user = User.objects.create_user("reviewer", "reviewer@example.org", role=Role.VIEWER)
     client = Client(SERVER_NAME="127.0.0.1")
-    client.force_login(user)
+    sign_in(user, client)
     times = []
     for total in (100, 7_000):
         row = make_staged_version(f"package-of-{total}")

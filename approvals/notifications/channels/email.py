@@ -13,7 +13,12 @@ from approvals.notifications.errors import HoldsUp, NotDelivered
 from approvals.notifications.messages import TOPICS, Audience, Message, audience_of, one_line
 from approvals.notifications.models import Delivery
 from approvals.people.models import User
-from approvals.people.permissions import may_decide_anything, may_manage, may_see, may_see_everything
+from approvals.people.permissions import (
+    may_decide_anything,
+    may_manage,
+    may_see,
+    may_see_everything,
+)
 from approvals.queue.models import StagedVersion
 
 _BELONGS = {
@@ -51,9 +56,7 @@ def labels(recipients: Collection[str]) -> dict[str, str]:
 def send(delivery: Delivery, message: Message) -> None:
     # Between dispatch and now, hours may have passed: somebody who left gets nothing more.
     user = _who_may_get(message.topic).filter(email=delivery.recipient).first()
-    if not _is_former(delivery) and (
-        user is None or not _may_hear(user, _about(delivery.event))
-    ):
+    if not _is_former(delivery) and (user is None or not _may_hear(user, _about(delivery.event))):
         raise NotDelivered("Nobody with this address wants e-mail any more.", final=True)
     host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
     mail = EmailMessage(

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from approvals.people.sessions import not_activity
 from approvals.provenance.case import case_of
 from approvals.provenance.expected import PinRefused, pin, pin_from, suggestion_for, unpin
 from approvals.provenance.hand_in import BundleRefused, hand_in
@@ -27,6 +28,7 @@ INERT = {
 }
 
 
+@not_activity
 @require_safe
 def version_provenance(request: SignedInRequest, pk: int) -> HttpResponse:
     """The panel that says where it was built, while that may change; 204 where it did not."""

@@ -5,15 +5,17 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from approvals.decisions.models import DecisionItem
+from approvals.people.sessions import not_activity_when
 from approvals.people.setup import missing_setup
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
 from approvals.web.forms.versions import VersionFilter
-from approvals.web.listing import page_of, registry_names, render_list
+from approvals.web.listing import is_poll, page_of, registry_names, render_list
 from approvals.web.views.guards import SignedInRequest
 
 CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
 
 
+@not_activity_when(is_poll)
 @require_safe
 def queue(request: SignedInRequest) -> HttpResponse:
     """What still needs somebody or something, oldest first."""

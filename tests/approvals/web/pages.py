@@ -6,13 +6,24 @@ from html import unescape
 from django.http import HttpResponse
 from django.test import Client
 
+from approvals.people import sessions
 from approvals.people.models import User
 
 HTMX = {"HX-Request": "true"}
 
 
-def sign_in(user: User) -> Client:
-    client = Client()
+def sign_in(user: User, client: Client | None = None) -> Client:
+    """A browser in which this person is signed in, and has shown a second factor."""
+    client = sign_in_unverified(user, client)
+    session = client.session
+    session[sessions.VERIFIED] = {"method": "totp", "at": 0, "user": user.pk}
+    session.save()
+    return client
+
+
+def sign_in_unverified(user: User, client: Client | None = None) -> Client:
+    """A browser in which this person is signed in, and no more."""
+    client = client or Client()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
     return client
 

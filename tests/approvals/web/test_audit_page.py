@@ -13,6 +13,7 @@ from approvals.audit.record import record
 from approvals.people.models import Role, User
 from approvals.web.views import audit as view
 from tests.approvals.factories import make_staged_version, make_user
+from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def viewer(client: Client) -> User:
     user = make_user("vic", role=Role.VIEWER)
-    client.force_login(user)
+    sign_in(user, client)
     return user
 
 

@@ -182,8 +182,8 @@ def test_what_changed_since_the_page_was_shown_is_not_decided(
     seen = seen_in(open_page(client, row, "approve"))
     StagedVersion.objects.filter(pk=row.pk).update(shasum="9" * 40)
     response = send(client, row, "approve", seen=seen, code=code_of(ada))
-    assert response.status_code == 422
-    assert "something changed since" in text_of(response)
+    assert response.status_code == 409
+    assert "You cannot approve this now" in text_of(response)
     assert "9" * 40 in text_of(response)
     assert not Decision.objects.exists()
 

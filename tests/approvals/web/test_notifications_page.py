@@ -19,6 +19,7 @@ from approvals.people.models import Role, User
 from approvals.sealing import unseal
 from tests.approvals.factories import make_user
 from tests.approvals.notifications.receiver import Receiver, receiving
+from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db
 URL = "https://chat.example.org/hooks/path-secret"
@@ -27,7 +28,7 @@ URL = "https://chat.example.org/hooks/path-secret"
 @pytest.fixture
 def admin(client: Client) -> User:
     user = make_user("ada", role=Role.ADMINISTRATOR)
-    client.force_login(user)
+    sign_in(user, client)
     return user
 
 
@@ -45,7 +46,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def viewing() -> Client:
     client = Client()
-    client.force_login(make_user("vic", role=Role.VIEWER))
+    sign_in(make_user("vic", role=Role.VIEWER), client)
     return client
 
 
@@ -140,7 +141,7 @@ def test_actions_take_no_get(client: Client, webhook: Webhook) -> None:
 
 def test_actions_want_the_csrf_token(admin: User, webhook: Webhook) -> None:
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(admin)
+    sign_in(admin, strict)
     assert strict.post(f"/notifications/webhooks/{webhook.pk}/remove/").status_code == 403
     assert Webhook.objects.exists()
 

@@ -26,6 +26,7 @@ from approvals.people.invitations import invite
 from approvals.people.models import Invitation, Role, SealedTOTPDevice, User
 from tests.approvals.codes import code_now, enrol
 from tests.approvals.factories import make_account, make_registry, make_user
+from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +47,7 @@ def chief() -> User:
 @pytest.fixture
 def browser(client: Client, chief: User) -> Client:
     """The administrator's."""
-    client.force_login(chief)
+    sign_in(chief, client)
     return client
 
 
@@ -68,7 +69,7 @@ def invitation_link(browser: Client, **form: str) -> str:
 def test_only_administrators_change_anything(client: Client, chief: User, role: Role) -> None:
     somebody = make_user("somebody", role=role)
     invitation, _ = invite(actor=chief, role=Role.VIEWER)
-    client.force_login(somebody)
+    sign_in(somebody, client)
     before = AuditEvent.objects.count()
     targets = [reverse("invite"), reverse("invitation_withdraw", args=[invitation.pk])]
     for person in (chief, somebody):
@@ -96,13 +97,13 @@ def test_everybody_sees_who_belongs_but_only_administrators_see_addresses(
 ) -> None:
     make_account(ana, make_registry(), username="ana-npm")
     invite(actor=chief, role=Role.VIEWER, note="for the new one")
-    client.force_login(ana)
+    sign_in(ana, client)
     page = client.get(reverse("people")).content.decode()
     assert "ana-npm" in page
     assert "chief@example.org" not in page
     assert "for the new one" not in page
     assert reverse("invite") not in page
-    client.force_login(chief)
+    sign_in(chief, client)
     page = client.get(reverse("people")).content.decode()
     assert "ana@example.org" in page
     assert "for the new one" in page
@@ -124,7 +125,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(browser: Client) -> 
 
 def test_another_site_cannot_send_forms(chief: User, ana: User) -> None:
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(chief)
+    sign_in(chief, browser)
     invitation, token = invite(actor=chief, role=Role.VIEWER)
     for address in (
         reverse("invite"),
@@ -153,7 +154,7 @@ def test_changing_a_role(browser: Client, ana: User) -> None:
 
 def test_deactivating_ends_the_session_of_that_person(browser: Client, ana: User) -> None:
     anas = Client()
-    anas.force_login(ana)
+    sign_in(ana, anas)
     assert anas.get(reverse("people")).status_code == HTTPStatus.OK
     browser.post(reverse("person_deactivate", args=[ana.pk]))
     assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
@@ -189,7 +190,7 @@ def test_a_lost_app_is_removed_with_the_administrators_code(
     assert totp.has_totp(ana)
     SealedTOTPDevice.objects.update(throttling_failure_count=0)
     anas = Client()
-    anas.force_login(ana)
+    sign_in(ana, anas)
     browser.post(address, {"code": code_now(chief)})
     assert not totp.has_totp(ana)
     assert totp.has_totp(chief)

@@ -15,6 +15,7 @@ from approvals.people.models import Role, User
 from approvals.queue.models import Registry
 from approvals.sealing import unseal
 from tests.approvals.factories import make_registry, make_user
+from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ def chief() -> User:
 @pytest.fixture
 def browser(client: Client, chief: User) -> Client:
     """The administrator's."""
-    client.force_login(chief)
+    sign_in(chief, client)
     return client
 
 
@@ -143,7 +144,7 @@ def test_a_pause_out_of_bounds_is_refused(browser: Client, seconds: str) -> None
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER])
 def test_only_administrators_change_registries(client: Client, role: Role) -> None:
     registry = make_registry()
-    client.force_login(make_user(role=role))
+    sign_in(make_user(role=role), client)
     for address in (reverse("registry_add"), reverse("registry_edit", args=[registry.pk])):
         assert client.get(address).status_code == HTTPStatus.FORBIDDEN
         assert client.post(address, FORM).status_code == HTTPStatus.FORBIDDEN
@@ -156,7 +157,7 @@ def test_only_administrators_change_registries(client: Client, role: Role) -> No
 def test_another_site_cannot_send_forms(chief: User) -> None:
     registry = make_registry()
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(chief)
+    sign_in(chief, browser)
     for address in (reverse("registry_add"), reverse("registry_edit", args=[registry.pk])):
         assert browser.post(address, FORM).status_code == HTTPStatus.FORBIDDEN
 

@@ -1,0 +1,44 @@
+"""What people enter to get in."""
+
+from typing import Any
+
+from allauth.account.forms import ResetPasswordForm
+from django import forms
+from django.core.exceptions import ValidationError
+
+from approvals.people import limits
+from approvals.people.adapter import client_address, get_adapter
+from approvals.web.forms.codes import CodeField, CodeInput
+
+
+class VerifyCodeForm(forms.Form):
+    code = CodeField(
+        label="Code of your authenticator app",
+        widget=CodeInput(**{"data-submits": ""}),
+        help_text="Six digits.",
+    )
+
+
+class RecoveryCodeForm(forms.Form):
+    recovery_code = forms.CharField(
+        label="Recovery code",
+        max_length=40,
+        widget=CodeInput(inputmode="text", autocomplete="off", autocapitalize="none"),
+        help_text="One of the ten that you were given; each is good once.",
+    )
+
+
+class NewPasswordForm(ResetPasswordForm):
+    """allauth's, limited by what was typed: whether anybody has that address is not said."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        try:
+            limits.take(
+                "password_reset",
+                person=cleaned.get("email", ""),
+                address=client_address(get_adapter().request),
+            )
+        except limits.TooManyTries as error:
+            raise ValidationError(str(error)) from error
+        return cleaned
