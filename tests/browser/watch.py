@@ -21,9 +21,11 @@ STATUS_OF_A_PAGE = re.compile(r"Failed to load resource: the server responded wi
 class Watch:
     """Opens browser contexts, and at its end asserts that their pages did nothing forbidden."""
 
-    def __init__(self, browser: Browser, program: Program) -> None:
+    def __init__(self, browser: Browser, program: Program, *, registry: str = "") -> None:
+        """`registry` is the address of a registry that is not the program's own sandbox."""
         self._browser = browser
         self._program = program
+        self._registry = registry or program.sandbox_url
         self._contexts: list[BrowserContext] = []
         self.wrongs: list[str] = []
 
@@ -62,7 +64,7 @@ class Watch:
         if host == urlsplit(self._program.url).netloc:
             return
         # A link may lead to the registry's own page; no page of ours may load from there.
-        registry = urlsplit(self._program.sandbox_url).netloc
+        registry = urlsplit(self._registry).netloc
         if host == registry and (
             request.is_navigation_request() or urlsplit(request.frame.url).netloc == registry
         ):

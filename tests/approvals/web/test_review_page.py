@@ -6,10 +6,10 @@ from django.urls import reverse
 
 from approvals.decisions.models import Action, ItemState
 from approvals.inspection.models import InspectionRequest
-from approvals.people.models import SealedTOTPDevice, User
-from approvals.people.totp import begin_enrolment
+from approvals.people.models import User
 from approvals.queue.models import StagedVersion, State
 from approvals.web.visible import visible
+from tests.approvals.codes import enrol
 from tests.approvals.factories import (
     DIFF,
     make_account,
@@ -35,8 +35,7 @@ def client(ada: User) -> Client:
 
 
 def able_to_decide(user: User, row: StagedVersion) -> None:
-    begin_enrolment(user)
-    SealedTOTPDevice.objects.filter(user=user).update(confirmed=True)
+    enrol(user)
     make_account(user, row.registry)
 
 
