@@ -227,7 +227,11 @@ def test_the_web_flow_leads_to_the_registry_in_a_tab_of_its_own(client: Client, 
     row = make_staged_version()
     make_inspection(row)
     make_decision(
-        row, ada, item_state=ItemState.ASKING, auth_url="https://registry.example.org/auth/1"
+        row,
+        ada,
+        item_state=ItemState.ASKING,
+        auth_url="https://registry.example.org/auth/1",
+        sealed_done_url="sealed",
     )
     response = client.get(reverse("version", args=[row.pk]))
     assert (
@@ -237,11 +241,24 @@ def test_the_web_flow_leads_to_the_registry_in_a_tab_of_its_own(client: Client, 
     assert "Waiting for your touch" in text_of(response)
 
 
-def test_a_web_flow_that_is_no_web_address_gets_no_link(client: Client, ada: User) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "http://registry.example.org/auth/1",
+        "https://registry.example.com/auth/1",
+        "https://registry.example.org.example.com/auth/1",
+    ],
+)
+def test_a_web_flow_that_leads_elsewhere_gets_no_link(
+    client: Client, ada: User, address: str
+) -> None:
     row = make_staged_version()
     make_inspection(row)
-    make_decision(row, ada, item_state=ItemState.ASKING, auth_url="javascript:alert(1)")
-    assert "javascript:" not in client.get(reverse("version", args=[row.pk])).content.decode()
+    make_decision(row, ada, item_state=ItemState.ASKING, auth_url=address, sealed_done_url="sealed")
+    response = client.get(reverse("version", args=[row.pk]))
+    assert address not in response.content.decode()
+    assert "Start again" in text_of(response)
 
 
 @pytest.mark.parametrize(
