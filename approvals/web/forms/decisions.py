@@ -34,9 +34,10 @@ class ApproveForm(forms.Form):
     )
     code = CodeField(
         label="Your one-time code",
-        required=False,
         help_text="The six digits that your authenticator app shows for Countersign now.",
-        widget=CodeInput(autofocus="true", **{"data-submits": ""}),
+        error_messages={"required": "Enter the code that your app shows, or use your passkey."},
+        # Not focused: the browser would scroll past what the page says.
+        widget=CodeInput(**{"data-submits": ""}),
     )
 
     def __init__(
@@ -44,7 +45,8 @@ class ApproveForm(forms.Form):
     ) -> None:
         """`proved` unless it is only about what will be decided, before the proof is made."""
         super().__init__(*args, **kwargs)
-        self._wants_proof = proved
+        if not proved or self.data.get("assertion"):
+            self.fields["code"].required = False
         wanted = account.second_factor if account else SecondFactor.UNKNOWN
         if wanted in ASKED_FOR:
             field = self.fields["registry_code"]
@@ -52,12 +54,6 @@ class ApproveForm(forms.Form):
             self.fields["code"].widget.attrs["data-submits-with"] = "#id_registry_code"
         else:
             del self.fields["registry_code"]
-
-    def clean(self) -> dict[str, Any]:
-        typed = super().clean() or {}
-        if self._wants_proof and not self.errors and not (typed["code"] or typed["assertion"]):
-            self.add_error("code", "Enter the code that your app shows, or use your passkey.")
-        return typed
 
 
 class RejectForm(ApproveForm):
@@ -68,7 +64,3 @@ class RejectForm(ApproveForm):
         widget=forms.Textarea(attrs={"rows": 4}),
     )
     field_order = ("seen", "intent", "assertion", "reason", "registry_code", "code")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["code"].widget.attrs.pop("autofocus", None)
