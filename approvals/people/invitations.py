@@ -2,21 +2,29 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit.record import record
+from approvals.people.membership import CHOOSE_A_ROLE, add_scopes
 from approvals.people.models import Invitation, Role, User
 from approvals.people.permissions import may_manage
+from approvals.people.scopes import Reach, ScopeRefused, checked
 
 LIFETIME = timedelta(hours=72)
 MAX_TOKEN_LENGTH = 100
+# The same for both: a link must not be good for finding out who has an account.
+TAKEN = (
+    "This user name and e-mail address cannot be taken together. Choose another user name. If you "
+    "have an account here already, sign in with it."
+)
 
 
 class InvitationRefused(Exception):
@@ -42,13 +50,20 @@ def open_invitations() -> QuerySet[Invitation]:
     return Invitation.objects.filter(_still_good()).select_related("created_by")
 
 
-def invite(*, actor: User, role: str, note: str = "") -> tuple[Invitation, str]:
+def invite(
+    *, actor: User, role: str, note: str = "", reaches: Sequence[Reach] = ()
+) -> tuple[Invitation, str]:
     """Makes an invitation and returns it with its token, which cannot be had again.
 
-    Raises InvitationRefused where `actor` may not, or the role is none.
+    The role reaches over `reaches`; without any, and an administrator's, over every package.
+    Raises InvitationRefused where `actor` may not, or the role or a scope is none.
     """
     if role not in Role.values:
-        raise InvitationRefused("Choose what the person may do: viewer, approver or administrator.")
+        raise InvitationRefused(CHOOSE_A_ROLE)
+    try:
+        scopes = checked(reaches) if role != Role.ADMINISTRATOR else []
+    except ScopeRefused as error:
+        raise InvitationRefused(str(error)) from error
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         actor = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
@@ -57,12 +72,19 @@ def invite(*, actor: User, role: str, note: str = "") -> tuple[Invitation, str]:
         invitation = Invitation.objects.create(
             token_hash=_hash(token),
             role=role,
+            scopes=[[one.registry_url, one.packages] for one in scopes],
             note=note.strip()[:200],
             created_by=actor,
             expires_at=timezone.now() + LIFETIME,
         )
-        record("invitation.made", actor=actor, subject=invitation, role=role)
+        detail = {"scopes": [str(one) for one in scopes]} if scopes else {}
+        record("invitation.made", actor=actor, subject=invitation, role=role, **detail)
     return invitation, token
+
+
+def reaches_of(invitation: Invitation) -> list[Reach]:
+    """Over what the role of whoever comes will reach; none for everything."""
+    return [Reach(url, packages) for url, packages in invitation.scopes]
 
 
 def find(token: str) -> Invitation:
@@ -91,14 +113,13 @@ def accept(token: str, person: NewPerson) -> User:
             if not Invitation.objects.filter(_still_good(), pk=invitation.pk).exists():
                 raise _no_longer_good()
             user.save()
+            add_scopes(user, reaches_of(invitation))
             Invitation.objects.filter(pk=invitation.pk).update(
                 accepted_by=user, accepted_at=timezone.now()
             )
             record("invitation.accepted", actor=user, subject=invitation, role=invitation.role)
     except IntegrityError as error:
-        raise ValidationError(
-            {"username": "Somebody took this name or e-mail address just now. Choose another."}
-        ) from error
+        raise ValidationError({NON_FIELD_ERRORS: [TAKEN]}) from error
     return user
 
 
@@ -157,11 +178,11 @@ def _checked(person: NewPerson, invitation: Invitation) -> User:
         validate_password(person.password, user)
     except ValidationError as error:
         problems["password"] = error.messages
-    if User.objects.filter(username__iexact=user.username).exists():
-        problems["username"] = ["Somebody has this user name already. Choose another."]
-    if User.objects.filter(email__iexact=user.email).exists():
-        problems["email"] = ["Somebody signs in with this e-mail address already."]
     if problems:
         raise ValidationError(problems)
+    if User.objects.filter(
+        Q(username__iexact=user.username) | Q(email__iexact=user.email)
+    ).exists():
+        raise ValidationError({NON_FIELD_ERRORS: [TAKEN]})
     user.set_password(person.password)
     return user

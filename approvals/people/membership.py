@@ -1,5 +1,7 @@
 """Who belongs, with which role: changed by administrators, and by each person for themselves."""
 
+from collections.abc import Sequence
+
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -8,34 +10,71 @@ from django.utils import timezone
 
 from approvals.audit.outbox import publish
 from approvals.audit.record import Happening, record, record_all
+from approvals.people import sessions
 from approvals.people.accounts import unlinked
-from approvals.people.models import Invitation, RegistryAccount, Role, User, valid_shown_name
+from approvals.people.models import (
+    Invitation,
+    RegistryAccount,
+    Role,
+    Scope,
+    User,
+    valid_shown_name,
+)
 from approvals.people.passwords import check_own_password
 from approvals.people.permissions import may_manage
+from approvals.people.scopes import Reach, ScopeRefused, checked
+
+CHOOSE_A_ROLE = "Choose a role: viewer, approver, release manager or administrator."
 
 
 class PersonNotChanged(Exception):
     """The change is not allowed; the text says why, and what to do."""
 
 
-def change_role(person: User, role: str, *, actor: User) -> None:
-    """Gives `person` another role. Raises PersonNotChanged."""
+def change_role(
+    person: User, role: str, *, actor: User, reaches: Sequence[Reach] | None = None
+) -> None:
+    """Gives `person` another role, over `reaches`: none for every package, None for those of now.
+
+    An administrator's role always reaches over everything. Raises PersonNotChanged.
+    """
     if role not in Role.values:
-        raise PersonNotChanged("Choose a role: viewer, approver or administrator.")
+        raise PersonNotChanged(CHOOSE_A_ROLE)
+    try:
+        reaches = None if reaches is None else checked(reaches)
+    except ScopeRefused as error:
+        raise PersonNotChanged(str(error)) from error
     with transaction.atomic():
         person = _locked(person, actor)
-        before = person.role
+        before, scopes_before = person.role, _scopes_of(person)
+        scopes = scopes_before if reaches is None else list(reaches)
+        if role == Role.ADMINISTRATOR:
+            scopes = []
         # A superuser counts as an administrator whatever the role says, so it follows the role.
         superuser = person.is_superuser and role == Role.ADMINISTRATOR
-        if (before, person.is_superuser) == (role, superuser):
+        if (before, person.is_superuser, scopes_before) == (role, superuser, scopes):
             return
         withdrawn = []
         if role != Role.ADMINISTRATOR:
             _keep_one_administrator(person, actor, "give up the role of administrator")
             withdrawn = _withdraw_invitations_of(person, actor)
         User.objects.filter(pk=person.pk).update(role=role, is_superuser=superuser)
-        changed = {"before": before, "after": role}
+        changed: dict[str, object] = {"before": before, "after": role}
+        if scopes != scopes_before:
+            Scope.objects.filter(user=person).delete()
+            add_scopes(person, scopes)
+            changed |= {
+                "scopes_before": [str(one) for one in scopes_before],
+                "scopes_after": [str(one) for one in scopes],
+            }
         record_all([Happening("person.role_changed", actor, person, detail=changed), *withdrawn])
+
+
+def add_scopes(person: User, reaches: Sequence[Reach]) -> None:
+    """Narrows the role of somebody who has no scopes. Belongs into the transaction of why."""
+    Scope.objects.bulk_create(
+        Scope(user=person, registry_url=one.registry_url, packages=one.packages) for one in reaches
+    )
 
 
 def deactivate(person: User, *, actor: User) -> None:
@@ -52,6 +91,8 @@ def deactivate(person: User, *, actor: User) -> None:
         accounts = list(RegistryAccount.objects.select_for_update().filter(user=person))
         RegistryAccount.objects.filter(user=person).delete()
         User.objects.filter(pk=person.pk).update(is_active=False)
+        # For good: should they ever be let in again, no browser that was left open is.
+        sessions.end_all_of(person)
         record_all(
             [
                 Happening("person.deactivated", actor, person),
@@ -114,7 +155,7 @@ def change_profile(
                 publish("person.email_changed", person=user.pk, former_address=before)
                 record("person.email_changed", actor=user, subject=user)
     except IntegrityError as error:
-        raise PersonNotChanged("Somebody signs in with this e-mail address already.") from error
+        raise PersonNotChanged("This e-mail address cannot be used here. Type another.") from error
     user.refresh_from_db()
 
 
@@ -137,6 +178,10 @@ def _keep_one_administrator(person: User, actor: User, doing: str) -> None:
         raise PersonNotChanged(
             f"You cannot {doing}: ask another administrator, so that one is always left."
         )
+
+
+def _scopes_of(person: User) -> list[Reach]:
+    return sorted(Reach(one.registry_url, one.packages) for one in person.scopes.all())
 
 
 def _withdraw_invitations_of(person: User, actor: User) -> list[Happening]:

@@ -35,6 +35,9 @@ class Reach:
     registry_url: str
     packages: str
 
+    def __str__(self) -> str:
+        return f"{self.packages} at {self.registry_url or 'every registry'}"
+
     def covers(self, registry_url: str, package: str) -> bool:
         return self.registry_url in ("", registry_url) and matches(self.packages, package)
 

@@ -65,7 +65,16 @@ people_urls = [
     path("people/<int:pk>/role/", people.person_role, name="person_role"),
     path("people/<int:pk>/deactivate/", people.person_deactivate, name="person_deactivate"),
     path("people/<int:pk>/reactivate/", people.person_reactivate, name="person_reactivate"),
-    path("people/<int:pk>/lost-app/", people.person_lost_totp, name="person_lost_totp"),
+    path(
+        "people/<int:pk>/reset-factors/",
+        people.person_reset_factors,
+        name="person_reset_factors",
+    ),
+    path(
+        "people/<int:pk>/reset-factors/options/",
+        people.person_reset_options,
+        name="person_reset_options",
+    ),
     path(
         "people/invitations/<int:pk>/withdraw/",
         people.invitation_withdraw,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from approvals.people.models import Role
 from approvals.provenance.models import ProvenanceCheck
 from approvals.queue.models import StagedVersion, State
 from approvals.web import visible as visible_text
@@ -191,3 +192,9 @@ def state_badge(staged_version: StagedVersion) -> dict[str, object]:
     state = State(staged_version.state)
     tone, busy = TONES[state]
     return {"label": state.label, "tone": tone, "busy": busy, "dot": not busy}
+
+
+@register.filter
+def role_name(value: str) -> str:
+    """A role without what it may do: "Release manager"."""
+    return Role(value).label.partition(":")[0]

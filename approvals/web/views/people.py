@@ -1,54 +1,101 @@
 """People and invitations: everybody sees who belongs, administrators change it."""
 
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from approvals.people import invitations, totp
+from approvals.people import accounts, enrolment, factors, invitations, limits, presence, sessions
+from approvals.people.adapter import client_address
 from approvals.people.membership import PersonNotChanged, change_role, deactivate, reactivate
 from approvals.people.models import Invitation, Role, User
-from approvals.people.permissions import may_manage
+from approvals.people.permissions import may_manage, may_see_everything, reaches_of
+from approvals.people.scopes import Reach
+from approvals.queue.models import Registry
 from approvals.web.forms.account import OwnCodeForm
 from approvals.web.forms.people import AcceptForm, InviteForm, RoleForm
 from approvals.web.views.guards import SignedInRequest, managers_only
 
+# A browser's answer has a few kilobytes.
+LONGEST_ASSERTION = 20_000
+
 
 @require_GET
 def people(request: SignedInRequest) -> HttpResponse:
-    with_totp = totp.people_with_totp()
-    everybody = User.objects.prefetch_related("registry_accounts").order_by(
+    with_factors = factors.people_with_factors()
+    everybody = User.objects.prefetch_related("registry_accounts", "scopes").order_by(
         "-is_active", "username"
     )
+    names = _registry_names()
+    # Whoever sees some packages only does not learn of others from somebody else's scopes.
+    sees_scopes = may_see_everything(request.user)
     return render(
         request,
         "web/people/people.html",
         {
             "rows": [
-                {"person": person, "has_totp": person.pk in with_totp} for person in everybody
+                {
+                    "person": person,
+                    "has_factor": person.pk in with_factors,
+                    "scopes": _shown(reaches_of(person), names) if sees_scopes else [],
+                    "accounts": [
+                        (account, accounts.troubles(account, names.get(account.registry_url, "")))
+                        for account in person.registry_accounts.all()
+                    ],
+                }
+                for person in everybody
             ],
-            "invitations": invitations.open_invitations() if may_manage(request.user) else [],
+            "invitations": [
+                (one, _shown(invitations.reaches_of(one), names))
+                for one in invitations.open_invitations()
+            ]
+            if may_manage(request.user)
+            else [],
         },
     )
 
 
+def _registry_names() -> dict[str, str]:
+    return dict(Registry.objects.values_list("url", "name"))
+
+
+def _shown(reaches: Sequence[Reach], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Scopes as pages show them: packages, and the registry by its name."""
+    return [
+        (one.packages, names.get(one.registry_url, one.registry_url) or "every registry")
+        for one in reaches
+    ]
+
+
 def _person_page(request: SignedInRequest, person: User, **forms: object) -> HttpResponse:
+    names = _registry_names()
+    reaches = reaches_of(person)
     return render(
         request,
         "web/people/person.html",
         {
             "person": person,
             "is_self": person.pk == request.user.pk,
-            "has_totp": totp.has_totp(person),
-            "accounts": person.registry_accounts.order_by("registry_url"),
-            "role_form": RoleForm(initial={"role": person.role}),
+            "may_use_passkey": factors.has_passkey(request.user),
+            "may_use_code": factors.has_app(request.user),
+            "factors": factors.factors_of(person),
+            "recovery_codes_left": factors.recovery_codes_left(person),
+            "scopes": _shown(reaches, names),
+            "accounts": [
+                (account, accounts.troubles(account, names.get(account.registry_url, "")))
+                for account in person.registry_accounts.order_by("registry_url")
+            ],
+            "role_form": RoleForm(registries=names, role=person.role, reaches=reaches),
             "lost_form": OwnCodeForm(auto_id="lost_%s"),
             **forms,
         },
@@ -65,13 +112,18 @@ def person(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def person_role(request: SignedInRequest, pk: int) -> HttpResponse:
     chosen = get_object_or_404(User, pk=pk)
+    form = RoleForm(request.POST, registries=_registry_names(), reaches=reaches_of(chosen))
+    if not form.is_valid():
+        return _person_page(request, chosen, role_form=form)
+    wanted = form.cleaned_data
     try:
-        change_role(chosen, request.POST.get("role", ""), actor=request.user)
+        change_role(chosen, wanted["role"], actor=request.user, reaches=wanted["reaches"])
     except PersonNotChanged as refusal:
         messages.error(request, str(refusal))
     else:
         chosen.refresh_from_db()
-        messages.success(request, f"{chosen} is now {Role(chosen.role).label.lower()}.")
+        over = " Only of the packages named." if wanted["reaches"] else ""
+        messages.success(request, f"{chosen} is now {Role(chosen.role).label.lower()}.{over}")
     return redirect("person", pk=pk)
 
 
@@ -101,31 +153,72 @@ def person_reactivate(request: SignedInRequest, pk: int) -> HttpResponse:
     return redirect("person", pk=pk)
 
 
-@sensitive_post_parameters("code")
+@sensitive_post_parameters("code", "assertion")
 @managers_only
 @require_POST
-def person_lost_totp(request: SignedInRequest, pk: int) -> HttpResponse:
+def person_reset_factors(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Removes the second factors of somebody who lost them; the administrator proves to be here."""
     chosen = get_object_or_404(User, pk=pk)
     form = OwnCodeForm(request.POST, auto_id="lost_%s")
-    if form.is_valid():
+    proof = presence.Proof(
+        code=request.POST.get("code", "")[:80],
+        confirmation=request.POST.get("confirmation", "")[:80],
+        assertion=request.POST.get("assertion", "")[:LONGEST_ASSERTION],
+        address=client_address(request),
+    )
+    if proof.assertion or form.is_valid():
         try:
-            totp.remove_lost(chosen, actor=request.user, code=form.cleaned_data["code"])
-        except (totp.CodeRefused, totp.EnrolmentRefused) as refusal:
+            enrolment.reset_factors(
+                chosen, proof, actor=request.user, session=sessions.session_id(request)
+            )
+        except (presence.PresenceRefused, enrolment.EnrolmentRefused) as refusal:
+            form = OwnCodeForm(None if proof.assertion else request.POST, auto_id="lost_%s")
+            if proof.assertion:
+                messages.error(request, str(refusal))
+                return redirect("person", pk=pk)
             form.add_error("code", str(refusal))
         else:
-            messages.success(request, f"{chosen} can set up a new authenticator app now.")
+            messages.success(
+                request,
+                f"{chosen} has no second factor any more, and sets up a new one at the next "
+                "sign-in.",
+            )
             return redirect("person", pk=pk)
     return _person_page(request, chosen, lost_form=form)
+
+
+@managers_only
+@require_POST
+def person_reset_options(request: SignedInRequest, pk: int) -> HttpResponse:
+    """What the administrator's passkey has to sign for that."""
+    chosen = get_object_or_404(User, pk=pk)
+    confirmation = presence.open_confirmation(
+        request.user,
+        session=sessions.session_id(request),
+        purpose=enrolment.reset_of(chosen),
+    )
+    try:
+        options = presence.passkey_options(confirmation)
+    except presence.PresenceRefused as refusal:
+        return JsonResponse({"error": str(refusal)}, status=HTTPStatus.CONFLICT)
+    return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
 
 
 @never_cache
 @managers_only
 @require_http_methods(["GET", "POST"])
 def invite(request: SignedInRequest) -> HttpResponse:
-    form = InviteForm(request.POST or None)
+    names = _registry_names()
+    form = InviteForm(request.POST or None, registries=names)
     if request.method == "POST" and form.is_valid():
+        wanted = form.cleaned_data
         try:
-            invitation, token = invitations.invite(actor=request.user, **form.cleaned_data)
+            invitation, token = invitations.invite(
+                actor=request.user,
+                role=wanted["role"],
+                note=wanted["note"],
+                reaches=wanted["reaches"],
+            )
         except invitations.InvitationRefused as refusal:
             form.add_error(None, str(refusal))
         else:
@@ -137,7 +230,13 @@ def invite(request: SignedInRequest) -> HttpResponse:
             )
             # Shown in this one answer: kept nowhere, not even in the session.
             return render(
-                request, "web/people/invited.html", {"invitation": invitation, "link": link}
+                request,
+                "web/people/invited.html",
+                {
+                    "invitation": invitation,
+                    "link": link,
+                    "scopes": _shown(invitations.reaches_of(invitation), names),
+                },
             )
     return render(request, "web/people/invite.html", {"form": form})
 
@@ -163,13 +262,25 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     if request.user.is_authenticated:
         return render(request, "web/people/invitation_signed_in.html")
     form = AcceptForm(request.POST or None)
+    address = client_address(request)
     try:
+        # Counted until it turns out to be right: neither links nor names are to be guessed.
+        limits.take("invitation", address=address)
         found = invitations.find(token)
         if request.method == "POST" and form.is_valid():
             user = invitations.accept(token, invitations.NewPerson(**form.cleaned_data))
+            limits.give_back("invitation", address=address)
             get_adapter(request).login(request, user)
-            messages.success(request, f"Welcome, {user}. Set up what you need to decide.")
-            return redirect("security" if user.role != Role.VIEWER else "/")
+            messages.success(
+                request, f"Welcome, {user}. One thing more: a second factor, which only you have."
+            )
+            return redirect("security")
+        if request.method == "GET":
+            limits.give_back("invitation", address=address)
+    except limits.TooManyTries as refusal:
+        return render(
+            request, "web/people/invitation_refused.html", {"refusal": str(refusal)}, status=429
+        )
     except invitations.InvitationRefused as refusal:
         return render(
             request, "web/people/invitation_refused.html", {"refusal": str(refusal)}, status=410

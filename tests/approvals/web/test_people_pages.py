@@ -21,10 +21,10 @@ from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
 from approvals.notifications.tell import tell
-from approvals.people import invitations, totp
+from approvals.people import factors, invitations
 from approvals.people.invitations import invite
-from approvals.people.models import Invitation, Role, SealedTOTPDevice, User
-from tests.approvals.codes import code_now, enrol
+from approvals.people.models import Invitation, Role, Scope, SealedTOTPDevice, TryCount, User
+from tests.approvals.codes import code_now, enrol, enrol_passkey
 from tests.approvals.factories import make_account, make_registry, make_user
 from tests.approvals.web.pages import sign_in
 
@@ -57,7 +57,9 @@ def ana() -> User:
 
 
 def invitation_link(browser: Client, **form: str) -> str:
-    page = browser.post(reverse("invite"), {"role": Role.APPROVER, "note": "for Ben", **form})
+    page = browser.post(
+        reverse("invite"), {"role": Role.APPROVER, "reach": "everything", "note": "for Ben", **form}
+    )
     (link,) = re.findall(r'value="(http://[^"]+/invitation/[^"]+)"', page.content.decode())
     return unescape(str(link)).removeprefix("http://testserver")
 
@@ -79,7 +81,7 @@ def test_only_administrators_change_anything(client: Client, chief: User, role: 
                 "person_role",
                 "person_deactivate",
                 "person_reactivate",
-                "person_lost_totp",
+                "person_reset_factors",
             )
         ]
     for address in targets:
@@ -133,7 +135,10 @@ def test_another_site_cannot_send_forms(chief: User, ana: User) -> None:
         reverse("person_role", args=[ana.pk]),
         reverse("person_deactivate", args=[ana.pk]),
     ):
-        assert browser.post(address, {"role": "viewer"}).status_code == HTTPStatus.FORBIDDEN
+        assert (
+            browser.post(address, {"role": "viewer", "reach": "everything"}).status_code
+            == HTTPStatus.FORBIDDEN
+        )
     guest = Client(enforce_csrf_checks=True)
     assert guest.post(reverse("invitation", args=[token]), BEN).status_code == HTTPStatus.FORBIDDEN
     assert User.objects.count() == 2
@@ -144,12 +149,129 @@ def test_another_site_cannot_send_forms(chief: User, ana: User) -> None:
 
 def test_changing_a_role(browser: Client, ana: User) -> None:
     address = reverse("person_role", args=[ana.pk])
-    page = browser.post(address, {"role": Role.VIEWER}, follow=True).content.decode()
+    page = browser.post(
+        address, {"role": Role.VIEWER, "reach": "everything"}, follow=True
+    ).content.decode()
     ana.refresh_from_db()
     assert ana.role == Role.VIEWER
     assert "ana is now viewer" in page
-    page = browser.post(address, {"role": "owner"}, follow=True).content.decode()
-    assert "Choose a role" in page
+    page = browser.post(address, {"role": "owner", "reach": "everything"}).content.decode()
+    assert "owner is not one of the available choices" in page
+
+
+def test_a_role_over_some_packages(browser: Client, ana: User) -> None:
+    registry = make_registry("npm")
+    address = reverse("person_role", args=[ana.pk])
+    some = {"role": Role.APPROVER, "reach": "some", "packages_0": "acme-*\r\n\r\n left-pad "}
+    page = browser.post(address, {**some, "packages_1": "@acme/*"}, follow=True).content.decode()
+    assert "Only of the packages named" in page
+    assert {(scope.registry_url, scope.packages) for scope in ana.scopes.all()} == {
+        ("", "acme-*"),
+        ("", "left-pad"),
+        (registry.url, "@acme/*"),
+    }
+    page = browser.get(reverse("person", args=[ana.pk])).content.decode()
+    assert re.search(r"<textarea[^>]*>\s*acme-\*\s+left-pad</textarea>", page)
+    assert "@acme/*</span> at npm" in page
+    browser.post(address, {"role": Role.APPROVER, "reach": "everything"})
+    assert not ana.scopes.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"reach": "some"}, "Name some packages below"),
+        ({"reach": "some", "packages_0": " \n "}, "Name some packages below"),
+        ({"reach": "some", "packages_0": "a/b/c"}, "names no packages"),
+        ({"reach": "some", "packages_0": "a*b*c*d*e"}, "more than 3 stars"),
+        ({}, "This field is required"),
+        ({"packages_0": "left-pad"}, "This field is required"),
+    ],
+    ids=["nothing", "blank", "no name", "stars", "old form", "no choice"],
+)
+def test_a_form_that_does_not_say_for_which_packages_changes_nothing(
+    browser: Client, ana: User, form: dict[str, str], words: str
+) -> None:
+    Scope.objects.create(user=ana, packages="left-pad")
+    address = reverse("person_role", args=[ana.pk])
+    page = browser.post(address, {"role": Role.RELEASE_MANAGER, **form}).content.decode()
+    assert words in page
+    ana.refresh_from_db()
+    assert (ana.role, ana.scopes.get().packages) == (Role.APPROVER, "left-pad")
+
+
+def test_scopes_at_a_registry_that_is_gone_do_not_fall_away_unseen(
+    browser: Client, ana: User
+) -> None:
+    gone = "https://gone.registry.example.org/"
+    Scope.objects.create(user=ana, registry_url=gone, packages="left-pad")
+    page = browser.get(reverse("person", args=[ana.pk])).content.decode()
+    assert f"Packages at {gone}" in page
+
+
+def test_an_invitation_for_some_packages(browser: Client) -> None:
+    link = invitation_link(browser, reach="some", packages_0="@acme/*")
+    assert "@acme/*</span> at every registry" in browser.get(reverse("people")).content.decode()
+    guest = Client()
+    guest.post(link, {**BEN, "reach": "everything", "packages_0": "*"})
+    ben = User.objects.get(username="ben")
+    assert [(scope.registry_url, scope.packages) for scope in ben.scopes.all()] == [("", "@acme/*")]
+
+
+def test_scopes_of_others_tell_a_scoped_person_nothing(
+    client: Client, chief: User, ana: User
+) -> None:
+    Scope.objects.create(user=ana, packages="left-pad")
+    Scope.objects.create(user=make_user("ben"), packages="secret-thing")
+    sign_in(ana, client)
+    assert "secret-thing" not in client.get(reverse("people")).content.decode()
+    cleos = sign_in(make_user("cleo"))
+    assert "secret-thing" in cleos.get(reverse("people")).content.decode()
+
+
+def test_troubles_of_accounts_are_named_with_what_to_do(browser: Client, ana: User) -> None:
+    registry = make_registry("npm")
+    make_account(ana, registry, forbidden_at=timezone.now(), forbidden_words="<b>You may not</b>")
+    page = browser.get(reverse("person", args=[ana.pk])).content.decode()
+    assert "npm did not let ana decide" in page
+    assert "&lt;b&gt;You may not" in page
+    assert "(may not decide there)" in browser.get(reverse("people")).content.decode()
+
+
+def test_names_and_addresses_are_taken_in_the_same_words(browser: Client) -> None:
+    """A link must not be good for finding out who has an account."""
+    link = invitation_link(browser)
+    make_user("somebody")
+
+    def told(**change: str) -> list[str]:
+        page = Client().post(link, {**BEN, **change}).content.decode()
+        return re.findall(r'role="alert">(.*?)</div>|class="field__error"[^>]*>(.*?)</div>', page)
+
+    by_name, by_address = told(username="Somebody"), told(email="Somebody@example.org")
+    assert by_name == by_address != []
+
+
+def test_links_cannot_be_guessed_for_long(browser: Client) -> None:
+    link = invitation_link(browser)
+    guest = Client()
+    answers = {
+        guest.get(reverse("invitation", args=[f"guess-{number}"])).status_code
+        for number in range(25)
+    }
+    assert answers == {HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS}
+    assert guest.get(link).status_code == HTTPStatus.TOO_MANY_REQUESTS
+    TryCount.objects.all().delete()
+    for _ in range(25):
+        assert guest.get(link).status_code == HTTPStatus.OK
+
+
+def test_addresses_cannot_be_tried_for_long(browser: Client) -> None:
+    link = invitation_link(browser)
+    guest = Client()
+    for number in range(25):
+        answer = guest.post(link, {**BEN, "email": "chief@example.org", "username": f"b{number}"})
+    assert answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    assert User.objects.count() == 1
 
 
 def test_deactivating_ends_the_session_of_that_person(browser: Client, ana: User) -> None:
@@ -161,10 +283,14 @@ def test_deactivating_ends_the_session_of_that_person(browser: Client, ana: User
     browser.post(reverse("person_reactivate", args=[ana.pk]))
     ana.refresh_from_db()
     assert ana.is_active
+    assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
 
 
 def test_an_administrator_cannot_leave_the_house_without_one(browser: Client, chief: User) -> None:
-    for name, data in (("person_deactivate", {}), ("person_role", {"role": Role.VIEWER})):
+    for name, data in (
+        ("person_deactivate", {}),
+        ("person_role", {"role": Role.VIEWER, "reach": "everything"}),
+    ):
         page = browser.post(reverse(name, args=[chief.pk]), data, follow=True).content.decode()
         assert "ask another administrator" in page
     chief.refresh_from_db()
@@ -175,31 +301,48 @@ def test_a_demoted_administrators_open_page_is_worth_nothing(
     browser: Client, chief: User, ana: User
 ) -> None:
     User.objects.filter(pk=chief.pk).update(role=Role.APPROVER)
-    answer = browser.post(reverse("person_role", args=[ana.pk]), {"role": Role.ADMINISTRATOR})
+    answer = browser.post(
+        reverse("person_role", args=[ana.pk]), {"role": Role.ADMINISTRATOR, "reach": "everything"}
+    )
     assert answer.status_code == HTTPStatus.FORBIDDEN
 
 
-def test_a_lost_app_is_removed_with_the_administrators_code(
+def test_lost_factors_are_removed_with_the_administrators_code(
     browser: Client, chief: User, ana: User, mailoutbox: list[EmailMessage]
 ) -> None:
     enrol(ana)
     enrol(chief)
-    address = reverse("person_lost_totp", args=[ana.pk])
+    address = reverse("person_reset_factors", args=[ana.pk])
     page = browser.post(address, {"code": code_now(ana)}).content.decode()
-    assert "This code is wrong" in page
-    assert totp.has_totp(ana)
+    assert "code is wrong" in page
+    assert factors.has_factor(ana)
     SealedTOTPDevice.objects.update(throttling_failure_count=0)
     anas = Client()
     sign_in(ana, anas)
     browser.post(address, {"code": code_now(chief)})
-    assert not totp.has_totp(ana)
-    assert totp.has_totp(chief)
+    assert not factors.has_factor(ana)
+    assert factors.has_factor(chief)
     assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
     assert browser.get(reverse("people")).status_code == HTTPStatus.OK
     tell()
     (mail,) = mailoutbox
     assert mail.to == ["ana@example.org"]
     assert "chief" in str(mail.body)
+
+
+def test_lost_factors_are_removed_with_the_administrators_passkey(
+    browser: Client, chief: User, ana: User
+) -> None:
+    enrol(ana)
+    passkey = enrol_passkey(chief)
+    address = reverse("person_reset_factors", args=[ana.pk])
+    for person in (make_user("ben"), ana):
+        options = reverse("person_reset_options", args=[person.pk])
+        offer = browser.post(options).json()
+        shown = {**offer["fields"], "assertion": passkey.get(offer["options"])}
+        browser.post(address, shown)
+        # The first touch was for somebody else.
+        assert factors.has_factor(ana) == (person != ana)
 
 
 # ---------- invitations
@@ -231,7 +374,9 @@ def test_the_link_is_shown_once(browser: Client, caplog: pytest.LogCaptureFixtur
 
 def test_the_link_has_the_public_address(browser: Client, settings: LazySettings) -> None:
     settings.PUBLIC_URL = "https://countersign.example.org"
-    page = browser.post(reverse("invite"), {"role": Role.VIEWER}).content.decode()
+    page = browser.post(
+        reverse("invite"), {"role": Role.VIEWER, "reach": "everything"}
+    ).content.decode()
     assert 'value="https://countersign.example.org/invitation/' in page
 
 
@@ -268,7 +413,6 @@ def test_what_is_wrong_stands_beside_its_field(browser: Client) -> None:
     link = invitation_link(browser)
     guest = Client()
     page = guest.post(link, {**BEN, "username": "chief", "password": "short"}).content.decode()
-    assert "Somebody has this user name already" in page
     assert "too short" in page
     assert "short" not in re.findall(r'<input[^>]*name="password"[^>]*>', page)[0]
     assert guest.post(link, BEN).status_code == HTTPStatus.FOUND
