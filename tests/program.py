@@ -71,6 +71,9 @@ class Program:
 
     `services` are the variables of `tests.services.own_services`. `prepare` gets the demo's
     sandbox, filled and not running yet. It can be started again after `stop`, on the same ports.
+
+    Unless the test is about its processes, it runs as few of them as it can: a dozen of them that
+    look for work all the time slow down every other test.
     """
 
     def __init__(
@@ -81,12 +84,14 @@ class Program:
         demo: bool = True,
         otp: Mode = "classic",
         prepare: Callable[[SandboxRegistry], None] | None = None,
+        all_workers: bool = False,
     ) -> None:
         self.var = var
         self.services = services
         self.demo = demo
         self.otp = otp
         self._prepare = prepare
+        self._all_workers = all_workers
         self.port = free_port()
         self.sandbox_port = free_port(but=self.port)
         self._process: subprocess.Popen[str] | None = None
@@ -109,7 +114,7 @@ class Program:
     @property
     def url(self) -> str:
         """The dashboard's address, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://localhost:{self.port}"
 
     @property
     def sandbox_url(self) -> str:
@@ -153,10 +158,14 @@ class Program:
                 f"--sandbox-port={self.sandbox_port}",
                 f"--sandbox-otp={self.otp}",
             ]
+        variables = environment(self.var, self.services)
+        if not self._all_workers:
+            options += ["--one-worker"]
+            variables["COUNTERSIGN_WEB_PROCESSES"] = "1"
         self._lines, self._ended = [], False
         self._process = subprocess.Popen(
             [sys.executable, str(MANAGE), "up", *options],
-            env=environment(self.var, self.services),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

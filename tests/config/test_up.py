@@ -164,7 +164,7 @@ def test_a_demo_code_of_nobody_is_a_clear_error(tmp_path: Path, services: dict[s
 def test_a_crashed_child_stops_everything(
     tmp_path: Path, services: dict[str, str], words: str
 ) -> None:
-    program = Program(tmp_path / "var", services, demo=False)
+    program = Program(tmp_path / "var", services, demo=False, all_workers=True)
     with program:
         os.kill(child(program, words), signal.SIGKILL)
         assert program.wait() == 1
@@ -173,7 +173,7 @@ def test_a_crashed_child_stops_everything(
 
 
 def test_a_killed_parent_leaves_no_children(tmp_path: Path, services: dict[str, str]) -> None:
-    program = Program(tmp_path / "var", services)
+    program = Program(tmp_path / "var", services, all_workers=True)
     program.begin()
     program.wait_for("Starting the web server")
     wait_until(
@@ -189,7 +189,7 @@ def test_a_killed_parent_leaves_no_children(tmp_path: Path, services: dict[str, 
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path, services: dict[str, str]) -> None:
-    program = Program(tmp_path / "var", services)
+    program = Program(tmp_path / "var", services, all_workers=True)
     program.begin()
     program.wait_for("Starting the web server")
     assert program.stop() == 0
@@ -198,7 +198,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path, services: dict[st
 
 
 def test_the_demo_keeps_its_state_over_a_restart(tmp_path: Path, services: dict[str, str]) -> None:
-    program = Program(tmp_path / "var", services)
+    program = Program(tmp_path / "var", services, all_workers=True)
     facts = (
         "from approvals.people.models import User\n"
         "from approvals.queue.models import StagedVersion\n"

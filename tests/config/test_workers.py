@@ -8,7 +8,7 @@ from django.conf import settings
 
 from approvals.provenance.tasks import check_waiting
 from config.celery import app
-from config.management.commands.up import WORKERS
+from config.management.commands.up import ONE_WORKER, WORKERS
 
 UNITS = Path(settings.BASE_DIR) / "config" / "systemd"
 
@@ -34,6 +34,13 @@ def test_looks_for_provenance_hold_no_tarballs_up() -> None:
 
 def test_up_starts_a_worker_for_every_queue() -> None:
     assert {queue for queue, _ in WORKERS.values()} == queues()
+
+
+def test_one_worker_alone_looks_after_every_queue() -> None:
+    ((named, at_once),) = ONE_WORKER.values()
+    assert set(named.split(",")) == queues()
+    # What takes long in one of them leaves hands for the others.
+    assert at_once > 2
 
 
 def test_systemd_starts_a_worker_for_every_queue() -> None:

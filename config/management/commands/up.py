@@ -32,6 +32,8 @@ WORKERS = {
     "inspector": ("inspection", 2),
     "prover": ("provenance", 1),
 }
+# One for all of them, for `--one-worker`: what takes long may keep the other things waiting.
+ONE_WORKER = {"worker": (",".join(queue for queue, _ in WORKERS.values()), 3)}
 
 
 class Command(BaseCommand):
@@ -53,6 +55,12 @@ class Command(BaseCommand):
             choices=MODES,
             default="classic",
             help="the sandbox's second factor (with --demo; default: %(default)s)",
+        )
+        parser.add_argument(
+            "--one-worker",
+            action="store_true",
+            help="one worker for all queues instead of one for each, for small machines: needs a "
+            "third of the memory, but a large tarball or a slow registry can hold decisions up",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -89,7 +97,8 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
         organisation = self._start_demo(processes, env, options) if options["demo"] else None
-        self._start_programs(processes, env, host, port)
+        workers = ONE_WORKER if options["one_worker"] else WORKERS
+        self._start_programs(processes, env, host, port, workers)
         url = env.get("COUNTERSIGN_URL", settings.PUBLIC_URL)
         if organisation is None:
             self._greet(url)
@@ -126,7 +135,9 @@ class Command(BaseCommand):
                     f"Everyone who reaches {host} would reach Countersign: set COUNTERSIGN_URL to "
                     "its https:// address first (README, “Deploying”)."
                 )
-            env["COUNTERSIGN_URL"] = f"http://{host}:{port}"
+            # By its name: browsers allow no passkeys where the address is a number.
+            name = "localhost" if host == LOOPBACK else host
+            env["COUNTERSIGN_URL"] = f"http://{name}:{port}"
         return env
 
     def _start_demo(
@@ -150,12 +161,17 @@ class Command(BaseCommand):
         return organisation
 
     def _start_programs(
-        self, processes: Processes, env: dict[str, str], host: str, port: int
+        self,
+        processes: Processes,
+        env: dict[str, str],
+        host: str,
+        port: int,
+        workers: dict[str, tuple[str, int]],
     ) -> None:
         self._say("Starting the web server, the workers and beat …")
         python = [sys.executable, "-m"]
-        for name, (queue, at_once) in WORKERS.items():
-            options = (f"--queues={queue}", f"--hostname={name}@%h", f"--concurrency={at_once}")
+        for name, (queues, at_once) in workers.items():
+            options = (f"--queues={queues}", f"--hostname={name}@%h", f"--concurrency={at_once}")
             quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
             celery = [*python, "celery", "--app=config", "--quiet"]
             processes.start(name, [*celery, "worker", *options, *quiet, "--loglevel=WARNING"], env)
