@@ -99,7 +99,7 @@ def troubles(account: RegistryAccount, registry_name: str) -> list[str]:
             "or has expired. Make a new one there and link the account again."
         )
     if account.forbidden_at:
-        said = f" It said: {account.forbidden_words}" if account.forbidden_words else ""
+        said = f" It said: “{account.forbidden_words}”" if account.forbidden_words else ""
         found.append(
             f"{registry_name} did not let {account.username} decide.{said} Ask a maintainer of the "
             "package for the right to publish it, or link a token that may write."

@@ -228,6 +228,8 @@ def test_the_web_flow_carries_its_addresses_but_does_not_show_them(
         {"doneUrl": "https://user:pass@www.example.org/"},
         {"authUrl": "data:text/html,x"},
         {"authUrl": ""},
+        {"authUrl": "https://www.example.net/auth"},
+        {"doneUrl": "https://example.org.evil.example/done"},
     ],
 )
 def test_a_web_flow_at_an_address_nobody_should_open_is_refused(
@@ -236,6 +238,61 @@ def test_a_web_flow_at_an_address_nobody_should_open_is_refused(
     registry.post(f"{STAGE}/{STAGE_ID}/approve", status=401, json={**WEB, **change})
     with pytest.raises(errors.NotARegistry):
         client.approve(STAGE_ID)
+
+
+def test_a_refused_host_of_the_web_flow_is_named_with_what_to_do(
+    client: RegistryClient, registry: responses.RequestsMock
+) -> None:
+    asked = {**WEB, "authUrl": "https://www.example.net/auth/secret"}
+    registry.post(f"{STAGE}/{STAGE_ID}/approve", status=401, json=asked)
+    with pytest.raises(errors.NotARegistry) as caught:
+        client.approve(STAGE_ID)
+    assert "It is at www.example.net, which is not the registry's own site." in str(caught.value)
+    assert "an administrator can list it" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_host_that_an_administrator_listed_may_ask(registry: responses.RequestsMock) -> None:
+    asked = {**WEB, "authUrl": "https://www.example.net/auth"}
+    registry.post(f"{STAGE}/{STAGE_ID}/approve", status=401, json=asked)
+    with (
+        RegistryClient(BASE, TOKEN, proof_hosts=["www.example.net"]) as client,
+        pytest.raises(errors.WebSecondFactorNeeded) as caught,
+    ):
+        client.approve(STAGE_ID)
+    assert caught.value.auth_url == asked["authUrl"]
+
+
+LISTED = {"token": TOKEN[:8], "key": "k", "bypass_2fa": True}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (200, {"objects": [{"token": "npm_other", "bypass_2fa": False}, LISTED]}, True),
+        (200, {"objects": [{**LISTED, "bypass_2fa": False}]}, False),
+        (200, {"objects": [{**LISTED, "bypass_2fa": "yes"}]}, None),
+        (200, {"objects": [{"token": TOKEN[:8]}]}, None),
+        (200, {"objects": [LISTED, LISTED]}, None),
+        (200, {"objects": [{**LISTED, "token": ""}, {**LISTED, "token": "npm"}]}, None),
+        (200, {"objects": [None, 1, {"token": 5}]}, None),
+        (200, {"objects": 1}, None),
+        (200, [], None),
+        (401, {}, None),
+        (404, {}, None),
+        (503, {}, None),
+    ],
+)
+def test_whether_a_token_needs_no_second_factor_is_said_by_few(
+    client: RegistryClient,
+    registry: responses.RequestsMock,
+    status: int,
+    body: object,
+    says: bool | None,
+) -> None:
+    registry.get(f"{BASE}/-/npm/v1/tokens", status=status, json=body)
+    assert client.bypasses_second_factor() is says
+    assert len(registry.calls) == 1
 
 
 @pytest.mark.parametrize("status", [404, 409])

@@ -1,9 +1,12 @@
 """Waiting for a proof that the person makes on the registry's own page."""
 
+from urllib.parse import urlsplit
+
 import pytest
 import responses
 
 from registry_client import errors
+from registry_client.addresses import is_of_site
 from registry_client.client import RegistryClient
 from registry_client.proof import Waiting, poll_web_proof
 from tests.registry_client.http_server import BASE, TOKEN, Handler, serving
@@ -39,17 +42,72 @@ def test_a_rate_limit_means_waiting(
     assert len(registry.calls) == 1
 
 
-def test_the_token_stays_away_from_another_host(
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://registry.example.org:8443/npm/done",
+        "https://login.example.org/done",
+        "https://example.org/done",
+        "https://sign-in.example.net/done",
+    ],
+)
+def test_the_token_stays_away_from_another_origin_of_the_registrys_site(
+    registry: responses.RequestsMock, url: str
+) -> None:
+    registry.get(url, json={"token": "proof-token"})
+    with RegistryClient(BASE, TOKEN, proof_hosts=["sign-in.example.net"]) as client:
+        assert poll_web_proof(client, url) == "proof-token"
+    assert "Authorization" not in registry.calls[-1].request.headers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://registry.example.org.evil.example/done",
+        "https://example.net/done",
+        "https://evil-example.org/done",
+        "https://org/done",
+        "https://93.184.216.34/done",
+    ],
+)
+def test_nobody_elses_site_is_asked(
+    client: RegistryClient, registry: responses.RequestsMock, url: str
+) -> None:
+    host = url.split("/")[2]
+    with pytest.raises(errors.NotARegistry, match=f"It is at {host}.*an administrator can list"):
+        poll_web_proof(client, url)
+    assert len(registry.calls) == 0
+
+
+def test_nor_where_the_registry_redirects_to(
     client: RegistryClient, registry: responses.RequestsMock
 ) -> None:
-    for url in (
-        "https://login.example.org/done",
-        "https://registry.example.org:8443/npm/done",
-        "https://registry.example.org.evil.example/done",
-    ):
-        registry.get(url, json={"token": "proof-token"})
-        assert poll_web_proof(client, url) == "proof-token"
-        assert "Authorization" not in registry.calls[-1].request.headers
+    elsewhere = "https://evil.example.net/done"
+    registry.get(DONE, status=302, headers={"location": elsewhere})
+    with pytest.raises(errors.NotARegistry):
+        poll_web_proof(client, DONE)
+    assert [call.request.url for call in registry.calls] == [DONE]
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "same"),
+    [
+        ("https://registry.example.org", "https://www.example.org/", True),
+        ("https://a.b.example.co.uk", "https://example.co.uk/", True),
+        ("https://one.example.co.uk", "https://two.other.co.uk/", False),
+        ("https://alice.github.io", "https://mallory.github.io/", False),
+        ("https://registry.example.org", "https://REGISTRY.example.org/x", True),
+        ("https://192.0.2.7", "https://192.0.2.7:8443/", True),
+        ("https://192.0.2.7", "https://3.192.0.2.7/", False),
+        ("https://10.0.2.7", "https://11.0.2.7/", False),
+        ("https://[2001:db8::1]", "https://[2001:db8::2]/", False),
+        ("https://npm", "https://npm/", True),
+        ("https://npm", "https://sso/", False),
+        ("https://com", "https://example.com/", False),
+    ],
+)
+def test_what_a_site_is(base: str, url: str, same: bool) -> None:
+    assert is_of_site(urlsplit(url), urlsplit(base)) is same
 
 
 @pytest.mark.parametrize(

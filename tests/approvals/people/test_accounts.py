@@ -11,11 +11,16 @@ from approvals.audit.models import AuditEvent
 from approvals.people.accounts import (
     AccountNotLinked,
     link_account,
+    mark_forbidden,
     mark_refused,
+    note_asked,
+    note_codes_serve_once,
+    note_worked,
     token_of,
+    troubles,
     unlink_account,
 )
-from approvals.people.models import RegistryAccount, User
+from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
 from approvals.sealing import SealBroken
 from tests.approvals.factories import make_user
 
@@ -146,3 +151,67 @@ def test_an_account_that_somebody_else_linked_is_not_linked_again(ana: User) -> 
         link_account(eve, registry_url=URL, token="npm_another-token-of-ana")
     assert not RegistryAccount.objects.filter(user=eve).exists()
     assert not AuditEvent.objects.filter(kind="account.linked", actor=eve).exists()
+
+
+def tokens(**listed: object) -> None:
+    """What the registry's list of tokens says of this one."""
+    responses.get(
+        "https://registry.example.org/-/npm/v1/tokens",
+        json={"objects": [{"token": TOKEN[:8], **listed}]},
+    )
+
+
+@responses.activate
+@pytest.mark.parametrize("bypasses", [True, False])
+def test_a_token_that_bypasses_the_second_factor_is_recognised(ana: User, bypasses: bool) -> None:
+    answer(username="ana-npm")
+    tokens(bypass_2fa=bypasses)
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    account.refresh_from_db()
+    assert account.bypasses_second_factor is bypasses
+    assert any("without a second factor" in one for one in troubles(account, "npm")) is bypasses
+
+
+@responses.activate
+def test_linking_anew_forgets_what_was_learned_of_the_other_token(ana: User) -> None:
+    answer(username="ana-npm")
+    old = link_account(ana, registry_url=URL, token="npm_old")
+    note_asked(old, SecondFactor.CODE)
+    note_codes_serve_once(old)
+    mark_forbidden(old, "not for you")
+    mark_refused(old)
+    RegistryAccount.objects.update(bypasses_second_factor=True)
+    assert len(troubles(RegistryAccount.objects.get(), "npm")) == 3
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    account.refresh_from_db()
+    assert (account.second_factor, account.codes) == (SecondFactor.UNKNOWN, CodeUse.UNKNOWN)
+    assert (account.refused_at, account.forbidden_at, account.forbidden_words) == (None, None, "")
+    assert account.last_worked_at is not None
+    assert troubles(account, "npm") == []
+
+
+@responses.activate
+def test_what_an_older_token_showed_is_not_noted_of_a_newer_one(ana: User) -> None:
+    answer(username="ana-npm")
+    old = link_account(ana, registry_url=URL, token="npm_old")
+    link_account(ana, registry_url=URL, token=TOKEN)
+    mark_forbidden(old, "not for you")
+    note_codes_serve_once(old)
+    note_worked(old, proof_given=False, by_code=False, code_served_again=True)
+    account = RegistryAccount.objects.get()
+    assert troubles(account, "npm") == []
+    assert account.codes == CodeUse.UNKNOWN
+    assert not AuditEvent.objects.filter(kind="account.forbidden").exists()
+
+
+@responses.activate
+def test_a_refusal_is_shown_with_the_registrys_words_and_what_to_do(ana: User) -> None:
+    answer(username="ana-npm")
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    mark_forbidden(account, "You may not publish left-pad.")
+    (sentence,) = troubles(account, "npm")
+    assert "You may not publish left-pad." in sentence
+    assert "Ask a maintainer" in sentence
+    note_worked(account, proof_given=True, by_code=True, code_served_again=False)
+    assert troubles(RegistryAccount.objects.get(), "npm") == []
+    assert RegistryAccount.objects.get().second_factor == SecondFactor.CODE
