@@ -59,12 +59,10 @@ def pending_enrolment(user: AbstractBaseUser, *, session: str) -> SealedTOTPDevi
         user_id=user.pk, confirmed=False, created_at__gt=timezone.now() - ENROLMENT_TIME
     ).order_by("-pk"):
         device.session = session
-        try:
-            device.bin_key  # noqa: B018 - opens in the session it was made in, and in no other
-        except SealBroken:
-            continue
-        waiting: SealedTOTPDevice = device
-        return waiting
+        # It opens in the session it was made in, and in no other.
+        if _opens(device):
+            waiting: SealedTOTPDevice = device
+            return waiting
     return None
 
 
@@ -156,21 +154,32 @@ def _refusal(person: User, devices: list[SealedTOTPDevice], digits: str) -> str:
         return NOT_ENROLLED
     if locked := max(map(_locked_seconds, devices)):
         return f"Too many wrong codes: try again in {locked} second{'s' if locked > 1 else ''}."
-    try:
-        # Found out before django-otp is asked, so that it counts nothing against the other apps.
-        matching = next((one for one in devices if _steps(one, digits, fresh=True)), None)
-        used_before = any(_steps(one, digits, fresh=False) for one in devices)
-        if matching and matching.verify_token(digits):
-            for other in devices:
-                if other.pk != matching.pk:
-                    other.throttle_reset()
-            return ""
-        for device in devices:
+    devices = [device for device in devices if _opens(device)]
+    if not devices:
+        return (
+            "Your authenticator app cannot be checked: the key that its secret was sealed with is "
+            "gone. Ask an administrator to remove it."
+        )
+    # Found out before django-otp is asked, so that it counts nothing against the other apps.
+    matching = next((one for one in devices if _has_step(one, digits, fresh=True)), None)
+    used_before = any(_has_step(one, digits, fresh=False) for one in devices)
+    if matching and matching.verify_token(digits):
+        for other in devices:
+            if other.pk != matching.pk:
+                other.throttle_reset()
+        return ""
+    for device in devices:
+        if device is not matching:
             device.throttle_increment()
-    except SealBroken as error:
-        return f"Your authenticator app cannot be checked. {error}"
     record("totp.refused", actor=person, subject=person, used_before=used_before)
     return USED_BEFORE if used_before else WRONG
+
+
+def _opens(device: SealedTOTPDevice) -> bool:
+    try:
+        return bool(device.bin_key)
+    except SealBroken:
+        return False
 
 
 def _locked_seconds(device: SealedTOTPDevice) -> int:
@@ -180,7 +189,7 @@ def _locked_seconds(device: SealedTOTPDevice) -> int:
     return max(1, math.ceil((why["locked_until"] - timezone.now()).total_seconds()))
 
 
-def _steps(device: SealedTOTPDevice, digits: str, *, fresh: bool) -> bool:
+def _has_step(device: SealedTOTPDevice, digits: str, *, fresh: bool) -> bool:
     """Whether the code is of a step near now that was not spent (`fresh`), or of one that was."""
     totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
     totp.time = time.time()

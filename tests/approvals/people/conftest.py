@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.utils import timezone
 
-from approvals.people.models import SealedTOTPDevice
+from approvals.people import totp
+from approvals.people.models import SealedTOTPDevice, User
 
 STEP_SECONDS = 30
+SESSION = "a" * 64
+ELSEWHERE = "b" * 64
 
 
 class Clock:
@@ -55,7 +59,17 @@ class Phone:
 
 
 def unlock(user: AbstractBaseUser) -> None:
-    """Lets the pause after a wrong code be over."""
-    device = SealedTOTPDevice.objects.get(user_id=user.pk, confirmed=True)
-    device.throttling_failure_timestamp = timezone.now() - timedelta(days=1)
-    device.save()
+    """Lets the pause after a wrong code be over, at each of the person's apps."""
+    SealedTOTPDevice.objects.filter(user_id=user.pk).update(
+        throttling_failure_timestamp=timezone.now() - timedelta(days=1)
+    )
+
+
+def add_app(user: User, clock: Clock, name: str = "") -> Phone:
+    """A phone with a further authenticator app of this person; the code it showed is spent."""
+    with transaction.atomic():
+        device = totp.begin(user, session=SESSION, name=name or "Authenticator app")
+        phone = Phone(totp.secret_text(device), clock)
+        assert not totp.try_first_code(user, device, phone.code())
+    clock.next_step()
+    return phone

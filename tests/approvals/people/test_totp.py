@@ -1,20 +1,21 @@
 """Codes of authenticator apps: each proves presence once, and guessing gets slower and slower."""
 
-import threading
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 import pyotp
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
-from approvals.people import totp
-from approvals.people.models import Role, SealedTOTPDevice, User
+from approvals.people import enrolment, totp
+from approvals.people.models import SealedTOTPDevice, User
+from approvals.sealing import SealBroken
+from tests.approvals.at_once import at_once
 from tests.approvals.factories import make_user
-from tests.approvals.people.conftest import Clock, Phone, unlock
+from tests.approvals.people.conftest import ELSEWHERE, SESSION, Clock, Phone, add_app, unlock
 
 pytestmark = pytest.mark.django_db
 
@@ -27,48 +28,64 @@ def ana() -> User:
 @pytest.fixture
 def phone(ana: User, clock: Clock) -> Phone:
     """Ana's phone, enrolled; the code it was confirmed with is spent."""
-    phone = Phone(totp.secret_text(totp.begin_enrolment(ana)), clock)
-    totp.confirm_enrolment(ana, phone.code())
-    clock.next_step()
-    return phone
+    return add_app(ana, clock, "Phone")
 
 
 def test_an_app_counts_only_once_it_showed_a_right_code(ana: User, clock: Clock) -> None:
-    device = totp.begin_enrolment(ana)
+    device = enrolment.begin_app(ana, "", session=SESSION)
     phone = Phone(totp.secret_text(device), clock)
     assert not totp.has_totp(ana)
     with pytest.raises(totp.CodeRefused, match="no authenticator app yet"):
         totp.verify(ana, phone.code())
 
-    totp.confirm_enrolment(ana, phone.code())
+    enrolment.confirm_app(ana, phone.code(), session=SESSION)
 
     assert totp.has_totp(ana)
     assert totp.people_with_totp() == {ana.pk}
-    assert totp.pending_enrolment(ana) is None
-    assert AuditEvent.objects.get(kind="totp.enrolled").actor_id == ana.pk
+    assert totp.pending_enrolment(ana, session=SESSION) is None
+    assert AuditEvent.objects.get(kind="factor.added").actor_id == ana.pk
 
 
 def test_what_the_app_is_told_makes_the_codes_that_are_accepted(ana: User, clock: Clock) -> None:
-    device = totp.begin_enrolment(ana)
+    device = enrolment.begin_app(ana, "", session=SESSION)
     url = urlsplit(device.config_url)
     assert (url.scheme, url.netloc) == ("otpauth", "totp")
     asked = parse_qs(url.query)
     assert asked["issuer"] == ["Countersign"]
     assert asked["secret"] == [totp.secret_text(device).replace(" ", "")]
-    totp.confirm_enrolment(ana, pyotp.TOTP(asked["secret"][0]).at(int(clock())))
+    code = pyotp.TOTP(asked["secret"][0]).at(int(clock()))
+    enrolment.confirm_app(ana, code, session=SESSION)
 
 
 def test_the_qr_code_is_an_image_without_styles(ana: User) -> None:
-    image = ElementTree.fromstring(totp.qr_svg(totp.begin_enrolment(ana)))  # noqa: S314 - our own
+    device = enrolment.begin_app(ana, "", session=SESSION)
+    image = ElementTree.fromstring(totp.qr_svg(device))  # noqa: S314 - our own
     assert image.tag == "{http://www.w3.org/2000/svg}svg"
     for element in image.iter():
         assert "style" not in element.attrib
         assert not element.tag.endswith(("style", "script"))
 
 
+def test_the_secret_is_seen_in_the_session_that_began_and_in_no_other(
+    ana: User, clock: Clock
+) -> None:
+    device = enrolment.begin_app(ana, "", session=SESSION)
+    phone = Phone(totp.secret_text(device), clock)
+    assert totp.pending_enrolment(ana, session=SESSION) == device
+    assert totp.pending_enrolment(ana, session=ELSEWHERE) is None
+    with pytest.raises(enrolment.EnrolmentRefused, match="Start again"):
+        enrolment.confirm_app(ana, phone.code(), session=ELSEWHERE)
+    assert not totp.has_totp(ana)
+    # Not even the row gives it away: what is sealed opens for that session alone.
+    stored = SealedTOTPDevice.objects.get(user=ana)
+    stored.session = ELSEWHERE
+    with pytest.raises(SealBroken):
+        totp.secret_text(stored)
+
+
 def test_the_code_that_confirmed_the_app_proves_nothing_else(ana: User, clock: Clock) -> None:
-    phone = Phone(totp.secret_text(totp.begin_enrolment(ana)), clock)
-    totp.confirm_enrolment(ana, phone.code())
+    phone = Phone(totp.secret_text(enrolment.begin_app(ana, "", session=SESSION)), clock)
+    enrolment.confirm_app(ana, phone.code(), session=SESSION)
     with pytest.raises(totp.CodeRefused, match=r"used before\. Wait for the next one"):
         totp.verify(ana, phone.code())
 
@@ -89,6 +106,68 @@ def test_a_code_older_than_a_used_one_is_refused(ana: User, phone: Phone) -> Non
     totp.verify(ana, phone.code(steps=1))
     with pytest.raises(totp.CodeRefused, match="used before"):
         totp.verify(ana, phone.code())
+
+
+# ---------- several apps
+
+
+def test_the_codes_of_each_app_are_good_once(ana: User, phone: Phone, clock: Clock) -> None:
+    tablet = add_app(ana, clock, "Tablet")
+    for device in (phone, tablet):
+        totp.verify(ana, device.code())
+    for device in (phone, tablet):
+        with pytest.raises(totp.CodeRefused, match="used before"):
+            totp.verify(ana, device.code())
+        unlock(ana)
+
+
+def test_using_one_app_leaves_the_pauses_of_the_others_alone(
+    ana: User, phone: Phone, clock: Clock
+) -> None:
+    tablet = add_app(ana, clock, "Tablet")
+    for _ in range(5):
+        totp.verify(ana, phone.code())
+        clock.next_step()
+    totp.verify(ana, tablet.code())
+    assert not SealedTOTPDevice.objects.filter(throttling_failure_count__gt=0).exists()
+
+
+def test_a_wrong_code_pauses_all_apps_and_a_right_one_ends_it(
+    ana: User, phone: Phone, clock: Clock
+) -> None:
+    tablet = add_app(ana, clock, "Tablet")
+    wrong = next(code for code in map("{:06d}".format, range(50)) if code != phone.code())
+    with pytest.raises(totp.CodeRefused, match="wrong"):
+        totp.verify(ana, wrong)
+    for device in (phone, tablet):
+        with pytest.raises(totp.CodeRefused, match="try again in 1 second"):
+            totp.verify(ana, device.code())
+    unlock(ana)
+    totp.verify(ana, tablet.code())
+    totp.verify(ana, phone.code())
+
+
+def test_the_last_use_of_the_app_that_showed_the_code_is_known(
+    ana: User, phone: Phone, clock: Clock
+) -> None:
+    add_app(ana, clock, "Tablet")
+    before = {device.name: device.last_used_at for device in totp.devices_of(ana)}
+    clock.next_step()
+    totp.verify(ana, phone.code())
+    after = {device.name: device.last_used_at for device in totp.devices_of(ana)}
+    assert after["Phone"] == timezone.now() != before["Phone"]
+    assert after["Tablet"] == before["Tablet"]
+
+
+def test_an_app_that_no_longer_opens_does_not_stand_in_the_way_of_the_others(
+    ana: User, phone: Phone, clock: Clock
+) -> None:
+    broken = SealedTOTPDevice(user=ana, name="Planted", confirmed=True, sealed_key="nonsense")
+    broken.save()
+    totp.verify(ana, phone.code())
+
+
+# ---------- wrong codes
 
 
 @pytest.mark.parametrize(
@@ -156,9 +235,7 @@ def test_verifying_inside_a_transaction_that_could_be_undone_is_an_error(
 
 def test_somebody_elses_code_is_wrong(ana: User, phone: Phone, clock: Clock) -> None:
     ben = make_user("ben")
-    bens = Phone(totp.secret_text(totp.begin_enrolment(ben)), clock)
-    totp.confirm_enrolment(ben, bens.code())
-    clock.next_step()
+    bens = add_app(ben, clock)
     with pytest.raises(totp.CodeRefused, match="wrong"):
         totp.verify(ana, bens.code())
 
@@ -170,107 +247,45 @@ def test_a_deactivated_person_proves_nothing(ana: User, phone: Phone) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_browsers_with_the_same_code_one_wins(ana: User, phone: Phone) -> None:
+def test_four_browsers_with_the_same_code_one_wins(ana: User, phone: Phone) -> None:
     code = phone.code()
-    outcomes: list[str] = []
-    start = threading.Barrier(4)
-
-    def use_it() -> None:
-        start.wait()
-        try:
-            totp.verify(ana, code)
-            outcomes.append("proved")
-        except totp.CodeRefused as refusal:
-            outcomes.append(str(refusal))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=use_it) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert outcomes.count("proved") == 1
-    assert len(outcomes) == 4
+    outcomes = at_once(*[lambda: totp.verify(ana, code)] * 4)
+    assert outcomes.count(None) == 1
+    assert all(isinstance(one, totp.CodeRefused) for one in outcomes if one is not None)
 
 
-def test_replacing_an_app_needs_a_code_of_the_old_one(
-    ana: User, phone: Phone, clock: Clock
-) -> None:
-    with pytest.raises(totp.CodeRefused):
-        totp.begin_enrolment(ana)
-    with pytest.raises(totp.CodeRefused, match="wrong"):
-        totp.begin_enrolment(ana, phone.wrong_code())
-    assert totp.pending_enrolment(ana) is None
-    unlock(ana)
-
-    new_phone = Phone(totp.secret_text(totp.begin_enrolment(ana, phone.code())), clock)
-    clock.next_step()
-    totp.verify(ana, phone.code())  # the old one works until the new one does
-    totp.confirm_enrolment(ana, new_phone.code())
-    clock.next_step()
-
-    with pytest.raises(totp.CodeRefused, match="wrong"):
-        totp.verify(ana, phone.code())
-    unlock(ana)
-    totp.verify(ana, new_phone.code())
-    assert AuditEvent.objects.filter(kind="totp.enrolled").latest("at").detail["replaced"] is True
+# ---------- enrolling
 
 
 def test_a_secret_that_was_shown_long_ago_cannot_be_confirmed(ana: User, clock: Clock) -> None:
-    device = totp.begin_enrolment(ana)
-    phone = Phone(totp.secret_text(device), clock)
+    phone = Phone(totp.secret_text(enrolment.begin_app(ana, "", session=SESSION)), clock)
     SealedTOTPDevice.objects.update(created_at=timezone.now() - timedelta(minutes=16))
-    with pytest.raises(totp.EnrolmentRefused, match="waited for too long"):
-        totp.confirm_enrolment(ana, phone.code())
-    assert totp.pending_enrolment(ana) is None
+    with pytest.raises(enrolment.EnrolmentRefused, match="took too long"):
+        enrolment.confirm_app(ana, phone.code(), session=SESSION)
+    assert totp.pending_enrolment(ana, session=SESSION) is None
 
 
 def test_beginning_again_forgets_the_secret_before(ana: User, clock: Clock) -> None:
-    first = Phone(totp.secret_text(totp.begin_enrolment(ana)), clock)
-    totp.begin_enrolment(ana)
+    first = Phone(totp.secret_text(enrolment.begin_app(ana, "", session=SESSION)), clock)
+    enrolment.begin_app(ana, "", session=SESSION)
     with pytest.raises(totp.CodeRefused):
-        totp.confirm_enrolment(ana, first.code())
+        enrolment.confirm_app(ana, first.code(), session=SESSION)
     assert not totp.has_totp(ana)
 
 
 def test_confirming_is_throttled_too(ana: User, clock: Clock) -> None:
-    phone = Phone(totp.secret_text(totp.begin_enrolment(ana)), clock)
+    phone = Phone(totp.secret_text(enrolment.begin_app(ana, "", session=SESSION)), clock)
     with pytest.raises(totp.CodeRefused, match="wrong"):
-        totp.confirm_enrolment(ana, phone.wrong_code())
+        enrolment.confirm_app(ana, phone.wrong_code(), session=SESSION)
     with pytest.raises(totp.CodeRefused, match="try again in"):
-        totp.confirm_enrolment(ana, phone.code())
+        enrolment.confirm_app(ana, phone.code(), session=SESSION)
 
 
-def test_removing_needs_a_code(ana: User, phone: Phone) -> None:
-    with pytest.raises(totp.CodeRefused):
-        totp.remove(ana, phone.wrong_code())
-    assert totp.has_totp(ana)
-    unlock(ana)
-    totp.remove(ana, phone.code())
-    assert not totp.has_totp(ana)
-    assert AuditEvent.objects.filter(kind="totp.removed", actor=ana).count() == 1
-
-
-def test_a_lost_app_is_removed_by_an_administrator_with_their_own_code(
-    ana: User, phone: Phone, clock: Clock
-) -> None:
-    chief = make_user("chief", role=Role.ADMINISTRATOR)
-    with pytest.raises(totp.CodeRefused, match="no authenticator app"):
-        totp.remove_lost(ana, actor=chief, code=phone.code())
-    chiefs = Phone(totp.secret_text(totp.begin_enrolment(chief)), clock)
-    totp.confirm_enrolment(chief, chiefs.code())
-    clock.next_step()
-    with pytest.raises(totp.EnrolmentRefused, match="Only an administrator"):
-        totp.remove_lost(chief, actor=ana, code=phone.code())
-    totp.remove_lost(ana, actor=chief, code=chiefs.code())
-    assert not totp.has_totp(ana)
-    event = AuditEvent.objects.get(kind="totp.removed")
-    assert (event.actor_id, event.subject) == (chief.pk, f"people.User:{ana.pk}")
+# ---------- whoever has the database
 
 
 def test_a_copy_of_the_database_does_not_hold_the_secret(ana: User) -> None:
-    device = totp.begin_enrolment(ana)
+    device = enrolment.begin_app(ana, "", session=SESSION)
     forms = {device.bin_key.hex(), totp.secret_text(device).replace(" ", "")}
     with connection.cursor() as cursor:
         for table in ("otp_totp_totpdevice", "people_sealedtotpdevice"):

@@ -1,0 +1,117 @@
+"""The one place through which everything else sees somebody's second factors."""
+
+import secrets
+
+import pytest
+from pytest_django import Settings
+
+from approvals.people import factors, passkeys, recovery_codes
+from approvals.people.models import SealedTOTPDevice, User
+from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
+from tests.approvals.factories import make_user
+from tests.approvals.people.conftest import unlock
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ana() -> User:
+    return make_user("ana")
+
+
+def test_whoever_has_nothing_has_no_factor(ana: User) -> None:
+    assert factors.factors_of(ana) == []
+    assert not factors.has_factor(ana)
+    assert factors.people_with_factors() == set()
+    with pytest.raises(factors.FactorRefused, match="no authenticator app yet"):
+        factors.check_code(ana, "123456")
+
+
+def test_passkeys_come_first_and_each_has_a_key_of_its_own(ana: User) -> None:
+    app = enrol(ana)
+    assert (factors.has_app(ana), factors.has_passkey(ana)) == (True, False)
+    enrol_passkey(ana, "Laptop")
+    assert (factors.has_app(ana), factors.has_passkey(ana)) == (True, True)
+    passkey, second = factors.factors_of(ana)
+    assert (passkey.kind, passkey.name) == ("passkey", "Laptop")
+    assert (second.key, second.name) == (f"app-{app.pk}", "authenticator app")
+    assert passkey.last_used_at is None
+    ben = make_user("ben")
+    enrol_passkey(ben)
+    make_user("cid")
+    assert factors.people_with_factors() == {ana.pk, ben.pk}
+
+
+def test_an_app_that_was_not_confirmed_is_no_factor(ana: User) -> None:
+    enrol(ana)
+    SealedTOTPDevice.objects.update(confirmed=False)
+    assert not factors.has_factor(ana)
+
+
+def test_codes_say_how_presence_was_proven(ana: User) -> None:
+    enrol(ana)
+    recovery = recovery_codes.make(ana)
+    assert factors.check_code(ana, code_now(ana)) == "totp"
+    assert factors.check_code(ana, recovery[0], recovery=True) == "recovery"
+    assert factors.recovery_codes_left(ana) == 9
+    with pytest.raises(factors.FactorRefused, match="six digits"):
+        factors.check_code(ana, recovery[1])
+    assert factors.recovery_codes_left(ana) == 9
+
+
+def test_wrong_codes_stop_at_the_limit_whatever_the_address(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": {"person": (3, 900)}}
+    enrol(ana)
+    for number in range(3):
+        with pytest.raises(factors.FactorRefused, match="wrong"):
+            factors.check_code(ana, wrong_code(ana), address=f"192.0.2.{number}")
+        unlock(ana)
+    for code in (wrong_code(ana), code_now(ana)):
+        with pytest.raises(factors.TooManyTries, match="Too many tries"):
+            factors.check_code(ana, code, address="192.0.2.9")
+    # Nobody else is kept waiting.
+    ben = make_user("ben")
+    enrol(ben)
+    factors.check_code(ben, code_now(ben), address="192.0.2.9")
+
+
+def test_guessing_recovery_codes_stops_at_the_same_limit(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": {"person": (3, 900)}}
+    right = recovery_codes.make(ana)[0]
+    for _ in range(3):
+        with pytest.raises(factors.FactorRefused, match="wrong"):
+            factors.check_code(ana, "zzzzz-zzzzz", recovery=True)
+    with pytest.raises(factors.TooManyTries):
+        factors.check_code(ana, right, recovery=True)
+    assert factors.recovery_codes_left(ana) == 10
+
+
+def test_right_codes_and_what_is_no_code_cost_no_tries(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": {"person": (1, 900)}}
+    enrol(ana)
+    for code in recovery_codes.make(ana)[:3]:
+        factors.check_code(ana, code, recovery=True)
+        with pytest.raises(factors.FactorRefused, match="six digits"):
+            factors.check_code(ana, "12345")
+    factors.check_code(ana, code_now(ana))
+
+
+def test_passkeys_have_a_limit_of_their_own(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {
+        **settings.TRY_LIMITS,
+        "code": {"person": (1, 900)},
+        "step_up": {"person": (2, 900)},
+    }
+    key = enrol_passkey(ana)
+    enrol(ana)
+    with pytest.raises(factors.FactorRefused):
+        factors.check_code(ana, wrong_code(ana))
+    challenge = secrets.token_hex(32)
+    options = passkeys.options(ana, challenge)
+    for _ in range(3):
+        factors.check_passkey(ana, challenge, key.get(options))
+    for _ in range(2):
+        with pytest.raises(factors.FactorRefused, match="not accepted"):
+            factors.check_passkey(ana, challenge, "{}")
+    with pytest.raises(factors.TooManyTries):
+        factors.check_passkey(ana, challenge, key.get(options))
