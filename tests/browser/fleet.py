@@ -90,9 +90,7 @@ class Fleet:
     sandbox: SandboxRegistry
     _sailors: int = 0
 
-    def sailor(
-        self, *, passkey: bool = False, app: bool = False, role: str = "approver"
-    ) -> Sailor:
+    def sailor(self, *, passkey: bool = False, app: bool = False, role: str = "approver") -> Sailor:
         """Somebody whom no other test uses."""
         self._sailors += 1
         name = f"sailor-{self._sailors}"
@@ -119,7 +117,7 @@ class Fleet:
         return names
 
     def registry_code(self, sailor: Sailor, *, steps: int = 0) -> str:
-        """What the authenticator of the person's registry account shows, by the registry's clock."""
+        """What the authenticator for the registry shows, by the registry's clock."""
         return self.sandbox.code(sailor.name, steps=steps)
 
     def latest(self, name: str) -> str:
