@@ -286,6 +286,7 @@ CELERY_BEAT_SCHEDULE |= {
     name: {"task": task, "schedule": schedule(3600), "options": {"expires": 3600}}
     for name, task in {
         "forget stale confirmations": "approvals.decisions.tasks.forget_stale_confirmations",
+        "forget stale proofs of presence": "approvals.people.tasks.forget_stale_proofs",
         "forget expired sessions": "approvals.people.tasks.forget_expired_sessions",
         "forget old tries": "approvals.people.tasks.forget_old_tries",
         "forget expired tarballs": "approvals.inspection.tasks.forget_expired_tarballs",

@@ -5,12 +5,17 @@ from importlib import import_module
 from celery import shared_task
 from django.conf import settings
 
-from approvals.people import limits
+from approvals.people import limits, presence
 
 
 @shared_task
 def forget_old_tries() -> None:
     limits.forget_old_tries()
+
+
+@shared_task
+def forget_stale_proofs() -> None:
+    presence.forget_stale()
 
 
 @shared_task

@@ -5,22 +5,17 @@ import logging
 import re
 from http import HTTPStatus
 
-import pyotp
 import pytest
 import responses
 from django.core import mail
 from django.core.cache import cache
-from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from approvals.audit.models import AuditEvent, OutboxEvent
-from approvals.notifications.tell import tell
-from approvals.people import totp
-from approvals.people.models import RegistryAccount, SealedTOTPDevice, User
+from approvals.audit.models import AuditEvent
+from approvals.people.models import RegistryAccount, User
 from approvals.queue.models import Registry
-from tests.approvals.codes import code_now, enrol, wrong_code
 from tests.approvals.factories import make_account, make_registry, make_user
 from tests.approvals.web.pages import sign_in as let_in
 
@@ -76,12 +71,11 @@ def test_people_sign_in_with_name_or_address(client: Client, ana: User, login: s
 
 
 def test_every_page_but_a_few_needs_signing_in(client: Client, registry: Registry) -> None:
-    for name in ("profile", "security", "security_qr", "accounts", "people", "registries"):
+    for name in ("profile", "accounts", "people", "registries"):
         answer = client.get(reverse(name))
         assert answer.status_code == HTTPStatus.FOUND, name
         assert answer.headers["Location"].startswith(reverse("account_login"))
-    for name in ("security_begin", "security_confirm", "security_remove", "registry_add"):
-        assert client.post(reverse(name)).status_code == HTTPStatus.FOUND
+    assert client.post(reverse("registry_add")).status_code == HTTPStatus.FOUND
     answer = client.post(reverse("account_link", args=[registry.pk]), {"token": TOKEN})
     assert answer.status_code == HTTPStatus.FOUND
     assert not RegistryAccount.objects.exists()
@@ -226,137 +220,6 @@ def test_a_deactivated_person_gets_no_new_password_by_mail(client: Client, ana: 
     assert not any("/password/reset/key/" in str(letter.body) for letter in mail.outbox)
 
 
-# ---------- the authenticator app
-
-
-def begin(browser: Client) -> str:
-    """Goes through the first step; returns the secret that the page shows."""
-    browser.post(reverse("security_begin"), {"password": PASSWORD})
-    page = browser.get(reverse("security")).content.decode()
-    (secret,) = re.findall(r'id="totp-secret">([A-Z2-7 ]+)<', page)
-    return str(secret)
-
-
-def test_setting_up_an_app(browser: Client, ana: User) -> None:
-    secret = begin(browser)
-    device = totp.pending_enrolment(ana)
-    assert device is not None
-    assert secret == totp.secret_text(device)
-    image = browser.get(reverse("security_qr"))
-    assert image.headers["Content-Type"] == "image/svg+xml"
-    assert "no-store" in image.headers["Cache-Control"]
-
-    SealedTOTPDevice.objects.update(confirmed=True)
-    code = code_now(ana)
-    SealedTOTPDevice.objects.update(confirmed=False)
-    answer = browser.post(reverse("security_confirm"), {"code": code}, follow=True)
-
-    assert "Your authenticator app is set up" in answer.content.decode()
-    assert totp.has_totp(ana)
-
-
-def test_the_secret_is_shown_only_until_it_is_confirmed(browser: Client, ana: User) -> None:
-    secret = totp.secret_text(enrol(ana))
-    page = browser.get(reverse("security"))
-    assert secret not in page.content.decode()
-    assert secret.replace(" ", "") not in page.content.decode()
-    assert "no-store" in page.headers["Cache-Control"]
-    assert browser.get(reverse("security_qr")).status_code == HTTPStatus.NOT_FOUND
-
-
-def test_an_unattended_browser_is_not_enough_to_set_up_an_app(browser: Client, ana: User) -> None:
-    for password in ("", "wrong"):
-        browser.post(reverse("security_begin"), {"password": password})
-    page = browser.post(reverse("security_begin"), {"password": "wrong"}).content.decode()
-    assert "This is not your password" in page
-    assert not SealedTOTPDevice.objects.exists()
-
-
-def test_the_password_cannot_be_guessed_there_either(browser: Client, ana: User) -> None:
-    for _ in range(6):
-        page = browser.post(reverse("security_begin"), {"password": "wrong"}).content.decode()
-    assert "Too many wrong passwords" in page
-    browser.post(reverse("security_begin"), {"password": PASSWORD})
-    assert not SealedTOTPDevice.objects.exists()
-
-
-@pytest.mark.parametrize("page", ["security_begin", "security_remove"])
-def test_neither_a_code_nor_the_password_alone_changes_the_app(
-    browser: Client, ana: User, page: str
-) -> None:
-    device = enrol(ana)
-    for password in ("", "wrong"):
-        shown = browser.post(reverse(page), {"password": password, "code": code_now(ana)})
-    assert "This is not your password" in shown.content.decode()
-    browser.post(reverse(page), {"password": PASSWORD})
-    wrong = {"password": PASSWORD, "code": wrong_code(ana)}
-    assert "This code is wrong" in browser.post(reverse(page), wrong).content.decode()
-    right = {"password": PASSWORD, "code": code_now(ana)}
-    assert "try again in" in browser.post(reverse(page), right).content.decode()
-    assert list(SealedTOTPDevice.objects.all()) == [device]
-    # None of that used the code up.
-    SealedTOTPDevice.objects.update(throttling_failure_count=0)
-    assert browser.post(reverse(page), right).status_code == HTTPStatus.FOUND
-
-
-def set_up(browser: Client, ana: User, **proof: str) -> None:
-    """Both steps; `proof` is what the first asks for beside the password."""
-    browser.post(reverse("security_begin"), {"password": PASSWORD, **proof})
-    device = totp.pending_enrolment(ana)
-    assert device is not None
-    code = pyotp.TOTP(totp.secret_text(device).replace(" ", "")).now()
-    browser.post(reverse("security_confirm"), {"code": code})
-
-
-@pytest.mark.parametrize("change", ["enrolled", "replaced", "removed"])
-def test_a_change_of_the_app_ends_other_sessions_and_is_told(
-    browser: Client, ana: User, mailoutbox: list[EmailMessage], change: str
-) -> None:
-    if change != "enrolled":
-        enrol(ana)
-    # An attacker's browser, in which Ana's password was never typed.
-    other = Client()
-    let_in(ana, other)
-    bens = Client()
-    let_in(make_user("ben"), bens)
-    assert signed_in(other)
-
-    if change == "removed":
-        right = {"password": PASSWORD, "code": code_now(ana)}
-        browser.post(reverse("security_remove"), right)
-    elif change == "replaced":
-        set_up(browser, ana, code=code_now(ana))
-    else:
-        set_up(browser, ana)
-
-    assert totp.has_totp(ana) == (change != "removed")
-    assert signed_in(browser)
-    assert not signed_in(other)
-    assert signed_in(bens)
-    tell()
-    (mail,) = mailoutbox
-    assert mail.to == ["ana@example.org"]
-    words = {"enrolled": "set up", "replaced": "replaced", "removed": "removed"}[change]
-    assert mail.subject == f"[Countersign] Your authenticator app was {words}"
-
-
-def test_what_changes_nothing_ends_no_session(browser: Client, ana: User) -> None:
-    other = Client()
-    let_in(ana, other)
-    begin(browser)
-    browser.post(reverse("security_confirm"), {"code": "000000"})
-    browser.post(reverse("security_abandon"))
-    assert signed_in(other)
-    assert not OutboxEvent.objects.exists()
-
-
-def test_a_wrong_first_code_says_so_beside_the_field(browser: Client, ana: User) -> None:
-    begin(browser)
-    page = browser.post(reverse("security_confirm"), {"code": "12345"}).content.decode()
-    assert 'id="confirm_code_error"' in page
-    assert "six digits" in page
-
-
 # ---------- registry accounts
 
 
@@ -495,10 +358,6 @@ def test_another_site_cannot_send_forms(ana: User, registry: Registry) -> None:
         reverse("account_login"),
         reverse("account_logout"),
         reverse("profile"),
-        reverse("security_begin"),
-        reverse("security_confirm"),
-        reverse("security_abandon"),
-        reverse("security_remove"),
         reverse("account_link", args=[registry.pk]),
         reverse("account_unlink", args=[account.pk]),
     ):
@@ -509,8 +368,7 @@ def test_another_site_cannot_send_forms(ana: User, registry: Registry) -> None:
 def test_pages_hold_no_inline_script_or_style(
     browser: Client, ana: User, registry: Registry
 ) -> None:
-    begin(browser)
     make_account(ana, registry)
-    for name in ("security", "accounts", "profile", "account_change_password"):
+    for name in ("accounts", "profile", "account_change_password"):
         page = browser.get(reverse(name)).content.decode()
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", page), name
