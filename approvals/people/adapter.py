@@ -42,6 +42,10 @@ class InvitationOnlyAdapter(DefaultAccountAdapter):
             raise ValidationError(str(error), code="too_many_login_attempts") from error
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        if credentials.get("email"):
+            # Looked for under both, somebody's password would be checked twice, and a stranger's
+            # once: the time would tell them apart.
+            credentials.pop("username", None)
         user: User | None = super().authenticate(request, **credentials)
         if user:
             limits.give_back("sign_in", **_who_tries(request, credentials))
