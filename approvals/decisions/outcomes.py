@@ -160,7 +160,7 @@ def answered(item: DecisionItem, proof: str) -> None:
     """The question was answered on the registry's own page, which has led to this proof."""
     with transaction.atomic():
         lock(item)
-        _leave(item, ItemState.WAITING, due_at=timezone.now())
+        _leave(item, ItemState.WAITING, due_at=_its_turn(item.decision))
         keep_proof(item.decision, proof, RegistryProof.Kind.WEB)
         outbox.publish("decision.answered", stage_id=item.stage_id)
         _record(item, "decision.answered", how="on the registry's own page")
@@ -182,7 +182,7 @@ def take_up_again(decision: Decision, *, only_web: bool = False) -> DecisionItem
     taken = DecisionItem.objects.filter(pk=item.pk, state=ItemState.ASKING).update(
         state=ItemState.WAITING,
         state_changed_at=now,
-        due_at=now,
+        due_at=_its_turn(decision),
         question="",
         auth_url="",
         sealed_done_url="",
@@ -209,6 +209,11 @@ def keep_proof(decision: Decision, code: str, kind: RegistryProof.Kind) -> None:
 
 def proof_binding(decision_id: UUID, kind: str) -> str:
     return f"registry proof ({kind}) for {decision_id}"
+
+
+def _its_turn(decision: Decision) -> datetime:
+    """When to go on with what was answered: before those of the decision that come after it."""
+    return decision.made_at
 
 
 def wipe_proof(decision_id: UUID) -> None:
@@ -246,7 +251,7 @@ def call_for_a_link(item: DecisionItem, reason: str) -> None:
     """The registry refused the proof from its page: it is called without one, for a new link."""
     with transaction.atomic():
         _answer_attempt(item, Result.ASKED, reason)
-        _leave(item, ItemState.WAITING, outcome=reason[:600], due_at=timezone.now())
+        _leave(item, ItemState.WAITING, outcome=reason[:600], due_at=_its_turn(item.decision))
 
 
 def call_again(item: DecisionItem, reason: str) -> None:

@@ -14,10 +14,11 @@ from approvals.audit.chain import verify
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.decisions.decide import answer_registry, obstacles
 from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
+from approvals.decisions.questions import asking_item
 from approvals.inspection.keep import diff_text
 from approvals.notifications.models import Delivery
 from approvals.notifications.tell import tell
-from approvals.people.models import RegistryAccount
+from approvals.people.models import CodeUse, RegistryAccount, SecondFactor
 from approvals.people.models import User as Person
 from approvals.queue.models import StagedVersion, State
 from approvals.queue.registries import change_registry
@@ -336,7 +337,9 @@ def test_an_account_that_may_look_and_not_approve_is_told_so(
     assert "The registry says:" in item.outcome
     assert registry.approvals_of(stage_id) == [403]
     # It is the account's rights that are missing, not the token that is bad.
-    assert RegistryAccount.objects.get(user=ada).refused_at is None
+    account = RegistryAccount.objects.get(user=ada)
+    assert account.refused_at is None
+    assert account.forbidden_at is not None
     dashboard.poll()
     assert both(item, row) == (ItemState.FAILED, State.STAGED)
 
@@ -375,6 +378,56 @@ def test_a_version_that_cannot_be_published_any_more_goes_back_with_the_registry
     dashboard.work()
     assert both(again, waiting) == (ItemState.DONE, State.REJECTED)
     assert staged_at(registry, name, maintainer.token) == []
+
+
+def test_three_versions_in_one_decision_ask_for_a_code_each_and_lock_nobody_out(
+    registry: RegistryUnderTest,
+    dashboard: Dashboard,
+    maintainer: User,
+    reviewer: User,
+    ada: Person,
+    package_name: str,
+) -> None:
+    rows = []
+    for letter in "abc":
+        stage_id = registry.stage(f"{package_name}-{letter}", "1.0.0", maintainer.token)
+        registry.let_decide(f"{package_name}-{letter}", reviewer.name)
+        rows.append(dashboard.found(stage_id))
+
+    decision = dashboard.decide_all(ada, rows, registry_code=reviewer.code())
+    dashboard.work()
+
+    def approvals() -> list[list[int]]:
+        return [registry.approvals_of(str(row.stage_id)) for row in rows]
+
+    def question() -> str:
+        asking = asking_item(decision)
+        return asking.question if asking else ""
+
+    # It is tried a second time once, and that is counted as one failure.
+    assert approvals() == [[201], [401], []]
+    assert question() == f"1 of 3 done; {registry.kind} wants a new code."
+    dashboard.work_after_a_while()
+    assert approvals() == [[201], [401], []]
+
+    item = decision.items.get(staged_version=rows[1])
+    answer_registry(user=ada, item=item, registry_code=reviewer.code())
+    dashboard.work()
+    # The third is known to want a code of its own: nothing is sent for it before there is one.
+    assert approvals() == [[201], [401, 201], []]
+    assert question() == f"2 of 3 done; {registry.kind} wants a new code."
+    assert not RegistryProof.objects.exists()
+
+    answer_registry(user=ada, item=item, registry_code=reviewer.code())
+    dashboard.work()
+    assert approvals() == [[201], [401, 201], [201]]
+    for row in rows:
+        assert both(decision.items.get(staged_version=row), row) == (ItemState.DONE, State.LIVE)
+        assert registry.npm.view(f"{row.package.name}@1.0.0", "dist.shasum") == row.shasum
+    account = RegistryAccount.objects.get(user=ada)
+    assert (account.second_factor, account.codes) == (SecondFactor.CODE, CodeUse.ONCE)
+    assert not RegistryProof.objects.exists()
+    assert verify().ok
 
 
 def by_npm(registry: RegistryUnderTest, command: str, row: StagedVersion, account: User) -> None:
