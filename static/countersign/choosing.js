@@ -9,6 +9,7 @@ const show = () => {
   if (!form) return;
   const all = boxes();
   const chosen = all.filter((box) => box.checked).length;
+  form.hidden = all.length === 0;
   form.querySelector("[data-chosen-count]").textContent = chosen
     ? `${chosen} chosen`
     : "Tick several to decide them at once";

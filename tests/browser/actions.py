@@ -14,7 +14,7 @@ def sign_in(page: Page, name: str, password: str) -> None:
     page.goto("/")
     page.get_by_label("User name or e-mail address").fill(name)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def open_confirmation(page: Page, release: Release, action: str = APPROVE) -> None:
