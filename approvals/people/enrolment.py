@@ -47,6 +47,16 @@ class Added:
     recovery_codes: list[str] = field(default_factory=list, repr=False)
 
 
+@dataclass(frozen=True)
+class PendingApp:
+    """An authenticator app that waits for its first code, as only its own session sees it."""
+
+    name: str
+    # As people type it into an app: base32 in groups of four.
+    secret: str = field(repr=False)
+    qr_svg: bytes = field(repr=False)
+
+
 def removal_of(factor: Factor) -> str:
     """The purpose for which presence is proven before `factor` is removed."""
     return f"remove {factor.key}"
@@ -112,7 +122,7 @@ def add_passkey(user: AbstractBaseUser, credential: str, name: str, *, session: 
         return _added(person, "passkey", made.pk)
 
 
-def begin_app(user: AbstractBaseUser, name: str, *, session: str) -> SealedTOTPDevice:
+def begin_app(user: AbstractBaseUser, name: str, *, session: str) -> PendingApp:
     """Makes an authenticator app's secret, which this session sees until its first code came.
 
     Raises EnrolmentRefused.
@@ -122,7 +132,14 @@ def begin_app(user: AbstractBaseUser, name: str, *, session: str) -> SealedTOTPD
         person = _with_room(user)
         if factors.has_factor(person):
             _spend_grant(person, session)
-        return totp.begin(person, session=session, name=name or _free_name(person, app=True))
+        device = totp.begin(person, session=session, name=name or _free_name(person, app=True))
+    return _shown(device)
+
+
+def pending_app(user: AbstractBaseUser, *, session: str) -> PendingApp | None:
+    """The app that was begun in this session and waits for its first code."""
+    device = totp.pending_enrolment(user, session=session)
+    return _shown(device) if device else None
 
 
 def confirm_app(user: AbstractBaseUser, code: str, *, session: str) -> Added:
@@ -277,6 +294,10 @@ def _open_grant(user: AbstractBaseUser, session: str, *, proven: bool) -> Confir
         if not proven and factors.has_factor(person):
             raise EnrolmentRefused(_START_AGAIN)
         return presence.open_confirmation(person, session=session, purpose=_GRANTED)
+
+
+def _shown(device: SealedTOTPDevice) -> PendingApp:
+    return PendingApp(device.name, totp.secret_text(device), totp.qr_svg(device))
 
 
 def _grant(user: AbstractBaseUser, session: str) -> Confirmation | None:

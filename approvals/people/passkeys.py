@@ -272,7 +272,9 @@ def _credential(authenticator: Authenticator) -> AttestedCredentialData:
 
     def read() -> AttestedCredentialData:
         answer = RegistrationResponse.from_dict(authenticator.data["credential"])
-        data = answer.response.attestation_object.auth_data.credential_data
+        data: AttestedCredentialData | None = (
+            answer.response.attestation_object.auth_data.credential_data
+        )
         if data is None:
             raise ValueError("no credential")
         return data
@@ -321,7 +323,7 @@ def _server() -> Fido2Server:
         # The very address, not whatever ends in its host.
         verify_origin=lambda origin: origin == settings.PASSKEY_ORIGIN,
     )
-    server.timeout = settings.STEP_UP_SECONDS * 1000
+    server.timeout = settings.STEP_UP_SECONDS * 1000  # type: ignore[assignment] # fido2 annotates it as None alone
     server.allowed_algorithms = [
         PublicKeyCredentialParameters(type=PublicKeyCredentialType.PUBLIC_KEY, alg=algorithm)
         for algorithm in ALGORITHMS

@@ -186,7 +186,8 @@ def _locked_seconds(device: SealedTOTPDevice) -> int:
     allowed, why = device.verify_is_allowed()
     if allowed:
         return 0
-    return max(1, math.ceil((why["locked_until"] - timezone.now()).total_seconds()))
+    seconds: float = (why["locked_until"] - timezone.now()).total_seconds()
+    return max(1, math.ceil(seconds))
 
 
 def _has_step(device: SealedTOTPDevice, digits: str, *, fresh: bool) -> bool:

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from approvals.notifications.models import Webhook
+from approvals.people import recovery_codes
 from approvals.people.models import RegistryAccount
 from approvals.queue.models import Registry
 from approvals.sealing import SealBroken, seal, unseal
@@ -129,3 +130,11 @@ def test_before_the_rotation_the_new_key_alone_opens_nothing(settings: Settings)
     settings.SEALING_KEYS = [NEW]
     with pytest.raises(SealBroken):
         unseal(hook.sealed_secret, bound_to=hook.url)
+
+
+def test_it_says_whose_recovery_codes_need_the_earlier_keys(settings: Settings) -> None:
+    assert "Recovery codes" not in rotate()
+    for _ in range(2):
+        recovery_codes.make(make_user())
+    settings.SEALING_KEYS = [NEW, OLD]
+    assert "Recovery codes of 2 people cannot be sealed anew" in rotate()

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from approvals.people import enrolment, factors, presence, sessions, totp
+from approvals.people import enrolment, factors, presence, sessions
 from approvals.people.adapter import client_address
 from approvals.people.presence import Proof
 from approvals.web.forms.security import (
@@ -58,7 +58,6 @@ def _page(request: SignedInRequest, refusal: str = "", **forms: Form) -> HttpRes
     """The page in whatever stage this person is; `refusal` is of the proof that was sent."""
     session = sessions.session_id(request)
     user = request.user
-    pending = totp.pending_enrolment(user, session=session)
     return render(
         request,
         "web/account/security.html",
@@ -67,8 +66,7 @@ def _page(request: SignedInRequest, refusal: str = "", **forms: Form) -> HttpRes
             "codes_left": factors.recovery_codes_left(user),
             "passkeys_work_here": factors.passkeys_work_here(),
             "may_add": enrolment.may_add(user, session=session),
-            "pending": pending,
-            "secret": totp.secret_text(pending) if pending else "",
+            "pending": enrolment.pending_app(user, session=session),
             "passkey_form": FactorNameForm(auto_id="passkey_%s"),
             "app_form": FactorNameForm(auto_id="app_%s"),
             "confirm_form": FirstCodeForm(auto_id="confirm_%s"),
@@ -193,10 +191,10 @@ def security_begin(request: SignedInRequest) -> HttpResponse:
 @require_GET
 def security_qr(request: SignedInRequest) -> HttpResponse:
     """The QR code of the enrolment that waits; an image of its own, as pages hold no styles."""
-    pending = totp.pending_enrolment(request.user, session=sessions.session_id(request))
+    pending = enrolment.pending_app(request.user, session=sessions.session_id(request))
     if pending is None:
         raise Http404
-    return HttpResponse(totp.qr_svg(pending), "image/svg+xml")
+    return HttpResponse(pending.qr_svg, "image/svg+xml")
 
 
 @sessions.first_factor_allowed

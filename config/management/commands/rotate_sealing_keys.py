@@ -7,6 +7,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Model
 
+from approvals.people.models import RecoveryCode
 from approvals.sealing import SealBroken, SealedField, reseal
 
 BATCH = 200
@@ -39,6 +40,12 @@ class Command(BaseCommand):
                 "these secrets again."
             )
         self.stdout.write(self.style.SUCCESS(f"All {total} secrets are sealed with the first key."))
+        people = RecoveryCode.objects.filter(used_at__isnull=True).values("user").distinct().count()
+        if people:
+            self.stdout.write(
+                f"Recovery codes of {people} people cannot be sealed anew: nobody can read them. "
+                "Those made under a key that you take out stop working, so have them make new ones."
+            )
 
 
 def sealed_columns() -> Iterator[tuple[type[Model], str]]:

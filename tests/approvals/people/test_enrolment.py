@@ -39,9 +39,7 @@ def add_passkey(user: User, name: str = "", session: str = SESSION) -> enrolment
 
 def first_app(user: User, clock: Clock, session: str = SESSION) -> enrolment.Added:
     device = enrolment.begin_app(user, "", session=session)
-    return enrolment.confirm_app(
-        user, Phone(totp.secret_text(device), clock).code(), session=session
-    )
+    return enrolment.confirm_app(user, Phone(device.secret, clock).code(), session=session)
 
 
 def names(user: User) -> list[str]:
@@ -159,7 +157,7 @@ def test_what_was_begun_as_the_first_factor_does_not_come_in_as_the_second(
 ) -> None:
     """Somebody with the stolen password, waiting for Ana to set up hers."""
     device = enrolment.begin_app(ana, "Thief's", session=ELSEWHERE)
-    thiefs = Phone(totp.secret_text(device), clock)
+    thiefs = Phone(device.secret, clock)
     thiefs_key = SoftAuthenticator().create(enrolment.passkey_options(ana, session=ELSEWHERE))
 
     add_passkey(ana)
