@@ -204,9 +204,18 @@ class RegistryClient:
     def bypasses_second_factor(self) -> bool | None:
         """Whether the registry says of this token that it needs no second factor; None if it does
         not say. Never raises: few registries know.
-
-        npm's list of tokens shows how each begins, and carries what it was made with.
         """
+        return self._said_of_token("bypass_2fa")
+
+    def may_only_read(self) -> bool | None:
+        """Whether the registry says of this token that it may only read; None if it does not say.
+
+        Never raises.
+        """
+        return self._said_of_token("readonly")
+
+    def _said_of_token(self, name: str) -> bool | None:
+        # npm's list of tokens shows how each begins, and carries what it was made with.
         try:
             document = self.transport.get(
                 self.transport.url("/-/npm/v1/tokens"),
@@ -226,7 +235,7 @@ class RegistryClient:
             and isinstance(one.get("token"), str)
             and self.transport.has_token_beginning(one["token"])
         ]
-        says = own[0].get("bypass_2fa") if len(own) == 1 else None
+        says = own[0].get(name) if len(own) == 1 else None
         return says if isinstance(says, bool) else None
 
     def _get_json_or(self, none: dict[str, Any], path: str) -> Any:

@@ -104,7 +104,7 @@ def accept(token: str, person: NewPerson) -> User:
     ValidationError (by field) for a name, address or password that cannot be taken.
     """
     invitation = find(token)
-    user = _checked(person, invitation)
+    user = unsaved_person(person, invitation.role)
     try:
         with transaction.atomic():
             # Locked by a statement of its own, so that what is checked next is what whoever came
@@ -159,14 +159,14 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _checked(person: NewPerson, invitation: Invitation) -> User:
+def unsaved_person(person: NewPerson, role: str) -> User:
     """The account, not yet saved. Raises ValidationError."""
     user = User(
         username=person.username.strip(),
         email=person.email.strip().lower(),
         first_name=person.first_name.strip(),
         last_name=person.last_name.strip(),
-        role=invitation.role,
+        role=role,
     )
     problems: dict[str, list[str]] = {}
     try:

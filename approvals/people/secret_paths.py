@@ -1,10 +1,12 @@
-"""Addresses that let somebody in: an invitation's, and that of a new password. Kept out of logs."""
+"""Addresses that let somebody in, such as an invitation's. Kept out of logs."""
 
 import logging
 import re
 
 # Django writes the path of every request that it refuses or fails at.
-SECRET_PATH = re.compile(r"(/invitation/|/password/reset/key/)[^\s/?]+", re.IGNORECASE)
+SECRET_PATH = re.compile(
+    r"(/invitation/|/first-run/link/|/password/reset/key/)[^\s/?]+", re.IGNORECASE
+)
 
 
 class HideSecretPaths(logging.Filter):

@@ -1,6 +1,7 @@
 """Adding registries, and talking to one with the right token."""
 
 import re
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,8 +24,46 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 MOST_POLL_SECONDS = 86_400
 
 
+MOST_PROOF_HOSTS = 10
+LONGEST_HOST = 253
+
+
 class RegistryNotUsable(Exception):
     """The registry cannot be added or changed like this; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class TokenView:
+    """What a registry lets a read token see."""
+
+    username: str
+    staged_versions: int
+    packages: int
+    # None where the registry does not say.
+    may_only_read: bool | None
+
+    @property
+    def sentences(self) -> str:
+        """The same in words, with what to do about it."""
+        if self.staged_versions:
+            versions = f"{self.staged_versions} staged version{_s(self.staged_versions)}"
+            sees = f"It sees {versions} of {self.packages} package{_s(self.packages)}."
+        else:
+            sees = (
+                "It sees no staged version: if some wait there now, make a token for an account "
+                "that may see their packages."
+            )
+        says = {
+            True: "It may only read, as it should.",
+            False: "It may do more than read. Countersign does not need that: better make a token "
+            "that may only read, and enter it instead.",
+            None: "The registry does not say whether it may do more than read.",
+        }[self.may_only_read]
+        return f"The token is of {self.username}. {sees} {says}"
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"
 
 
 def client_for(registry: Registry, *, token: str | None = None) -> RegistryClient:
@@ -113,9 +152,30 @@ def add_registry(
     is_sandbox: bool = False,
 ) -> Registry:
     """Adds a registry once it has answered with this token. Raises RegistryNotUsable."""
+    registry, _ = add_and_look(
+        actor=actor,
+        name=name,
+        url=url,
+        read_token=read_token,
+        poll_seconds=poll_seconds,
+        is_sandbox=is_sandbox,
+    )
+    return registry
+
+
+def add_and_look(
+    *,
+    actor: AbstractBaseUser | None,
+    name: str,
+    url: str,
+    read_token: str,
+    poll_seconds: int | None = None,
+    is_sandbox: bool = False,
+) -> tuple[Registry, TokenView]:
+    """The same, and what the token may see there. Raises RegistryNotUsable."""
     _check_typed(name, poll_seconds)
     url, read_token = normalised_url(url), read_token.strip()
-    username, visible = _try_token(url, read_token)
+    seen = _try_token(url, read_token)
     try:
         with transaction.atomic():
             registry = Registry.objects.create(
@@ -130,14 +190,15 @@ def add_registry(
                 actor=actor,
                 subject=registry,
                 url=url,
-                token_user=username,
-                visible_staged_versions=visible,
+                token_user=seen.username,
+                visible_staged_versions=seen.staged_versions,
+                visible_packages=seen.packages,
             )
     except IntegrityError as error:
         raise RegistryNotUsable(
             "There is already a registry with this name or address. Change that one instead."
         ) from error
-    return registry
+    return registry, seen
 
 
 def change_registry(
@@ -147,19 +208,28 @@ def change_registry(
     read_token: str | None = None,
     poll_seconds: int | None = None,
     enabled: bool | None = None,
-) -> None:
-    """Changes what is given; its address never changes. Raises RegistryNotUsable."""
+    proof_hosts: str | None = None,
+) -> TokenView | None:
+    """Changes what is given; its address never changes. Raises RegistryNotUsable.
+
+    Returns what a new token may see.
+    """
     _check_typed(registry.name, poll_seconds)
     changes: dict[str, Any] = {}
+    seen = None
     if read_token and (read_token := read_token.strip()):
-        _try_token(registry.url, read_token)
+        seen = _try_token(registry.url, read_token)
         changes["sealed_read_token"] = seal(read_token, bound_to=registry.url)
     if poll_seconds is not None and poll_seconds != registry.poll_seconds:
         changes["poll_seconds"] = poll_seconds
     if enabled is not None and enabled != registry.enabled:
         changes["enabled"] = enabled
+    if proof_hosts is not None:
+        hosts = checked_proof_hosts(proof_hosts)
+        if hosts != registry.proof_hosts:
+            changes["proof_hosts"] = hosts
     if not changes:
-        return
+        return None
     with transaction.atomic():
         # Whatever changed, the next poll should show at once whether it helped.
         Registry.objects.filter(pk=registry.pk).update(**changes, next_poll_at=timezone.now())
@@ -170,13 +240,35 @@ def change_registry(
             changed=sorted(name.removeprefix("sealed_") for name in changes),
         )
     registry.refresh_from_db()
+    return seen
 
 
-def _try_token(url: str, token: str) -> tuple[str, int]:
-    """Returns whose token it is and how many staged versions it sees. Raises RegistryNotUsable."""
+def checked_proof_hosts(text: str) -> str:
+    """The hosts that were typed, one a line, each once. Raises RegistryNotUsable."""
+    hosts = list(dict.fromkeys(host.lower() for host in text.split()))
+    for host in hosts:
+        is_number = re.fullmatch(r"[0-9.]+", host)
+        if not HOST.fullmatch(host) or len(host) > LONGEST_HOST or is_number:
+            raise RegistryNotUsable(
+                f"“{host[:60]}” is no host name: write it without https://, port and path, one a "
+                "line, such as login.example.org."
+            )
+    if len(hosts) > MOST_PROOF_HOSTS:
+        raise RegistryNotUsable(f"There are at most {MOST_PROOF_HOSTS} such hosts.")
+    return "\n".join(hosts)
+
+
+def _try_token(url: str, token: str) -> TokenView:
+    """Asks the registry what it lets this token see. Raises RegistryNotUsable."""
     try:
         with RegistryClient(url, token) as client:
-            return client.whoami(), len(client.staged_versions())
+            username, items = client.whoami(), client.staged_versions()
+            return TokenView(
+                username=username,
+                staged_versions=len(items),
+                packages=len({item.name for item in items}),
+                may_only_read=client.may_only_read(),
+            )
     except NotAuthorised as error:
         raise RegistryNotUsable(
             f"The registry does not accept this token for reading staged versions: {error} "

@@ -4,8 +4,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from approvals.people import github
+from approvals.people.first_run import Stage, stage
 from approvals.people.permissions import may_decide_anything, may_manage
 from approvals.queue.models import Registry
+from approvals.web.first_run import steps_of
 
 # Label, route, and the routes that belong to it.
 SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
@@ -50,6 +52,10 @@ def every_page(request: HttpRequest) -> dict[str, object]:
         "account_navigation": _entries(ACCOUNT_SECTIONS, route),
         "may_decide": may_decide_anything(user),
         "may_manage": may_manage(user),
+        # Lazy: nothing is asked by a fragment, nor once the first run is over.
+        "first_run_steps": lambda: (
+            steps_of(user) if stage() is Stage.SETTING_UP and may_manage(user) else []
+        ),
         # Lazy: a fragment that shows no banner asks for nothing.
         "failing_registries": Registry.objects.visible_to(user)
         .filter(enabled=True, failing_since__isnull=False)

@@ -10,6 +10,7 @@ from approvals.web.views import (
     decisions,
     entrance,
     files,
+    first_run,
     health,
     notifications,
     people,
@@ -81,6 +82,14 @@ people_urls = [
         name="invitation_withdraw",
     ),
     path("invitation/<str:token>/", people.invitation, name="invitation"),
+]
+first_run_urls = [
+    path("first-run/", first_run.first_run, name="first_run"),
+    path("first-run/link/<str:token>/", first_run.first_run_begin, name="first_run_begin"),
+    path("first-run/registry/", first_run.first_run_registry, name="first_run_registry"),
+    path("first-run/account/", first_run.first_run_account, name="first_run_account"),
+    path("first-run/finish/", first_run.first_run_finish, name="first_run_finish"),
+    path("first-run/done/", first_run.first_run_done, name="first_run_done"),
 ]
 registry_urls = [
     path("registries/", registries.registries, name="registries"),
@@ -167,5 +176,6 @@ urlpatterns: list[URLPattern] = [
     *account_urls,
     *security_urls,
     *people_urls,
+    *first_run_urls,
     *registry_urls,
 ]

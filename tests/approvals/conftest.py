@@ -15,6 +15,7 @@ from approvals.decisions.models import Action, Decision, DecisionItem
 from approvals.decisions.stepup import binding_of_versions
 from approvals.inspection import requests as inspection_requests
 from approvals.inspection.inspecting import inspect
+from approvals.people import first_run
 from approvals.people.models import SealedTOTPDevice, User
 from approvals.queue import live
 from approvals.queue.models import Registry, StagedVersion
@@ -29,6 +30,12 @@ from tests.approvals.factories import make_account, make_user
 from tests.packages import publish_document
 
 SESSION = "5" * 64
+
+
+@pytest.fixture(autouse=True)
+def _set_up_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has answered for a while: nothing asks for the first run any more."""
+    monkeypatch.setattr(first_run, "_is_over", True)
 
 
 @dataclass

@@ -4,12 +4,18 @@ from django import forms
 from django.conf import settings
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
-from approvals.queue.registries import MOST_POLL_SECONDS
+from approvals.queue.registries import LONGEST_HOST, MOST_POLL_SECONDS, MOST_PROOF_HOSTS
 from registry_client.addresses import check_base_url
 
 ABOUT_READING = (
-    "Of an account that sees the packages; reading is enough. It is encrypted, sent to this "
-    "registry only, and never shown again."
+    "Of an account that sees the packages; reading is enough. Where to make one: at npm, under "
+    "Access Tokens of your account, a granular token that only reads your packages; at Verdaccio, "
+    "“npm token create --read-only”. It is encrypted, sent to this registry only, and never shown "
+    "again."
+)
+ABOUT_PROOF_HOSTS = (
+    "Where this registry asks for a touch on a page of its own, the page must be on its own site. "
+    "Name other hosts that it may use, one a line; most registries need none."
 )
 POLL_HELP = "How often new staged versions are looked for."
 
@@ -60,6 +66,12 @@ class AddRegistryForm(forms.Form):
             ) from error
 
 
+class FirstRegistryForm(AddRegistryForm):
+    """The same without what can wait."""
+
+    poll_seconds = None
+
+
 class EditRegistryForm(forms.Form):
     enabled = forms.BooleanField(
         label="Poll this registry",
@@ -71,4 +83,18 @@ class EditRegistryForm(forms.Form):
         required=False,
         label="New read token",
         help_text=f"Leave empty to keep the one there is. {ABOUT_READING}",
+    )
+    proof_hosts = forms.CharField(
+        label="Other hosts of its second factor",
+        required=False,
+        max_length=MOST_PROOF_HOSTS * (LONGEST_HOST + 2),
+        widget=forms.Textarea(
+            attrs={
+                "rows": 3,
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "placeholder": "login.example.org",
+            }
+        ),
+        help_text=ABOUT_PROOF_HOSTS,
     )

@@ -8,7 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
 from approvals.queue.models import Registry
-from approvals.queue.registries import RegistryNotUsable, add_registry, change_registry
+from approvals.queue.registries import RegistryNotUsable, add_and_look, change_registry
 from approvals.web.forms.registries import AddRegistryForm, EditRegistryForm
 from approvals.web.views.guards import SignedInRequest, managers_only
 
@@ -30,13 +30,14 @@ def registry_add(request: SignedInRequest) -> HttpResponse:
     form = AddRegistryForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            registry = add_registry(actor=request.user, **form.cleaned_data)
+            registry, seen = add_and_look(actor=request.user, **form.cleaned_data)
         except RegistryNotUsable as refusal:
             form.add_error(None, str(refusal))
         else:
             messages.success(
                 request,
-                f"{registry.name} answered and is added. What waits there appears in the queue.",
+                f"{registry.name} answered and is added. {seen.sentences} What waits there appears "
+                "in the queue.",
             )
             return redirect("registries")
     return render(request, "web/registries/add.html", {"form": form})
@@ -50,20 +51,26 @@ def registry_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     registry = get_object_or_404(Registry, pk=pk)
     form = EditRegistryForm(
         request.POST or None,
-        initial={"enabled": registry.enabled, "poll_seconds": registry.poll_seconds},
+        initial={
+            "enabled": registry.enabled,
+            "poll_seconds": registry.poll_seconds,
+            "proof_hosts": registry.proof_hosts,
+        },
     )
     if request.method == "POST" and form.is_valid():
         try:
-            change_registry(
+            seen = change_registry(
                 registry,
                 actor=request.user,
                 read_token=form.cleaned_data["read_token"] or None,
                 poll_seconds=form.cleaned_data["poll_seconds"],
                 enabled=form.cleaned_data["enabled"],
+                proof_hosts=form.cleaned_data["proof_hosts"],
             )
         except RegistryNotUsable as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, f"{registry.name} is saved.")
+            told = f" {seen.sentences}" if seen else ""
+            messages.success(request, f"{registry.name} is saved.{told}")
             return redirect("registries")
     return render(request, "web/registries/edit.html", {"form": form, "registry": registry})

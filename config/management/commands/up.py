@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
+from approvals.people import first_run
 from config import broker, demo
 from config.processes import ChildStopped, Processes, Stopped, answers, why_not_listen
 from registry_client.sandbox.answers import SandboxProblem
@@ -96,15 +97,23 @@ class Command(BaseCommand):
         with _database_in_use():
             call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
+        # Before anything answers, so that no page is open to nobody in particular.
+        link = None if options["demo"] else self._first_link()
         organisation = self._start_demo(processes, env, options) if options["demo"] else None
         workers = ONE_WORKER if options["one_worker"] else WORKERS
         self._start_programs(processes, env, host, port, workers)
         url = env.get("COUNTERSIGN_URL", settings.PUBLIC_URL)
         if organisation is None:
-            self._greet(url)
+            self._greet(url, link)
         else:
             self._greet_demo(processes, organisation, url, options["sandbox_port"])
         processes.watch()
+
+    def _first_link(self) -> str | None:
+        """The path of the page that makes the first administrator; None where people are here."""
+        with _database_in_use():
+            token = first_run.offer()
+        return f"/first-run/link/{token}/" if token else None
 
     def _check_port(self, host: str, port: int, option: str) -> None:
         words = why_not_listen(host, port)
@@ -188,12 +197,14 @@ class Command(BaseCommand):
             lambda: answers(host, port), seconds=STARTS_WITHIN_SECONDS, what="The web server"
         )
 
-    def _greet(self, url: str) -> None:
-        self._say(
-            f"\nCountersign is at {url}\n"
-            "Make the first person with `manage.py createsuperuser`; everyone else is invited "
-            "from the People page.\nCtrl-C stops it.\n"
+    def _greet(self, url: str, link: str | None) -> None:
+        begin = (
+            "Nobody is here yet. Open this link to set it up; it is good once, and whoever opens "
+            f"it first becomes the administrator:\n\n  {url}{link}\n\n"
+            if link
+            else ""
         )
+        self._say(f"\nCountersign is at {url}\n{begin}Ctrl-C stops it.\n")
 
     def _greet_demo(
         self, processes: Processes, organisation: DemoOrganisation, url: str, sandbox_port: int
