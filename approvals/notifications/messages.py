@@ -93,7 +93,7 @@ TOPICS: Mapping[str, Topic] = {
     ),
     "person.email_changed": Topic(
         "Your e-mail address was changed",
-        "Your account has another e-mail address now: this one gets no more messages. "
+        "The e-mail address of your account was changed: this one gets no more messages. "
         f"{_NOT_ASKED}",
         Audience.PERSON,
     ),

@@ -11,6 +11,8 @@ from tests.approvals.notifications.conftest import STAGE_ID, Publish
 def test_every_topic_says_what_it_is_about(publish: Publish, topic: str) -> None:
     message = message_for(publish(topic, reason="Because."))
     about = {
+        "person": "was changed",
+        "github": "GitHub",
         "registry": "npm",
         "factor": "second factor",
         "factors": "second factors",

@@ -581,7 +581,7 @@ def test_another_address_is_told_to_the_one_before(ana: User) -> None:
     tell()
     (letter,) = mail.outbox
     assert letter.to == ["ana@example.org"]
-    assert "another e-mail address now" in str(letter.body)
+    assert "The e-mail address of your account was changed" in str(letter.body)
     assert "eve@example.org" not in str(letter.body)
 
 
