@@ -1,6 +1,7 @@
 """People's own accounts at registries, and the tokens that act for them there."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -111,6 +112,21 @@ def troubles(account: RegistryAccount, registry_name: str) -> list[str]:
             "two-factor authentication, and link the account again."
         )
     return found
+
+
+def troubles_of(user: User, registries: Mapping[str, str]) -> list[str]:
+    """What is wrong with this person's accounts at these registries (address to name).
+
+    Not that one was refused, which is among the things still to be set up. One query.
+    """
+    accounts = RegistryAccount.objects.filter(
+        user=user, registry_url__in=registries, refused_at__isnull=True
+    ).order_by("registry_url")
+    return [
+        trouble
+        for account in accounts
+        for trouble in troubles(account, registries[account.registry_url])
+    ]
 
 
 def _learn(account: RegistryAccount, **learned: Any) -> bool:

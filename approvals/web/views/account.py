@@ -7,7 +7,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from approvals.people.accounts import AccountNotLinked, link_account, unlink_account
+from approvals.people.accounts import (
+    AccountNotLinked,
+    link_account,
+    troubles,
+    unlink_account,
+)
 from approvals.people.membership import PersonNotChanged, change_profile
 from approvals.people.models import RegistryAccount, User
 from approvals.people.passwords import WrongPassword
@@ -23,7 +28,8 @@ def _accounts_page(
     rows = [
         {
             "registry": registry,
-            "account": linked.pop(registry.url, None),
+            "account": (account := linked.pop(registry.url, None)),
+            "troubles": troubles(account, registry.name) if account else [],
             "form": form if registry == failed else TokenForm(auto_id=f"{registry.pk}_%s"),
             "failed": registry == failed,
         }

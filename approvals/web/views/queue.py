@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from approvals.decisions.models import DecisionItem
+from approvals.people.accounts import troubles_of
 from approvals.people.sessions import not_activity_when
 from approvals.people.setup import missing_setup
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
@@ -29,6 +30,7 @@ def queue(request: SignedInRequest) -> HttpResponse:
         "page": page_of(rows, request.GET.get("page")),
         "has_registries": bool(registries),
         "missing_setup": missing_setup(request.user, registries),
+        "account_troubles": troubles_of(request.user, registries),
     }
     return render_list(request, "web/queue.html", "web/queue/list.html", context)
 

@@ -11,6 +11,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
@@ -270,6 +271,29 @@ def test_the_page_names_what_is_linked_refused_and_left_over(
     page = browser.get(reverse("accounts")).content.decode()
     for words in ("Token refused", "Not linked", "ana-gone", "no longer among the registries"):
         assert words in page
+
+
+def test_what_the_registry_showed_of_an_account_is_told_with_what_to_do(
+    browser: Client, ana: User, registry: Registry
+) -> None:
+    make_account(
+        ana,
+        registry,
+        second_factor="code",
+        codes="once",
+        last_worked_at=timezone.now(),
+        forbidden_at=timezone.now(),
+        forbidden_words="<b>You may not publish this.</b>",
+        bypasses_second_factor=True,
+    )
+    for page in ("accounts", "queue"):
+        html = browser.get(reverse(page)).content.decode()
+        assert "&lt;b&gt;You may not publish this." in html
+        assert "Ask a maintainer of the package" in html
+        assert "publishes at main without a second factor" in html
+    html = browser.get(reverse("accounts")).content.decode()
+    assert "Could not decide" in html
+    assert "good for one call" in html
 
 
 def test_somebody_elses_account_is_neither_seen_nor_unlinked(
