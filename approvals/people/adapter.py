@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.core.context import request_context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount, SocialLogin
@@ -11,7 +12,6 @@ from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.core.mail import EmailMessage
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -56,9 +56,15 @@ class InvitationOnlyAdapter(DefaultAccountAdapter):
         with transaction.atomic():
             super().login(request, user)
 
-    def render_mail(self, *arguments: Any, **named: Any) -> EmailMessage:
-        message: EmailMessage = super().render_mail(*arguments, **named)
-        return _SentAfterwards(message, self.request)
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        request, send = self.request, super().send_mail
+
+        def write_and_send() -> None:
+            with request_context(request):
+                send(template_prefix, email, context)
+
+        # How long an answer takes must not tell that there is somebody to write to.
+        afterwards(request, write_and_send)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         # The Host header is whatever the client says: a link in a letter must not follow it.
@@ -70,19 +76,6 @@ class InvitationOnlyAdapter(DefaultAccountAdapter):
 
     def set_password(self, user: User, password: str) -> None:
         sign_in.change_password(user, password, by_mail=not self.request.user.is_authenticated)
-
-
-class _SentAfterwards(EmailMessage):
-    """A letter that makes nobody wait: how long an answer takes tells nobody that one was sent."""
-
-    def __init__(self, message: EmailMessage, request: HttpRequest) -> None:
-        super().__init__()
-        self.__dict__.update(message.__dict__)
-        self._request, self._message = request, message
-
-    def send(self, fail_silently: bool = False) -> int:
-        afterwards(self._request, self._message.send)
-        return 1
 
 
 class ConnectedAccountsOnlyAdapter(DefaultSocialAccountAdapter):

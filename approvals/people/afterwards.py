@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from django.http import HttpRequest, HttpResponseBase
@@ -27,7 +28,7 @@ class AfterwardsMiddleware:
         response = self.get_response(request)
         for doing in request.__dict__.pop(_NAME, []):
             # The server closes an answer once it is sent; Django cleans up requests in this way.
-            response._resource_closers.append(lambda doing=doing: _logged(doing))
+            response._resource_closers.append(partial(_logged, doing))  # type: ignore[attr-defined] # not in the stubs
         return response
 
 

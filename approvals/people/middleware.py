@@ -20,7 +20,7 @@ ENDED = "You were signed out, as nobody had used this session for some time. Sig
 class SignedInMiddleware(LoginRequiredMiddleware):
     """Django's, which also leads a page that updates itself as a whole to the sign-in page."""
 
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override] # htmx is led by a header, not by a redirect
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponse:
         return _lead(request, str(self.get_login_url(view_func)))

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F
@@ -84,20 +83,21 @@ def is_verified(request: HttpRequest) -> bool:
 
 def mark_verified(request: HttpRequest, method: str) -> None:
     """Lets the session in, under a new key: one that was planted before is worth nothing."""
+    person = _person(request)
     _change_key(request, request.session.cycle_key)
     rotate_token(request)
     request.session[VERIFIED] = {
         "method": method,
         "at": _now(),
-        "user": request.user.pk,
+        "user": person.pk,
     }
     with transaction.atomic():
-        record("session.verified", actor=request.user, subject=request.user, method=method)  # type: ignore[arg-type] # is signed in
+        record("session.verified", actor=person, subject=person, method=method)
 
 
 def keep_this_session(request: HttpRequest) -> None:
     """Lets this browser stay signed in after its person changed what ends all their sessions."""
-    user = User.objects.get(pk=request.user.pk)
+    user = User.objects.get(pk=_person(request).pk)
     _change_key(request, lambda: update_session_auth_hash(request, user))
 
 
@@ -154,7 +154,7 @@ def sessions_of(request: HttpRequest) -> list[OpenSession]:
     return sorted(found, key=lambda one: (not one.is_this, -one.last_seen.timestamp()))
 
 
-def end_one(user: AbstractBaseUser, pk: int) -> bool:
+def end_one(user: User, pk: int) -> bool:
     """Ends one session of this person; False where they have no such session."""
     row = UserSession.objects.filter(pk=pk, user_id=user.pk).first()
     if row is None:
@@ -167,7 +167,7 @@ def end_one(user: AbstractBaseUser, pk: int) -> bool:
 
 def end_others(request: HttpRequest) -> int:
     """Ends all sessions of whoever is signed in but this one; returns how many were listed."""
-    user = request.user
+    user = _person(request)
     others = UserSession.objects.filter(user_id=user.pk).exclude(
         session_key=request.session.session_key
     )
@@ -175,15 +175,15 @@ def end_others(request: HttpRequest) -> int:
         ended = _end(others)
         # Also those that no list knows of.
         _outdate_sessions(user.pk)
-        record("session.ended", actor=user, subject=user, sessions=ended)  # type: ignore[arg-type] # is signed in
+        record("session.ended", actor=user, subject=user, sessions=ended)
     keep_this_session(request)
     return ended
 
 
-def end_all_of(user: AbstractBaseUser) -> int:
+def end_all_of(user: User) -> int:
     """Ends every session of this person, for good: not even a reactivated person has them again.
 
-    Belongs into the transaction of why.
+    Belongs into the transaction of why. Returns how many were listed.
     """
     ended = _end(UserSession.objects.filter(user_id=user.pk))
     _outdate_sessions(user.pk)
@@ -214,6 +214,12 @@ def browser_name(user_agent: str) -> str:
     if name and system:
         return f"{name} on {system}"
     return name or system or "Unknown browser"
+
+
+def _person(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Nobody is signed in.")
+    return request.user
 
 
 def _end(rows: Any) -> int:

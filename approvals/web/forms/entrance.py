@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from allauth.account.forms import ResetPasswordForm
 from django import forms
 from django.core.exceptions import ValidationError
 
 from approvals.people import limits
-from approvals.people.adapter import client_address, get_adapter
+from approvals.people.adapter import client_address
 from approvals.web.forms.codes import CodeField, CodeInput
 
 
@@ -28,7 +29,7 @@ class RecoveryCodeForm(forms.Form):
     )
 
 
-class NewPasswordForm(ResetPasswordForm):
+class NewPasswordForm(ResetPasswordForm):  # type: ignore[misc] # allauth has no annotations
     """allauth's, limited by what was typed: whether anybody has that address is not said."""
 
     def clean(self) -> dict[str, Any]:
