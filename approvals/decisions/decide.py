@@ -92,7 +92,10 @@ def open_intent(
     _check_way_is_free(user, action, staged_versions)
     _check_seen(action, staged_versions, seen)
     _check_session(session)
-    return stepup.open_step_up(user, action, staged_versions, session=session, reason=reason)
+    try:
+        return stepup.open_step_up(user, action, staged_versions, session=session, reason=reason)
+    except stepup.StepUpRefused as error:
+        raise PresenceNotProved(str(error)) from error
 
 
 def decide(

@@ -24,6 +24,8 @@ from approvals.policy.requirements import names_in_force
 from approvals.queue.models import StagedVersion
 from approvals.sealing import SealBroken, seal, unseal
 
+# Far more than anybody needs; each is a row.
+MOST_OPEN = 30
 SOMETHING_CHANGED = (
     "What you confirmed is not what would be decided now: something changed since, or "
     "the confirmation is too old. Look once more at what the page says, and confirm again."
@@ -70,7 +72,18 @@ def open_step_up(
     session: str,
     reason: str = "",
 ) -> StepUp:
-    """Writes an intent down: the proof that follows is good for exactly what it names."""
+    """Writes an intent down: the proof that follows is good for exactly what it names.
+
+    Raises StepUpRefused where this person has begun too many lately.
+    """
+    lately = StepUp.objects.filter(
+        user=user, consumed_at__isnull=True, opened_at__gte=_oldest(), opened_at__lte=timezone.now()
+    )
+    if lately.count() >= MOST_OPEN:
+        raise StepUpRefused(
+            "Too many confirmations were begun in your name lately, and not finished. Try again in "
+            f"{settings.STEP_UP_SECONDS // 60} minutes."
+        )
     step_up = StepUp(
         user=user,
         action=action,

@@ -108,8 +108,8 @@ def troubles(account: RegistryAccount, registry_name: str) -> list[str]:
     if account.bypasses_second_factor:
         found.append(
             f"The token of {account.username} publishes at {registry_name} without a second "
-            "factor: whoever steals it needs nobody's touch. Make one there that does not bypass "
-            "two-factor authentication, and link the account again."
+            "factor: whoever steals it needs nobody's touch. Turn two-factor authentication on "
+            "there, make a token that does not bypass it, and link the account again."
         )
     return found
 

@@ -2,10 +2,12 @@
 
 import ast
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -21,7 +23,7 @@ from approvals.decisions.decide import (
 from approvals.decisions.models import Action, Decision, DecisionItem, StepUp
 from approvals.inspection.models import Inspection
 from approvals.people import factors, recovery_codes
-from approvals.people.models import SealedTOTPDevice
+from approvals.people.models import RegistryAccount, Scope, SealedTOTPDevice, User
 from approvals.queue.models import Registry, StagedVersion, State
 from tests.approvals.codes import code_now, wrong_code
 from tests.approvals.conftest import SESSION
@@ -244,6 +246,48 @@ def test_the_seconds_count_from_the_intent_and_not_from_the_proof(desk: Desk, me
     with pytest.raises(stepup.StepUpRefused, match="too old"):
         consume(desk, step_up, desk.row)
     assert_nothing_was_decided(desk)
+
+
+# ---------- changed in between
+
+
+MEANWHILE: dict[str, Callable[[User], object]] = {
+    "demoted": lambda ada: User.objects.update(role="viewer"),
+    "removed": lambda ada: User.objects.update(is_active=False),
+    "let at other packages only": lambda ada: Scope.objects.create(user=ada, packages="right-*"),
+    "account unlinked": lambda ada: RegistryAccount.objects.all().delete(),
+    "passkeys taken away": lambda ada: Authenticator.objects.all().delete(),
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
+def test_what_happens_to_the_person_after_the_touch_counts(
+    desk: Desk, meanwhile: Callable[[User], object]
+) -> None:
+    step_up = desk.open()
+    touch = desk.touch(step_up)
+    meanwhile(desk.ada)
+    # The request has read its person before.
+    with pytest.raises(DecisionRefused):
+        desk.decide(intent=step_up.pk, assertion=touch)
+    ada = User.objects.get(pk=desk.ada.pk)
+    with pytest.raises(DecisionRefused):
+        desk.decide(user=ada, intent=step_up.pk, assertion=touch)
+    assert_nothing_was_decided(desk)
+
+
+def test_nobody_fills_the_table_with_intents(desk: Desk) -> None:
+    for _ in range(stepup.MOST_OPEN):
+        desk.open()
+    with pytest.raises(PresenceNotProved, match="Too many"):
+        desk.open()
+    code = desk.code(desk.ada)
+    with pytest.raises(PresenceNotProved, match="Too many"):
+        desk.decide(code=code)
+    assert StepUp.objects.count() == stepup.MOST_OPEN
+    for step_up in StepUp.objects.all():
+        aged(step_up, settings.STEP_UP_SECONDS + 1)
+    assert desk.decide(code=code)
 
 
 # ---------- replayed
