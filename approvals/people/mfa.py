@@ -11,8 +11,17 @@ from django.contrib.auth.models import AbstractBaseUser
 
 
 def relying_party_id() -> str:
-    """The host name that passkeys are bound to."""
-    return urlsplit(settings.PASSKEY_ORIGIN).hostname or ""
+    """The host name that passkeys are bound to, as browsers spell it."""
+    host = urlsplit(settings.PASSKEY_ORIGIN).hostname or ""
+    return host if host.isascii() else host.encode("idna").decode()
+
+
+def origin() -> str:
+    """The dashboard's address as browsers spell it: no capitals, and no port that is understood."""
+    address = urlsplit(settings.PASSKEY_ORIGIN)
+    understood = {"https": 443, "http": 80}.get(address.scheme)
+    port = f":{address.port}" if address.port not in (None, understood) else ""
+    return f"{address.scheme}://{relying_party_id()}{port}"
 
 
 class PasskeyAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth has no annotations here

@@ -33,7 +33,7 @@ from fido2.webauthn import (
 )
 
 from approvals.audit.record import record
-from approvals.people.mfa import relying_party_id
+from approvals.people.mfa import origin, relying_party_id
 from approvals.people.models import Passkey, User
 from approvals.people.refusals import FactorRefused
 from approvals.people.turnstile import turnstile
@@ -321,7 +321,7 @@ def _server() -> Fido2Server:
     server = Fido2Server(
         PublicKeyCredentialRpEntity(**entity),
         # The very address, not whatever ends in its host.
-        verify_origin=lambda origin: origin == settings.PASSKEY_ORIGIN,
+        verify_origin=lambda said: said == origin(),
     )
     server.timeout = settings.STEP_UP_SECONDS * 1000  # type: ignore[assignment] # fido2 annotates it as None alone
     server.allowed_algorithms = [

@@ -421,6 +421,28 @@ def test_browsers_allow_passkeys_at_names_only(
             passkeys.who_signed(new_challenge(), "{}")
 
 
+@pytest.mark.parametrize(
+    ("configured", "as_browsers_say"),
+    [
+        ("https://Sign.Example.ORG:443", "https://sign.example.org"),
+        ("https://sign.example.org:8443", "https://sign.example.org:8443"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+    ],
+    ids=["capitals and a port that is understood", "another port", "other letters"],
+)
+def test_the_address_may_be_spelled_otherwise_than_browsers_do(
+    ana: User, settings: Settings, configured: str, as_browsers_say: str
+) -> None:
+    settings.PASSKEY_ORIGIN = configured
+    key = SoftAuthenticator(origin=as_browsers_say)
+    register(ana, key)
+    challenge = new_challenge()
+    passkeys.check(ana, challenge, sign(ana, key, challenge))
+    key.origin = "https://elsewhere.example.org"
+    with pytest.raises(PasskeyRefused):
+        passkeys.check(ana, challenge, sign(ana, key, challenge))
+
+
 def test_the_host_header_decides_nothing(ana: User, settings: Settings) -> None:
     settings.PASSKEY_ORIGIN = "https://sign.example.org"
     options = passkeys.registration_options(ana, new_challenge())
