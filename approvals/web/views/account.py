@@ -33,7 +33,7 @@ def _accounts_page(
             "form": form if registry == failed else TokenForm(auto_id=f"{registry.pk}_%s"),
             "failed": registry == failed,
         }
-        for registry in Registry.objects.all()
+        for registry in Registry.objects.visible_to(request.user)
     ]
     # Of registries that are no longer here: nothing uses them, but their owner may clear them up.
     return render(
@@ -54,7 +54,7 @@ def accounts(request: SignedInRequest) -> HttpResponse:
 @sensitive_post_parameters("token")
 @require_POST
 def account_link(request: SignedInRequest, pk: int) -> HttpResponse:
-    registry = get_object_or_404(Registry, pk=pk)
+    registry = get_object_or_404(Registry.objects.visible_to(request.user), pk=pk)
     form = TokenForm(request.POST, auto_id=f"{registry.pk}_%s")
     if form.is_valid():
         try:
