@@ -294,6 +294,7 @@ def test_an_untouched_passkey_decides_nothing_and_keeps_the_place(
     page.get_by_text("Use a one-time code instead").click()
     assert sailor.codes
     page.get_by_label("Your one-time code").fill(sailor.codes.next())
+    page.get_by_role("button", name=f"{action}, with the code").click()
     expect(page.get_by_text(f"You rejected {packages[0]}@{NEW}")).to_be_visible()
 
 

@@ -22,6 +22,9 @@ ASKED_FOR = {
 
 
 class ApproveForm(forms.Form):
+    # A passkey stands for the code, so that the browser must not insist on it.
+    use_required_attribute = False
+
     # What the page said would be decided, as a hash; what is decided must be the same.
     seen = forms.RegexField(r"\A[0-9a-f]{64}\Z", widget=forms.HiddenInput)
     intent = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -61,6 +64,7 @@ class RejectForm(ApproveForm):
         label="Reason",
         help_text="Everyone who is told of the rejection reads this. It stays in the audit log.",
         max_length=LONGEST_REASON,
+        error_messages={"required": "Say why: whoever staged it will want to know."},
         widget=forms.Textarea(attrs={"rows": 4}),
     )
     field_order = ("seen", "intent", "assertion", "reason", "registry_code", "code")

@@ -452,7 +452,7 @@ def test_an_intent_that_cannot_be_is_refused_in_words(
     seen = seen_in(open_page(client, row, "reject"))
     without_reason = intent_of(client, row, "reject", seen=seen)
     assert without_reason.status_code == 422
-    assert "required" in without_reason.json()["error"]
+    assert "Say why" in without_reason.json()["error"]
     swapped = intent_of(client, row, "approve", seen=seen)
     assert swapped.status_code == 422
     assert "look once more" in swapped.json()["error"]
