@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -77,7 +78,7 @@ def invite(
             created_by=actor,
             expires_at=timezone.now() + LIFETIME,
         )
-        detail = {"scopes": [str(one) for one in scopes]} if scopes else {}
+        detail: dict[str, Any] = {"scopes": [str(one) for one in scopes]} if scopes else {}
         record("invitation.made", actor=actor, subject=invitation, role=role, **detail)
     return invitation, token
 

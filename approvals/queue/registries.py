@@ -266,7 +266,7 @@ def _try_token(url: str, token: str) -> TokenView:
             return TokenView(
                 username=username,
                 staged_versions=len(items),
-                packages=len({item.name for item in items}),
+                packages=len({item.package_name for item in items}),
                 may_only_read=client.may_only_read(),
             )
     except NotAuthorised as error:

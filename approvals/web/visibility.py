@@ -1,6 +1,8 @@
 """What of the log and of the deliveries a person may read: what is about packages they may see."""
 
-from django.db.models import CharField, Model, Q, QuerySet, Value
+from typing import Any
+
+from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from approvals.audit.models import AuditEvent
@@ -40,8 +42,9 @@ def _about(user: User, field: str) -> Q:
     )
 
 
-def _subjects(rows: QuerySet[Model]) -> QuerySet[Model]:
+def _subjects(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
+    """How the log names these rows."""
     label = Value(f"{rows.model._meta.label}:")
-    return rows.annotate(
-        subject=Concat(label, Cast("pk", CharField()), output_field=CharField())
-    ).values("subject")
+    named = Concat(label, Cast("pk", CharField()), output_field=CharField())
+    subjects: QuerySet[Any, Any] = rows.annotate(subject=named).values("subject")
+    return subjects

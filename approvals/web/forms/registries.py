@@ -1,5 +1,7 @@
 """Adding and changing registries."""
 
+from typing import Any
+
 from django import forms
 from django.conf import settings
 
@@ -69,7 +71,9 @@ class AddRegistryForm(forms.Form):
 class FirstRegistryForm(AddRegistryForm):
     """The same without what can wait."""
 
-    poll_seconds = None
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        del self.fields["poll_seconds"]
 
 
 class EditRegistryForm(forms.Form):

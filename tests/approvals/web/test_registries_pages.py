@@ -15,7 +15,7 @@ from approvals.people.models import Role, User
 from approvals.queue.models import Registry
 from approvals.sealing import unseal
 from tests.approvals.factories import make_registry, make_user
-from tests.approvals.web.pages import sign_in
+from tests.approvals.web.pages import sign_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -178,3 +178,90 @@ def test_without_registries_the_page_says_what_to_do(browser: Client) -> None:
     page = browser.get(reverse("registries")).content.decode()
     assert "No registries yet" in page
     assert reverse("registry_add") in page
+
+
+# ---------- what a read token may see
+
+
+def staged_item(package: str, number: int) -> dict[str, object]:
+    return {
+        "id": f"0f5e2a4e-0000-4000-8000-{number:012d}",
+        "packageName": package,
+        "version": f"1.0.{number}",
+        "tag": "latest",
+        "createdAt": "2026-01-02T03:04:05.000Z",
+        "actor": "ci",
+        "actorType": "user",
+        "access": "public",
+        "shasum": f"{number:040x}",
+    }
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("readonly", "words"),
+    [
+        (True, "It may only read, as it should."),
+        (False, "It may do more than read."),
+        (None, "does not say whether it may do more"),
+    ],
+    ids=["only reads", "also writes", "unknown"],
+)
+def test_what_a_token_sees_is_told_on_the_spot(
+    browser: Client, readonly: bool | None, words: str
+) -> None:
+    url = "https://registry.example.org"
+    items = [staged_item(name, number) for number, name in enumerate(["ui", "ui", "core"])]
+    responses.get(f"{url}/-/whoami", json={"username": "reader"})
+    responses.get(
+        f"{url}/-/stage", json={"items": items, "page": 0, "perPage": 100, "total": len(items)}
+    )
+    if readonly is None:
+        responses.get(f"{url}/-/npm/v1/tokens", json={}, status=404)
+    else:
+        listed = {"objects": [{"token": TOKEN[:6], "readonly": readonly}], "urls": {}}
+        responses.get(f"{url}/-/npm/v1/tokens", json=listed)
+    page = text_of(browser.post(reverse("registry_add"), FORM, follow=True))
+    assert "The token is of reader. It sees 3 staged versions of 2 packages." in page
+    assert words in page
+    (event,) = AuditEvent.objects.filter(kind="registry.added")
+    assert event.detail["visible_packages"] == 2
+
+
+# ---------- other hosts of the second factor
+
+
+def save_hosts(browser: Client, registry: Registry, text: str) -> str:
+    form = {"poll_seconds": "30", "enabled": "on", "read_token": "", "proof_hosts": text}
+    page = text_of(browser.post(reverse("registry_edit", args=[registry.pk]), form, follow=True))
+    registry.refresh_from_db()
+    return page
+
+
+def test_hosts_of_the_second_factor(browser: Client) -> None:
+    registry = make_registry()
+    save_hosts(browser, registry, " Login.Example.ORG \r\n\r\nsso.example.net\nlogin.example.org\n")
+    assert registry.proof_hosts == "login.example.org\nsso.example.net"
+    (event,) = AuditEvent.objects.filter(kind="registry.changed")
+    assert event.detail["changed"] == ["proof_hosts"]
+    page = browser.get(reverse("registry_edit", args=[registry.pk])).content.decode()
+    assert "login.example.org\nsso.example.net" in page
+    save_hosts(browser, registry, "")
+    assert registry.proof_hosts == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://login.example.org", "login.example.org:8443", "login.example.org/login", "*"),
+        *("*.example.org", "ada@login.example.org", "192.0.2.1", "[::1]", "..", "a..b", "é.org"),
+        *("login.example.org,sso.example.org", "a." * 130 + "org"),
+        "\n".join(f"h{number}.example.org" for number in range(11)),
+    ],
+    ids=lambda text: text[:24].replace("\n", " "),
+)
+def test_what_is_no_host_name_is_refused(browser: Client, text: str) -> None:
+    registry = make_registry()
+    page = save_hosts(browser, registry, text)
+    assert "no host name" in page or "at most 10" in page or "at most 2550" in page
+    assert registry.proof_hosts == ""
