@@ -1,6 +1,7 @@
 """`manage.py up` where something is in its way: one clear line, and nothing left behind."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from registry_client.client import RegistryClient
 from tests.program import Program, ProgramEnded, free_port, manage
@@ -241,6 +243,41 @@ def test_the_demo_keeps_its_state_over_a_restart(tmp_path: Path, services: dict[
         program.start()
     assert program.wait() == 1
     assert_one_clear_line(program.output, "--sandbox-port", "COUNTERSIGN_VAR")
+
+
+def test_an_empty_dashboard_prints_a_link_that_is_good_once(
+    tmp_path: Path, services: dict[str, str]
+) -> None:
+    program = Program(tmp_path / "var", services, demo=False)
+    with program:
+        first = _link(program)
+        assert first.startswith(f"{program.url}/first-run/link/")
+        answer = requests.get(f"{program.url}/people/", timeout=WAIT_SECONDS)
+        assert (answer.status_code, "manage.py up" in answer.text) == (503, True)
+        assert first not in answer.text
+    with program:
+        link = _link(program)
+        assert link != first
+        assert requests.get(first, timeout=WAIT_SECONDS).status_code == 410
+        session = requests.Session()
+        token = re.search(
+            'name="csrfmiddlewaretoken" value="(.*?)"', session.get(link, timeout=WAIT_SECONDS).text
+        )
+        assert token is not None
+        form = {"username": "ada", "email": "ada@example.org", "password": "correct horse battery"}
+        form["csrfmiddlewaretoken"] = token[1]
+        page = session.post(link, form, timeout=WAIT_SECONDS)
+        assert page.url.startswith(f"{program.url}/security/")
+        assert requests.get(link, timeout=WAIT_SECONDS).status_code == 410
+        # Neither what was served nor what was refused puts it into the output again.
+        assert program.output.count(link.split("/")[-2]) == 1
+    with program:
+        assert "/first-run/link/" not in program.output
+
+
+def _link(program: Program) -> str:
+    (found,) = re.findall(r"^ +(http://\S+/first-run/link/\S+)$", program.output, re.MULTILINE)
+    return str(found)
 
 
 def test_the_demo_keeps_out_of_a_database_with_other_people(
