@@ -107,13 +107,13 @@ def _lead(request: HttpRequest) -> HttpResponseBase | None:
     if not isinstance(user, User) or not sessions.is_verified(request):
         return None
     if not may_manage(user):
-        return render(request, "web/first_run/others.html", status=503)
+        return render(request, "web/first_run/others.html", status=403)
     if request.headers.get("HX-Request") == "true":
         return HttpResponseClientRedirect(reverse("first_run"))
     return redirect("first_run")
 
 
 def _waiting(request: HttpRequest) -> HttpResponse:
-    response = render(request, "web/first_run/waiting.html", status=503)
+    response = render(request, "web/first_run/waiting.html", status=403)
     response["Cache-Control"] = "no-store"
     return response

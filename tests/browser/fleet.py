@@ -111,8 +111,8 @@ class Fleet:
         """Stages so many versions that nobody else decides, and returns their packages."""
         names = [f"{prefix}-{one:02}" for one in range(1, number + 1)]
         for name in names:
-            self.sandbox.publish(_document(name, "1.0.0"), by=AUTOMATION)
-            self.sandbox.stage(_document(name, NEW), by=AUTOMATION)
+            self.sandbox.publish(document(name, "1.0.0"), by=AUTOMATION)
+            self.sandbox.stage(document(name, NEW), by=AUTOMATION)
             self.sandbox.grant(name, by.name, "read-write")
         return names
 
@@ -150,7 +150,8 @@ def fleet_in(folder: Path, *, registry: bool = True) -> Iterator[Fleet]:
             program.stop()
 
 
-def _document(name: str, version: str) -> dict[str, object]:
+def document(name: str, version: str) -> dict[str, object]:
+    """What a client sends to stage or publish a small package."""
     manifest = {"name": name, "version": version, "license": "MIT", "main": "index.js"}
     files = {
         "package.json": json.dumps(manifest, indent=2) + "\n",

@@ -99,8 +99,7 @@ def accept(page: Page, link: str) -> None:
 
 def enrol(page: Page) -> FreshCodes:
     """Sets up an authenticator app with the secret that the page shows."""
-    expect(page.get_by_role("heading", name="You have no authenticator app yet")).to_be_visible()
-    page.get_by_label("Your password").fill(PASSWORD)
+    expect(page.get_by_role("heading", name="Set up a passkey")).to_be_visible()
     page.get_by_role("button", name="Set up an app").click()
     picture = page.get_by_role("img", name="QR code")
     expect(picture).to_be_visible()
@@ -108,19 +107,21 @@ def enrol(page: Page) -> FreshCodes:
     assert_fits(page)
     secret = page.get_by_text(re.compile(r"^([A-Z2-7]{4} )+[A-Z2-7]{4}$")).inner_text()
     codes = FreshCodes(secret.replace(" ", ""))
-    page.get_by_label("Code that the app shows").fill(codes.wrong())
-    page.get_by_role("button", name="Confirm this app").click()
-    refused = page.get_by_text("This code is wrong.")
-    locked = page.get_by_text("Too many wrong codes: try again in")
-    expect(refused).to_be_visible()
-    done = page.get_by_text("Your authenticator app is set up. Decisions ask for its next code.")
+    # Each goes off by itself when it is whole.
+    field = page.get_by_label("Code that the app shows")
+    with page.expect_navigation():
+        field.fill(codes.wrong())
+    expect(page.get_by_text("This code is wrong.")).to_be_visible()
     code = codes.next(lasting=15)
+    done = page.get_by_role("heading", name="Keep these recovery codes")
     for _ in range(50):
-        page.get_by_label("Code that the app shows").fill(code)
-        page.get_by_role("button", name="Confirm this app").click()
-        expect(done.or_(locked)).to_be_visible()
+        with page.expect_navigation():
+            field.fill(code)
         if done.is_visible():
+            assert_fits(page)
+            page.get_by_role("link", name="I have kept them: go on").click()
             return codes
+        expect(page.get_by_text("Too many wrong codes: try again in")).to_be_visible()
     raise AssertionError("The new app was not accepted.")
 
 

@@ -47,7 +47,7 @@ def test_before_anybody_is_here_every_page_says_to_open_the_link(
     client: Client, link: str, page: str
 ) -> None:
     answer = client.get(page)
-    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer.status_code == HTTPStatus.FORBIDDEN
     assert "Open the link that manage.py up printed" in text_of(answer)
     assert link not in answer.content.decode()
     assert_strict(answer)
