@@ -319,6 +319,7 @@ TRY_LIMITS = {
     "code": {"person": (10, 900), "address": (50, 900)},
     "step_up": {"person": (30, 900), "address": (150, 900)},
     "invitation": {"address": (20, 900)},
+    "passkey_asked": {"person": (60, 900), "address": (300, 900)},
     # Not of people: each challenge is good once.
     "passkey_challenge": {"person": (1, 900)},
 }

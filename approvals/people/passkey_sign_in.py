@@ -29,9 +29,13 @@ def begin(request: HttpRequest) -> dict[str, object]:
     """What the browser hands to its passkeys. Raises SignInRefused."""
     challenge = secrets.token_hex(32)
     try:
+        # Each makes a row of a session, which strangers must not make without end.
+        limits.take("passkey_asked", address=client_address(request))
         options = passkeys.sign_in_options(challenge)
-    except FactorRefused as refusal:
+    except (FactorRefused, limits.TooManyTries) as refusal:
         raise SignInRefused(str(refusal)) from refusal
+    if not request.user.is_authenticated:
+        request.session.set_expiry(2 * settings.STEP_UP_SECONDS)
     request.session[CHALLENGE] = {
         "challenge": challenge,
         "at": int(timezone.now().timestamp()),

@@ -5,14 +5,16 @@ that asks for a second factor. approvals.people.middleware keeps it to that.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import Any, TypeVar
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F
@@ -104,6 +106,8 @@ def keep_this_session(request: HttpRequest) -> None:
 def begin(request: HttpRequest) -> None:
     """Starts the clock of a session whose person has just signed in; it is not verified yet."""
     request.session.pop(VERIFIED, None)
+    # As far as browsers go along, it also ends with them.
+    request.session.set_expiry(0)
     request.session[SIGNED_IN_AT] = request.session[SEEN_AT] = _now()
     _write_down(request)
 
@@ -168,9 +172,11 @@ def end_one(user: User, pk: int) -> bool:
 def end_others(request: HttpRequest) -> int:
     """Ends all sessions of whoever is signed in but this one; returns how many were listed."""
     user = _person(request)
-    others = UserSession.objects.filter(user_id=user.pk).exclude(
-        session_key=request.session.session_key
-    )
+    others = [
+        row
+        for row in UserSession.objects.purge_and_list(user)
+        if row.session_key != request.session.session_key
+    ]
     with transaction.atomic():
         ended = _end(others)
         # Also those that no list knows of.
@@ -188,6 +194,12 @@ def end_all_of(user: User) -> int:
     ended = _end(UserSession.objects.filter(user_id=user.pk))
     _outdate_sessions(user.pk)
     return ended
+
+
+def forget_ended() -> None:
+    """Deletes what is kept of sessions that are over: their addresses are nobody's business."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
 
 
 def browser_name(user_agent: str) -> str:
@@ -222,7 +234,7 @@ def _person(request: HttpRequest) -> User:
     return request.user
 
 
-def _end(rows: Any) -> int:
+def _end(rows: Iterable[Any]) -> int:
     ended = 0
     for row in rows:
         row.end()

@@ -1,11 +1,8 @@
 """What beat calls."""
 
-from importlib import import_module
-
 from celery import shared_task
-from django.conf import settings
 
-from approvals.people import limits, presence
+from approvals.people import limits, presence, sessions
 
 
 @shared_task
@@ -20,4 +17,4 @@ def forget_stale_proofs() -> None:
 
 @shared_task
 def forget_expired_sessions() -> None:
-    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    sessions.forget_ended()

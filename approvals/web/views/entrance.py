@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from approvals.people import factors, github, passkey_sign_in, presence, sessions
+from approvals.people import factors, github, limits, passkey_sign_in, presence, sessions
 from approvals.people.adapter import client_address
 from approvals.web.forms.entrance import RecoveryCodeForm, VerifyCodeForm
 from approvals.web.views.guards import SignedInRequest
@@ -126,12 +126,13 @@ def _let_in(
 @require_POST
 def verify_passkey(request: SignedInRequest) -> JsonResponse:
     """A challenge for this session, for one of this person's passkeys."""
-    confirmation = presence.open_confirmation(
-        request.user, session=sessions.session_id(request), purpose=PURPOSE
-    )
     try:
+        limits.take("passkey_asked", person=request.user, address=client_address(request))
+        confirmation = presence.open_confirmation(
+            request.user, session=sessions.session_id(request), purpose=PURPOSE
+        )
         options = presence.passkey_options(confirmation)
-    except presence.PresenceRefused as refusal:
+    except (presence.PresenceRefused, limits.TooManyTries) as refusal:
         return JsonResponse({"error": str(refusal)}, status=400)
     return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
 

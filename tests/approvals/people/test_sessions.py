@@ -14,6 +14,7 @@ from approvals.audit.models import AuditEvent
 from approvals.people import sessions
 from approvals.people.membership import deactivate, reactivate
 from approvals.people.models import Role, User
+from approvals.people.tasks import forget_expired_sessions
 from tests.approvals.factories import make_user
 from tests.approvals.people.conftest import Clock
 from tests.approvals.web.pages import HTMX, sign_in, sign_in_unverified, text_of
@@ -226,3 +227,14 @@ def test_the_session_is_named_without_its_key_being_told(ana: User, settings: Se
     assert str(browser.session.session_key) not in name
     other = sign_in(ana).get(reverse("profile")).wsgi_request
     assert sessions.session_id(other) != name
+
+
+def test_nothing_is_kept_of_sessions_that_are_over(ana: User) -> None:
+    open_still, left = sign_in(ana), sign_in(ana)
+    for browser in (open_still, left):
+        browser.get(reverse("sessions"))
+    left.post(reverse("account_logout"))
+    assert UserSession.objects.count() == 2
+    forget_expired_sessions()
+    assert UserSession.objects.get().session_key == open_still.session.session_key
+    assert is_in(open_still)

@@ -401,6 +401,18 @@ def test_a_passkey_that_is_touched_too_late_signs_nobody_in(
     assert not is_in(browser)
 
 
+def test_nobody_asks_for_challenges_without_end(
+    ana: User, phone: SoftAuthenticator, settings: Settings, clock: Clock
+) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "passkey_asked": {"address": (3, 900)}}
+    answers = [Client().post(reverse("sign_in_options")) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [400] * 2
+    assert "Too many tries" in answers[-1].json()["error"]
+    assert Session.objects.count() == 3
+    inside = sign_in_unverified(ana).post(reverse("verify_passkey"))
+    assert "Too many tries" in inside.json()["error"]
+
+
 # ---------- where it leads
 
 
