@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 LONGEST_PAUSE = timedelta(seconds=60)
 # What a person confirmed is worth nothing the next morning. Long enough for a registry's outage.
 GIVE_UP_AFTER = timedelta(minutes=30)
+LONGEST_AUTH_URL = 2000  # what DecisionItem.auth_url holds
 # A code refused after this may simply have expired: that says nothing about how often it serves.
 LEAST_LIFE_OF_A_CODE = timedelta(seconds=30)
 
@@ -286,6 +287,11 @@ def _ask(item: DecisionItem, challenge: SecondFactorNeeded) -> None:
     is_web = isinstance(challenge, WebSecondFactorNeeded)
     accounts.note_asked(_account(item), SecondFactor.WEB if is_web else SecondFactor.CODE)
     if isinstance(challenge, WebSecondFactorNeeded):
+        if len(challenge.auth_url) > LONGEST_AUTH_URL:
+            raise outcomes.CannotGoOn(
+                "The registry asks for a proof on a page whose address is too long to be kept: at "
+                f"most {LONGEST_AUTH_URL} characters. Decide it with the npm client."
+            )
         outcomes.ask(
             item,
             questions.for_a_touch(item),

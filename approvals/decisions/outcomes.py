@@ -27,7 +27,7 @@ from approvals.decisions.models import (
     RegistryProof,
 )
 from approvals.people.models import User
-from approvals.queue.models import State
+from approvals.queue.models import StagedVersion, State
 from approvals.queue.transitions import move, news_of
 from approvals.sealing import seal
 
@@ -271,11 +271,17 @@ def call_off(item: DecisionItem, *, user: User) -> int:
     off = 0
     with transaction.atomic():
         lock(item)
+        # All that will be changed is locked before the first record of it: items, then versions.
         open_items = list(
-            item.decision.items.select_related(
-                "decision", "staged_version__package", "staged_version__registry"
-            ).filter(state__in=[ItemState.ASKING, ItemState.WAITING])
+            item.decision.items.select_for_update(of=("self",))
+            .select_related("decision", "staged_version__package", "staged_version__registry")
+            .filter(state__in=[ItemState.ASKING, ItemState.WAITING])
+            .order_by("pk")
         )
+        versions = StagedVersion.objects.filter(
+            pk__in=[one.staged_version_id for one in open_items]
+        )
+        list(versions.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         if not any(one.state == ItemState.ASKING for one in open_items):
             return 0
         for one in open_items:

@@ -4,6 +4,7 @@ it does not, and no failure burnt at the registry."""
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -22,6 +23,8 @@ from approvals.decisions.models import (
 )
 from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
 from approvals.queue.models import Registry, StagedVersion, State
+from registry_client import answers
+from registry_client.answers import Answer
 from registry_client.sandbox.second_factor import FAILURES_UNTIL_LOCKED
 from tests.approvals.conftest import House
 
@@ -312,6 +315,33 @@ def test_a_link_is_not_shown_once_its_host_is_not_allowed_any_more(house: House,
     item = questions.asking_item(decision)
     assert item
     assert (questions.link_of(item), questions.wanted(item)) == ("", "new link")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("https://login.example.net/auth", "It is at login.example.net, which is not"),
+        ("http://127.0.0.1:1/" + "x" * 2000, "too long to be kept"),
+        ("javascript:alert(1)", "nobody should open"),
+    ],
+    ids=["another site", "too long", "a script"],
+)
+def test_a_page_that_nobody_should_open_ends_the_decision_in_words(
+    house: House, ada: User, monkeypatch: pytest.MonkeyPatch, address: str, words: str
+) -> None:
+    rows = fleet(house, 2)
+    asks_for(house, "web")
+    challenge = answers._challenge
+
+    def elsewhere(answer: Answer, registry: object, document: Any, *rest: Any, **named: Any) -> Any:
+        return challenge(answer, registry, {**document, "authUrl": address}, *rest, **named)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(answers, "_challenge", elsewhere)
+    decision = house.decide_all(ada, rows)
+    house.work()
+    assert states(decision) == [ItemState.FAILED, ItemState.FAILED]
+    assert all(words in item.outcome for item in decision.items.all())
+    assert set(StagedVersion.objects.values_list("state", flat=True)) == {State.STAGED}
 
 
 # ---------- what goes wrong on the way

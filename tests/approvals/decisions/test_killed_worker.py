@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
@@ -166,3 +167,38 @@ def test_killed_while_the_registry_still_works_on_it(house: House, tmp_path: Pat
     eventually(lambda: decisions_at_the_registry(house) == 1)
     assert topics().count("staged_version.accepted") == 1
     assert topics().count("staged_version.live") == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_in_the_middle_of_several_versions(
+    house: House, tmp_path: Path, moment: Literal["before", "after"]
+) -> None:
+    """The others go on with the code that was given, and none of them is called for twice."""
+    ada = house.person("ada")
+    rows = [house.ready(name) for name in ("left-pad", "mid-pad", "right-pad")]
+    house.sandbox.control.reset()
+    house.sandbox.control.ask_otherwise("classic")
+    code = house.sandbox.code("ada")
+    decision = house.decide_all(ada, rows, registry_code=code)
+    house.sandbox.control.hold(moment)
+    with worker(tmp_path) as process:
+        house.sandbox.control.wait_until_held(timeout=PATIENCE_SECONDS)
+        process.kill()
+        process.wait(PATIENCE_SECONDS)
+    run_worker(tmp_path)
+    states = list(decision.items.values_list("state", flat=True))
+    assert states == [ItemState.SENT, ItemState.WAITING, ItemState.WAITING], "nobody overtakes"
+    assert code not in RegistryProof.objects.get().sealed_code
+    house.sandbox.control.release()
+    eventually(lambda: decisions_at_the_registry(house) == 1)
+
+    for _ in range(3):
+        everything_due()
+        run_worker(tmp_path)
+    house.work()
+    assert set(decision.items.values_list("state", flat=True)) == {ItemState.DONE}
+    assert not RegistryProof.objects.exists()
+    assert set(StagedVersion.objects.values_list("state", flat=True)) == {State.LIVE}
+    assert decisions_at_the_registry(house) == 3
+    assert topics().count("staged_version.accepted") == 3
+    assert chain.verify().problem == ""

@@ -1,5 +1,6 @@
 """Two of everything at once: people, workers, polls, inspections. One wins, the other is told."""
 
+import contextlib
 import hashlib
 import threading
 import uuid
@@ -14,8 +15,9 @@ from django.utils import timezone
 
 from approvals.audit import chain
 from approvals.audit.models import AuditEvent
-from approvals.decisions import execute, outcomes, stepup
+from approvals.decisions import execute, outcomes, questions, stepup
 from approvals.decisions.decide import (
+    DecisionRefused,
     PresenceNotProved,
     SomebodyElseWasFaster,
     answer_registry,
@@ -289,6 +291,47 @@ def test_of_two_workers_that_hold_two_items_of_one_decision_one_gives_its_own_ba
     house.work()
     assert set(decision.items.values_list("state", flat=True)) == {ItemState.DONE}
     assert house.approvals_sent() == 2
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_calling_off_answering_and_working_at_once_end_in_one_story(
+    house: House, turn: int
+) -> None:
+    house.sandbox.control.ask_otherwise("classic")
+    ada = house.person("ada")
+    rows = [house.ready("left-pad", f"1.5.{patch}") for patch in range(4)]
+    house.sandbox.control.ask_otherwise("classic")
+    decision = house.decide_all(ada, rows)
+    house.work()
+    item = questions.asking_item(decision)
+    assert item
+    code = house.sandbox.code("ada")
+
+    def work() -> None:
+        while claimed := execute.claim_due():
+            with contextlib.suppress(outcomes.LeaseLost):
+                execute.carry_out(claimed)
+
+    results = at_once(
+        lambda: outcomes.call_off(item, user=ada),
+        lambda: answer_registry(user=ada, item=item, registry_code=code),
+        work,
+        work,
+    )
+    called_off, answered, *_ = results
+    assert (called_off == 4) == isinstance(answered, DecisionRefused), results
+    work()
+    house.work()
+    ends = list(
+        decision.items.order_by("pk").values_list("state", "staged_version__state").distinct()
+    )
+    if called_off:
+        assert set(ends) == {(ItemState.FAILED, State.STAGED)}
+        assert house.published("left-pad") == set()
+    else:
+        assert set(ends) == {(ItemState.DONE, State.LIVE)}
+    assert not RegistryProof.objects.exists()
+    assert chain.verify().problem == ""
 
 
 def grab(claim_due: Callable[[], object], into: list[object]) -> None:
