@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from approvals.people import accounts, enrolment, factors, invitations, limits, presence, sessions
 from approvals.people.adapter import client_address
 from approvals.people.membership import PersonNotChanged, change_role, deactivate, reactivate
-from approvals.people.models import Invitation, Role, User
+from approvals.people.models import Invitation, RegistryAccount, Role, User
 from approvals.people.permissions import may_manage, may_see_everything, reaches_of
 from approvals.people.scopes import Reach
 from approvals.queue.models import Registry
@@ -47,9 +47,11 @@ def people(request: SignedInRequest) -> HttpResponse:
                 {
                     "person": person,
                     "has_factor": person.pk in with_factors,
-                    "scopes": _shown(reaches_of(person), names) if sees_scopes else [],
+                    "scopes": _shown(reaches_of(person), names)
+                    if sees_scopes or person.pk == request.user.pk
+                    else [],
                     "accounts": [
-                        (account, accounts.troubles(account, names.get(account.registry_url, "")))
+                        (account, _troubles(account, names))
                         for account in person.registry_accounts.all()
                     ],
                 }
@@ -77,6 +79,10 @@ def _shown(reaches: Sequence[Reach], names: Mapping[str, str]) -> list[tuple[str
     ]
 
 
+def _troubles(account: RegistryAccount, names: Mapping[str, str]) -> list[str]:
+    return accounts.troubles(account, names.get(account.registry_url, account.registry_url))
+
+
 def _person_page(request: SignedInRequest, person: User, **forms: object) -> HttpResponse:
     names = _registry_names()
     reaches = reaches_of(person)
@@ -92,7 +98,7 @@ def _person_page(request: SignedInRequest, person: User, **forms: object) -> Htt
             "recovery_codes_left": factors.recovery_codes_left(person),
             "scopes": _shown(reaches, names),
             "accounts": [
-                (account, accounts.troubles(account, names.get(account.registry_url, "")))
+                (account, _troubles(account, names))
                 for account in person.registry_accounts.order_by("registry_url")
             ],
             "role_form": RoleForm(registries=names, role=person.role, reaches=reaches),

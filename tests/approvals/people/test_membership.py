@@ -10,10 +10,12 @@ from approvals.audit.models import AuditEvent
 from approvals.people.invitations import InvitationRefused, find, invite
 from approvals.people.membership import PersonNotChanged, change_role, deactivate, reactivate
 from approvals.people.models import RegistryAccount, Role, User
-from approvals.people.permissions import may_decide_anything, may_manage
+from approvals.people.permissions import may_decide, may_decide_anything, may_manage
+from approvals.people.scopes import Reach
 from approvals.people.setup import missing_setup
 from tests.approvals.codes import enrol
 from tests.approvals.factories import make_account, make_registry, make_user
+from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,58 @@ def test_a_role_changes_what_a_person_may(chief: User, ana: User) -> None:
         {"before": "approver", "after": "viewer"},
         {"before": "viewer", "after": "administrator"},
     ]
+
+
+def test_a_role_over_some_packages(chief: User, ana: User) -> None:
+    url = "https://npm.registry.example.org/"
+    change_role(ana, Role.APPROVER, actor=chief, reaches=[Reach(url, "@acme/*"), Reach("", "x")])
+    ana.refresh_from_db()
+    assert may_decide(ana, url, "@acme/ui")
+    assert not may_decide(ana, url, "left-pad")
+    # Another role keeps them, unless it is said otherwise.
+    change_role(ana, Role.RELEASE_MANAGER, actor=chief)
+    assert ana.scopes.count() == 2
+    change_role(ana, Role.RELEASE_MANAGER, actor=chief, reaches=[])
+    ana = User.objects.get(pk=ana.pk)
+    assert may_decide(ana, url, "left-pad")
+    details = AuditEvent.objects.filter(kind="person.role_changed").order_by("sequence")
+    assert [event.detail for event in details] == [
+        {
+            "before": "approver",
+            "after": "approver",
+            "scopes_before": [],
+            "scopes_after": ["x at every registry", f"@acme/* at {url}"],
+        },
+        {"before": "approver", "after": "release_manager"},
+        {
+            "before": "release_manager",
+            "after": "release_manager",
+            "scopes_before": ["x at every registry", f"@acme/* at {url}"],
+            "scopes_after": [],
+        },
+    ]
+
+
+def test_an_administrator_is_never_scoped(chief: User, ana: User) -> None:
+    change_role(ana, Role.VIEWER, actor=chief, reaches=[Reach("", "x")])
+    change_role(ana, Role.ADMINISTRATOR, actor=chief, reaches=[Reach("", "x")])
+    assert not ana.scopes.exists()
+
+
+@pytest.mark.parametrize("packages", ["", "a/b/c", "a*b*c*d*e"])
+def test_scopes_that_mean_nothing_are_refused(chief: User, ana: User, packages: str) -> None:
+    with pytest.raises(PersonNotChanged):
+        change_role(ana, Role.VIEWER, actor=chief, reaches=[Reach("", packages)])
+    ana.refresh_from_db()
+    assert ana.role == Role.APPROVER
+
+
+def test_a_deactivated_persons_sessions_never_come_back(chief: User, ana: User) -> None:
+    browser = sign_in(ana)
+    deactivate(ana, actor=chief)
+    assert browser.get("/").status_code == 302
+    reactivate(ana, actor=chief)
+    assert browser.get("/").status_code == 302
 
 
 def test_a_demoted_superuser_is_none(chief: User) -> None:
