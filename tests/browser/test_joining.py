@@ -31,7 +31,15 @@ def test_signing_in(dashboard: Dashboard, open_browser: OpenBrowser) -> None:
     expect(page.get_by_role("alert")).to_contain_text("not correct")
     expect(page.get_by_label("Password")).to_have_value("")
     sign_in(page, "grace", dashboard.program.password("grace"))
-    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+    # The password alone shows nothing of what waits.
+    expect(page.get_by_role("heading", name="Now your second factor")).to_be_visible()
+    assert_fits(page)
+    page.goto("/history/")
+    expect(page.get_by_role("heading", name="Now your second factor")).to_be_visible()
+    code = dashboard.program.codes("grace").dashboard
+    page.get_by_label("Code of your authenticator app").fill(code)
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
+    page.goto("/")
     attack = page.get_by_role("link", name="harbor-log 1.2.2")
     expect(attack).to_be_visible()
 
