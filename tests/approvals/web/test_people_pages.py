@@ -67,7 +67,7 @@ def invitation_link(browser: Client, **form: str) -> str:
 # ---------- who may
 
 
-@pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER])
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER, Role.RELEASE_MANAGER])
 def test_only_administrators_change_anything(client: Client, chief: User, role: Role) -> None:
     somebody = make_user("somebody", role=role)
     invitation, _ = invite(actor=chief, role=Role.VIEWER)
@@ -82,6 +82,7 @@ def test_only_administrators_change_anything(client: Client, chief: User, role: 
                 "person_deactivate",
                 "person_reactivate",
                 "person_reset_factors",
+                "person_reset_options",
             )
         ]
     for address in targets:
