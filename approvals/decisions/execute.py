@@ -427,7 +427,8 @@ def _look_for_web_proof(item: DecisionItem, client: RegistryClient) -> None:
         return
     expires_at = item.state_changed_at + timedelta(seconds=settings.REGISTRY_PROOF_SECONDS)
     try:
-        done_url = unseal(item.sealed_done_url, bound_to=outcomes.question_binding(item))
+        binding = outcomes.question_binding(item, item.auth_url)
+        done_url = unseal(item.sealed_done_url, bound_to=binding)
         answer = poll_web_proof(client, done_url)
     except (NotFound, NotAuthorised, Forbidden, Conflict, RequestRefused):
         # How registries end a flow differs; whether the token is still good, the next call shows.

@@ -109,6 +109,7 @@ def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str 
     The decision's other items wait for its answer as well.
     """
     until = timezone.now() + timedelta(seconds=settings.QUESTION_SECONDS)
+    binding = question_binding(item, auth_url)
     with transaction.atomic():
         lock(item)
         _answer_attempt(item, Result.ASKED, question)
@@ -117,7 +118,7 @@ def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str 
             ItemState.ASKING,
             question=question[:400],
             auth_url=auth_url,
-            sealed_done_url=seal(done_url, bound_to=question_binding(item)) if done_url else "",
+            sealed_done_url=seal(done_url, bound_to=binding) if done_url else "",
             asked_until=until,
             due_at=timezone.now() + timedelta(seconds=1) if done_url else until,
         )
@@ -130,8 +131,9 @@ def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str 
         _record(item, "decision.asked", question=question)
 
 
-def question_binding(item: DecisionItem) -> str:
-    return f"registry question for {item.pk} {item.stage_id}"
+def question_binding(item: DecisionItem, auth_url: str) -> str:
+    """Both addresses hang together: nobody leads the person to a page of their own instead."""
+    return f"registry question for {item.pk} {item.stage_id} at {auth_url}"
 
 
 def ask_on(item: DecisionItem, due_at: datetime) -> None:

@@ -6,6 +6,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from approvals.decisions.models import Decision, DecisionItem, ItemState
+from approvals.decisions.outcomes import question_binding
+from approvals.sealing import SealBroken, unseal
 from registry_client.answers import check_proof_url
 
 Wanted = Literal["", "code", "touch", "new link"]
@@ -55,14 +57,16 @@ def wanted(item: DecisionItem) -> Wanted:
 def link_of(item: DecisionItem) -> str:
     """The registry's page to confirm on; "" where there is none that anybody should open now.
 
-    Looked at anew each time: it may have expired, and what is allowed may have changed since.
+    Looked at anew each time: it may have expired, what is allowed may have changed since, and
+    whoever can write to the database must not lead anybody elsewhere.
     """
     registry = item.staged_version.registry
     if item.state != ItemState.ASKING or not item.auth_url or not item.sealed_done_url:
         return ""
     try:
+        unseal(item.sealed_done_url, bound_to=question_binding(item, item.auth_url))
         check_proof_url(item.auth_url, urlsplit(registry.url), registry.proof_hosts.lower().split())
-    except ValueError:
+    except (SealBroken, ValueError):
         return ""
     return item.auth_url
 

@@ -15,6 +15,7 @@ from typing import Any
 from django.utils import timezone
 
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
+from approvals.decisions.outcomes import question_binding
 from approvals.inspection.compare import ENGINE, compare_tarballs
 from approvals.inspection.keep import keep
 from approvals.inspection.models import (
@@ -408,8 +409,12 @@ def make_decision(
     item_state: ItemState = ItemState.WAITING,
     **item: Any,
 ) -> DecisionItem:
-    """A decision that was recorded, and how far it has come; the version's state follows it."""
+    """A decision that was recorded, and how far it has come; the version's state follows it.
+
+    With `auth_url` and `done_url`, the registry asks for a touch on its own page.
+    """
     now = timezone.now()
+    done_url = item.pop("done_url", "")
     step_up = StepUp.objects.create(
         user=user, action=action, binding="0" * 64, method="totp", proved_at=now, consumed_at=now
     )
@@ -422,7 +427,7 @@ def make_decision(
     if staged_version.state == State.STAGED:
         staged_version.state = State.APPROVING if action == "approve" else State.REJECTING
         staged_version.save(update_fields=["state"])
-    return DecisionItem.objects.create(
+    made = DecisionItem.objects.create(
         decision=decision,
         staged_version=staged_version,
         stage_id=staged_version.stage_id,
@@ -431,3 +436,7 @@ def make_decision(
         state=item_state,
         **item,
     )
+    if done_url:
+        made.sealed_done_url = seal(done_url, bound_to=question_binding(made, made.auth_url))
+        made.save(update_fields=["sealed_done_url"])
+    return made

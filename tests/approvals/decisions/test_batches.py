@@ -27,6 +27,7 @@ from registry_client import answers
 from registry_client.answers import Answer
 from registry_client.sandbox.second_factor import FAILURES_UNTIL_LOCKED
 from tests.approvals.conftest import House
+from tests.approvals.factories import make_decision, make_staged_version
 
 TWELVE = 12
 
@@ -274,7 +275,6 @@ def test_a_link_that_expired_is_offered_anew(house: House, ada: User) -> None:
 def test_a_link_that_nobody_uses_is_not_polled_for_more_than_five_minutes(
     house: House, ada: User
 ) -> None:
-    asks_for(house, "web")
     decision = house.decide_all(ada, fleet(house, 1))
     asks_for(house, "web")
     house.work()
@@ -301,20 +301,39 @@ def test_a_new_link_is_for_who_decided_and_while_one_is_asked_for(house: House, 
     assert item.state == ItemState.ASKING
 
 
-def test_a_link_is_not_shown_once_its_host_is_not_allowed_any_more(house: House, ada: User) -> None:
-    rows = fleet(house, 1)
-    asks_for(house, "web")
-    decision = house.decide_all(ada, rows)
-    house.work()
-    DecisionItem.objects.update(auth_url="https://login.example.net/auth")
+def test_a_link_is_not_shown_once_its_host_is_not_allowed_any_more(ada: User) -> None:
+    address = "https://login.example.net/auth"
+    item = make_decision(
+        make_staged_version(),
+        ada,
+        item_state=ItemState.ASKING,
+        auth_url=address,
+        done_url="https://login.example.net/done",
+    )
+
+    def link() -> tuple[str, str]:
+        again = questions.asking_item(item.decision)
+        assert again
+        return questions.link_of(again), questions.wanted(again)
+
     Registry.objects.update(proof_hosts="other.example.net\nLogin.example.net\n")
-    item = questions.asking_item(decision)
-    assert item
-    assert questions.link_of(item) == "https://login.example.net/auth"
+    assert link() == (address, "touch")
     Registry.objects.update(proof_hosts="")
+    assert link() == ("", "new link")
+
+
+def test_a_link_that_was_written_into_the_database_is_not_shown(house: House, ada: User) -> None:
+    decision = house.decide_all(ada, fleet(house, 1))
+    asks_for(house, "web")
+    house.work()
+    DecisionItem.objects.update(auth_url=f"{house.sandbox.url}/somewhere-else")
     item = questions.asking_item(decision)
     assert item
     assert (questions.link_of(item), questions.wanted(item)) == ("", "new link")
+    house.sandbox.control.reset()
+    work_on(house)
+    assert house.sandbox.control.calls() == []
+    assert states(decision) == [ItemState.FAILED]
 
 
 @pytest.mark.parametrize(

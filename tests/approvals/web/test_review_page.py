@@ -231,7 +231,7 @@ def test_the_web_flow_leads_to_the_registry_in_a_tab_of_its_own(client: Client, 
         ada,
         item_state=ItemState.ASKING,
         auth_url="https://registry.example.org/auth/1",
-        sealed_done_url="sealed",
+        done_url="https://registry.example.org/done/1",
     )
     response = client.get(reverse("version", args=[row.pk]))
     assert (
@@ -255,7 +255,13 @@ def test_a_web_flow_that_leads_elsewhere_gets_no_link(
 ) -> None:
     row = make_staged_version()
     make_inspection(row)
-    make_decision(row, ada, item_state=ItemState.ASKING, auth_url=address, sealed_done_url="sealed")
+    make_decision(
+        row,
+        ada,
+        item_state=ItemState.ASKING,
+        auth_url=address,
+        done_url="https://registry.example.org/done/1",
+    )
     response = client.get(reverse("version", args=[row.pk]))
     assert address not in response.content.decode()
     assert "Start again" in text_of(response)
