@@ -340,7 +340,10 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
 # Counted in the cache, and so not across processes: TRY_LIMITS holds instead.
 ACCOUNT_RATE_LIMITS = False
-ACCOUNT_FORMS = {"reset_password": "approvals.web.forms.entrance.NewPasswordForm"}
+ACCOUNT_FORMS = {
+    "change_password": "approvals.web.forms.entrance.OtherPasswordForm",
+    "reset_password": "approvals.web.forms.entrance.NewPasswordForm",
+}
 SOCIALACCOUNT_ADAPTER = "approvals.people.adapter.ConnectedAccountsOnlyAdapter"
 SOCIALACCOUNT_QUERY_EMAIL = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False

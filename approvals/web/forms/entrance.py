@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import ResetPasswordForm
+from allauth.account.forms import ChangePasswordForm, ResetPasswordForm
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -43,3 +43,17 @@ class NewPasswordForm(ResetPasswordForm):  # type: ignore[misc] # allauth has no
         except limits.TooManyTries as error:
             raise ValidationError(str(error)) from error
         return cleaned
+
+
+class OtherPasswordForm(ChangePasswordForm):  # type: ignore[misc] # allauth has no annotations
+    """allauth's; an open browser is no place to guess the password either."""
+
+    def clean_oldpassword(self) -> str:
+        who = {"person": self.user, "address": client_address(get_adapter().request)}
+        try:
+            limits.take("sign_in", **who)
+        except limits.TooManyTries as error:
+            raise ValidationError(str(error)) from error
+        password: str = super().clean_oldpassword()
+        limits.give_back("sign_in", **who)
+        return password

@@ -572,6 +572,30 @@ def test_another_password_is_told_and_ends_the_other_sessions(ana: User) -> None
     assert listed.count("last seen") == 1
 
 
+@pytest.mark.parametrize("page", ["account_change_password", "account_reauthenticate", "profile"])
+def test_an_open_browser_is_no_place_to_guess_the_password(
+    ana: User, clock: Clock, page: str
+) -> None:
+    browser = sign_in(ana)
+
+    def guess(password: str) -> str:
+        other = {"password1": "correct horse battery", "password2": "correct horse battery"}
+        sent = {"oldpassword": password, "password": password, "email": "eve@example.org"}
+        return text_of(browser.post(reverse(page), {**sent, **other}))
+
+    said = [guess(f"wrong {number}") for number in range(7)]
+    assert ["Too many" in one for one in said] == [False] * 5 + [True] * 2
+    guess(PASSWORD)
+    ana.refresh_from_db()
+    assert ana.check_password(PASSWORD)
+    assert ana.email == "ana@example.org"
+    clock.now += 300
+    guess(PASSWORD)
+    ana.refresh_from_db()
+    changed = not ana.check_password(PASSWORD) or ana.email == "eve@example.org"
+    assert changed == (page != "account_reauthenticate")
+
+
 def test_a_new_password_by_mail_is_no_second_factor(ana: User) -> None:
     enrol(ana)
     browser = Client()
