@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 
 import pyotp
@@ -16,6 +17,7 @@ from approvals.audit.models import OutboxEvent
 from approvals.notifications.tell import tell
 from approvals.people import enrolment, factors, recovery_codes, sessions
 from approvals.people.models import SealedTOTPDevice, User
+from tests.approvals.at_once import at_once
 from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
 from tests.approvals.factories import make_user
 from tests.approvals.web.pages import sign_in, sign_in_unverified
@@ -350,6 +352,42 @@ def test_a_touch_in_another_browser_is_worth_nothing(browser: Client, ana: User)
     refused = browser.post(reverse("security_remove", args=[laptop.key]), proof)
     assert "Nothing was changed" in text(refused)
     assert len(names(ana)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_removals_at_once_in_two_windows_leave_one(ana: User) -> None:
+    browser = sign_in(ana)
+    keys = [enrol_passkey(ana, name) for name in ("Laptop", "Phone")]
+    forms = [
+        (reverse("security_remove", args=[one.key]), touch(browser, key, enrolment.removal_of(one)))
+        for one, key in zip(factors.factors_of(ana), keys, strict=True)
+    ]
+
+    def posting(address: str, form: dict[str, str]) -> Callable[[], int]:
+        window = Client()
+        window.cookies = browser.cookies
+        return lambda: window.post(address, form).status_code
+
+    outcomes = at_once(*[posting(*one) for one in forms])
+
+    assert set(outcomes) <= {HTTPStatus.OK, HTTPStatus.FOUND}
+    assert len(names(ana)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_code_at_once_in_two_windows_lets_one_factor_in(ana: User) -> None:
+    enrol(ana)
+    code = code_now(ana)
+    windows = [sign_in(ana), sign_in(ana)]
+
+    def posting(window: Client) -> Callable[[], int]:
+        return lambda: window.post(reverse("security_allow"), {"code": code}).status_code
+
+    outcomes = at_once(*[posting(window) for window in windows])
+
+    assert sorted(map(str, outcomes)) == ["200", "302"]
+    allowed = [reverse("security_passkey") in text(one.get(reverse("security"))) for one in windows]
+    assert sorted(allowed) == [False, True]
 
 
 def test_the_last_one_stays_and_the_page_says_why(browser: Client, ana: User) -> None:
