@@ -184,7 +184,7 @@ def _page(
     status: HTTPStatus,
 ) -> HttpResponse:
     user = request.user
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"version": row, "facts": facts_of(row), "obstacles": obstacles(user, row, action)}
         for row in versions
     ]
