@@ -34,7 +34,7 @@ from approvals.web.reading import get_version, get_versions, whole
 from approvals.web.views.guards import SignedInRequest
 from approvals.web.wording import approve_several_words, done_words, reject_several_words
 
-STATUS = {
+STATUS: dict[type[Exception], HTTPStatus] = {
     NotAllowed: HTTPStatus.FORBIDDEN,
     InTheWay: HTTPStatus.CONFLICT,
     SomebodyElseWasFaster: HTTPStatus.CONFLICT,
