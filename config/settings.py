@@ -98,8 +98,10 @@ X_FRAME_OPTIONS = "DENY"
 GITHUB_CLIENT_ID = env.text("COUNTERSIGN_GITHUB_CLIENT_ID", "")
 GITHUB_CLIENT_SECRET = env.text("COUNTERSIGN_GITHUB_CLIENT_SECRET", "")
 if bool(GITHUB_CLIENT_ID) != bool(GITHUB_CLIENT_SECRET):
+    _there, _missing = ("ID", "SECRET") if GITHUB_CLIENT_ID else ("SECRET", "ID")
     raise ImproperlyConfigured(
-        "Set both COUNTERSIGN_GITHUB_CLIENT_ID and COUNTERSIGN_GITHUB_CLIENT_SECRET, or neither."
+        f"COUNTERSIGN_GITHUB_CLIENT_{_there} is of no use alone: set "
+        f"COUNTERSIGN_GITHUB_CLIENT_{_missing} too, or neither."
     )
 PUBLIC_GITHUB = "https://github.com"
 GITHUB_URL = env.service_url("COUNTERSIGN_GITHUB_URL", PUBLIC_GITHUB)
@@ -391,7 +393,6 @@ REKOR_URL = env.service_url("COUNTERSIGN_REKOR_URL")
 # Only `manage.py refresh_trust` asks there.
 TUF_URL = env.service_url("COUNTERSIGN_TUF_URL", "https://tuf-repo-cdn.sigstore.dev")
 STEP_UP_SECONDS = 120
-CONFIRMATION_SECONDS = 600
 REGISTRY_PROOF_SECONDS = 300
 QUESTION_SECONDS = env.whole("COUNTERSIGN_QUESTION_SECONDS", 900, least=1, most=86_400)
 CALL_LEASE_SECONDS = env.seconds("COUNTERSIGN_CALL_LEASE_SECONDS", 60.0, least=1, most=3600)

@@ -47,6 +47,10 @@ WRONG = [
     ("COUNTERSIGN_HSTS_SECONDS", "abc"),
     ("COUNTERSIGN_HSTS_SECONDS", "-1"),
     ("COUNTERSIGN_SESSION_SECONDS", "0"),
+    ("COUNTERSIGN_SESSION_IDLE_SECONDS", "59"),
+    ("COUNTERSIGN_GITHUB_URL", "http://github.example.org"),
+    ("COUNTERSIGN_GITHUB_CLIENT_ID", "half-of-it"),
+    ("COUNTERSIGN_GITHUB_CLIENT_SECRET", "half-of-it"),
     ("DATABASE_URL", "nonsense"),
     ("DATABASE_URL", "mysql://mia:hunter2@db.example.org/name"),
     ("DATABASE_URL", "postgres://mia:hunter2@db.example.org:port/name"),
@@ -179,6 +183,24 @@ def test_a_right_value_is_taken(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert settings_now()[setting] == meant
+
+
+def test_forms_may_lead_to_github_where_it_is_configured_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def allowed() -> list[str]:
+        policy = settings_now()["CONTENT_SECURITY_POLICY"]["DIRECTIVES"]
+        return [str(one) for one in policy["form-action"]]
+
+    assert allowed() == ["'self'"]
+    monkeypatch.setenv("COUNTERSIGN_GITHUB_CLIENT_ID", "client")
+    monkeypatch.setenv("COUNTERSIGN_GITHUB_CLIENT_SECRET", "secret")
+    assert allowed() == ["'self'", "https://github.com"]
+    monkeypatch.setenv("COUNTERSIGN_GITHUB_URL", "https://github.example.org")
+    assert allowed() == ["'self'", "https://github.example.org"]
+    assert settings_now()["SOCIALACCOUNT_PROVIDERS"]["github"]["GITHUB_URL"] == (
+        "https://github.example.org"
+    )
 
 
 def test_tarballs_are_kept_under_var_for_the_owner_alone(tmp_path: Path) -> None:
