@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from approvals.decisions import questions
 from approvals.decisions.decide import obstacles
 from approvals.decisions.models import OPEN_ITEM_STATES, Action, DecisionItem
 from approvals.inspection.models import (
@@ -212,8 +213,7 @@ def _status(
         **facts,
         "item": current,
         **question_of(current),
-        # Of several versions: where the whole decision is followed.
-        "batch": current.decision.items.count() if current else 0,
+        "decided": questions.progress_of(current.decision) if current else None,
         "item_open": current is not None and current.state in OPEN_ITEM_STATES,
         "is_mine": current is not None and current.decision.user_id == user.pk,
         "earlier": items[1:],
