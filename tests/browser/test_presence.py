@@ -71,20 +71,14 @@ def open_queue(hands: Hands, packages: list[str]) -> None:
     expect(page.locator('#list input[name="version"]')).to_have_count(len(packages))
 
 
-def approve_the_one(hands: Hands, package: str, *, code: str = "", registry_code: str = "") -> None:
+def approve_the_one(hands: Hands, package: str, *, registry_code: str = "") -> None:
     page = hands.page
     action = f"Approve: make {NEW} installable by everyone as latest"
     hands.click(page.get_by_role("link", name=f"{package} {NEW}"))
     hands.click(page.get_by_role("link", name=action))
     if registry_code:
         hands.type(page.get_by_label("The registry's one-time code"), registry_code)
-    if code:
-        field = page.get_by_label("Your one-time code")
-        hands.type(field, code)
-        if page.get_by_role("button", name=action).is_visible() and not registry_code:
-            hands.click(page.get_by_role("button", name=action))
-    else:
-        hands.click(page.get_by_role("button", name=action, exact=True))
+    hands.click(page.get_by_role("button", name=action, exact=True))
     expect(page.get_by_text(f"You approved {package}@{NEW}")).to_be_visible()
 
 
@@ -130,6 +124,19 @@ def test_one_version_by_passkey(fleet: Fleet, watch: Watch, record_property: Rec
     write_down(record_property, "1 version, passkey, no registry code", hands)
     count = hands.total()
     assert (count.clicks, count.touches, count.keys) == (3, 1, 0)
+
+
+def test_one_version_by_passkey_with_a_registry_code(
+    fleet: Fleet, watch: Watch, record_property: Record
+) -> None:
+    sailor = fleet.sailor(passkey=True)
+    packages = staged(fleet, sailor, "touch-and-code", 1, "classic")
+    hands = aboard(watch, sailor)
+    open_queue(hands, packages)
+    approve_the_one(hands, packages[0], registry_code=fleet.registry_code(sailor))
+    expect(hands.page.get_by_text("Accepted by harbour")).to_be_visible()
+    assert fleet.approvals() == [201]
+    write_down(record_property, "1 version, passkey, registry code", hands)
 
 
 def test_one_version_by_code_on_a_phone(
@@ -221,6 +228,21 @@ def test_twelve_versions_with_reusable_codes(
     assert (count.touches, count.codes) == (1, 1)
 
 
+def test_twelve_versions_by_code(fleet: Fleet, watch: Watch, record_property: Record) -> None:
+    sailor = fleet.sailor(app=True)
+    assert sailor.codes
+    packages = staged(fleet, sailor, "typed", TWELVE, "classic")
+    hands = aboard(watch, sailor)
+    page = hands.page
+    open_queue(hands, packages)
+    choose_all(hands)
+    hands.type(page.get_by_label("The registry's one-time code"), fleet.registry_code(sailor))
+    hands.type(page.get_by_label("Your one-time code"), sailor.codes.next(lasting=10))
+    expect_all_accepted(page)
+    assert [fleet.latest(name) for name in packages] == [NEW] * TWELVE
+    write_down(record_property, "12 versions, code, one reusable code", hands)
+
+
 def test_twelve_versions_with_a_code_each(
     fleet: Fleet, watch: Watch, record_property: Record
 ) -> None:
@@ -238,17 +260,15 @@ def test_twelve_versions_with_a_code_each(
             assert_fits(page)
         # Half a minute passes at the registry, and its authenticator shows the next code.
         fleet.sandbox.control.move_clock(done * STEP_SECONDS)
-        hands.type(page.get_by_label("Code for your account at harbour"), code_at(fleet, sailor))
+        hands.type(
+            page.get_by_label("Code for your account at harbour"), fleet.registry_code(sailor)
+        )
     expect_all_accepted(page)
     assert [fleet.latest(name) for name in packages] == [NEW] * TWELVE
     # One try with the first code again, which showed that each is good once; no other is wasted.
     assert fleet.approvals().count(401) <= 1
     write_down(record_property, "12 versions, passkey, a code for each", hands)
     assert hands.total().touches == 1
-
-
-def code_at(fleet: Fleet, sailor: Sailor) -> str:
-    return fleet.registry_code(sailor)
 
 
 def test_twelve_versions_on_the_registrys_own_page(
