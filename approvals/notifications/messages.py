@@ -138,6 +138,23 @@ TOPICS: Mapping[str, Topic] = {
     ),
 }
 
+# What earlier versions published: such news may still be on its way.
+TOPICS = {
+    **TOPICS,
+    **{
+        f"authenticator.{how}": Topic(
+            f"Your authenticator app was {words}",
+            f"The authenticator app of your account was {words}. {_NOT_YOU}",
+            Audience.PERSON,
+        )
+        for how, words in {
+            "enrolled": "set up",
+            "replaced": "replaced by another one",
+            "removed": "removed",
+        }.items()
+    },
+}
+
 # What a message says of its event, and under which label. An event may hold more than these; that
 # stays here.
 _FACTS = {

@@ -112,13 +112,16 @@ class ConnectedAccountsOnlyAdapter(DefaultSocialAccountAdapter):
 
 
 def client_address(request: HttpRequest | None) -> str:
-    """The client's IP address, as far as the proxies in front can be trusted; else nothing."""
+    """The client's IP address, as far as the proxies in front can be trusted.
+
+    "unknown" where they do not tell: limits then hold for all of those together.
+    """
     if request is None:
         return ""
     try:
         return str(get_adapter(request).get_client_ip(request))
     except PermissionDenied:
-        return ""
+        return "unknown"
 
 
 def _who_tries(request: HttpRequest, credentials: dict[str, Any]) -> dict[str, Any]:

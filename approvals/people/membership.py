@@ -167,10 +167,17 @@ def _administrators() -> QuerySet[User]:
 
 def _locked(person: User, actor: User) -> User:
     """Reads `person` anew, holding off every other change of who is an administrator."""
-    administrators = list(_administrators().select_for_update(no_key=True))
-    if not any(one.pk == actor.pk and may_manage(one) for one in administrators):
+    # All of them in the order of their keys, in which everything else locks people too.
+    keys = _administrators().values_list("pk", flat=True)
+    locked = {
+        one.pk: one
+        for one in User.objects.filter(Q(pk__in=keys) | Q(pk=person.pk))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    }
+    if actor.pk not in locked or not may_manage(locked[actor.pk]):
         raise PersonNotChanged("Only an administrator changes what people may do.")
-    return User.objects.select_for_update(no_key=True).get(pk=person.pk)
+    return locked[person.pk]
 
 
 def _keep_one_administrator(person: User, actor: User, doing: str) -> None:

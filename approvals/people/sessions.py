@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from approvals.audit.record import record
 from approvals.people.models import User
+from approvals.people.turnstile import turnstile
 
 # Names in the session.
 VERIFIED, SIGNED_IN_AT, SEEN_AT = "second_factor", "signed_in_at", "seen_at"
@@ -172,12 +173,13 @@ def end_one(user: User, pk: int) -> bool:
 def end_others(request: HttpRequest) -> int:
     """Ends all sessions of whoever is signed in but this one; returns how many were listed."""
     user = _person(request)
-    others = [
-        row
-        for row in UserSession.objects.purge_and_list(user)
-        if row.session_key != request.session.session_key
-    ]
     with transaction.atomic():
+        turnstile(user)
+        others = [
+            row
+            for row in UserSession.objects.purge_and_list(user)
+            if row.session_key != request.session.session_key
+        ]
         ended = _end(others)
         # Also those that no list knows of.
         _outdate_sessions(user.pk)

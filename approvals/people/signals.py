@@ -15,9 +15,10 @@ from approvals.people.adapter import client_address
 
 @receiver(user_logged_in)
 def on_signed_in(request: HttpRequest | None, user: AbstractBaseUser, **kwargs: Any) -> None:
-    sign_in.signed_in(user, address=client_address(request))
     if request is not None:
         sessions.begin(request)
+    # Last, as from then on everything else that is written down waits for this to commit.
+    sign_in.signed_in(user, address=client_address(request))
 
 
 @receiver(social_account_added)

@@ -171,6 +171,8 @@ class StagedVersion(models.Model):
             ),
         ]
         indexes = [
+            # News and audit events name versions by their stage id alone.
+            models.Index(fields=["stage_id"]),
             models.Index(fields=["state", "created_at"]),
             models.Index(
                 fields=["live_check_at"],

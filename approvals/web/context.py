@@ -3,11 +3,12 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
-from approvals.people import github
+from approvals.people import github, sessions
 from approvals.people.first_run import Stage, stage
+from approvals.people.models import User
 from approvals.people.permissions import may_decide_anything, may_manage
 from approvals.queue.models import Registry
-from approvals.web.first_run import steps_of
+from approvals.web.first_run import Step, steps_of
 
 # Label, route, and the routes that belong to it.
 SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
@@ -35,7 +36,11 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
 )
 ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Profile", "profile", frozenset()),
-    ("Security: one-time codes", "security", frozenset()),
+    (
+        "Security: passkeys and apps",
+        "security",
+        frozenset({"security_remove", "security_recovery_codes"}),
+    ),
     ("Sessions and sign-in", "sessions", frozenset()),
     ("Registry accounts", "accounts", frozenset()),
     ("Change password", "account_change_password", frozenset()),
@@ -46,6 +51,9 @@ def every_page(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"github_configured": github.is_configured()}
+    if not sessions.is_verified(request):
+        # Also on pages that no view answers for: what a registry says may name a package.
+        return {"may_manage": may_manage(user), "first_run_steps": lambda: _first_run(user)}
     route = request.resolver_match.url_name if request.resolver_match else None
     return {
         "navigation": _entries(SECTIONS, route),
@@ -53,14 +61,16 @@ def every_page(request: HttpRequest) -> dict[str, object]:
         "may_decide": may_decide_anything(user),
         "may_manage": may_manage(user),
         # Lazy: nothing is asked by a fragment, nor once the first run is over.
-        "first_run_steps": lambda: (
-            steps_of(user) if stage() is Stage.SETTING_UP and may_manage(user) else []
-        ),
+        "first_run_steps": lambda: _first_run(user),
         # Lazy: a fragment that shows no banner asks for nothing.
         "failing_registries": Registry.objects.visible_to(user)
         .filter(enabled=True, failing_since__isnull=False)
         .only("name", "failing_since", "failure_reason"),
     }
+
+
+def _first_run(user: User) -> list[Step]:
+    return steps_of(user) if stage() is Stage.SETTING_UP and may_manage(user) else []
 
 
 def _entries(

@@ -14,4 +14,8 @@ class Migration(migrations.Migration):
             name="proof_hosts",
             field=models.TextField(blank=True),
         ),
+        migrations.AddIndex(
+            model_name="stagedversion",
+            index=models.Index(fields=["stage_id"], name="queue_stage_stage_i_cb11d0_idx"),
+        ),
     ]

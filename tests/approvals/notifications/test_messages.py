@@ -14,6 +14,7 @@ def test_every_topic_says_what_it_is_about(publish: Publish, topic: str) -> None
         "person": "was changed",
         "github": "GitHub",
         "registry": "npm",
+        "authenticator": "authenticator app",
         "factor": "second factor",
         "factors": "second factors",
         "recovery_codes": "recovery codes",

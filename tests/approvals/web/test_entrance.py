@@ -19,6 +19,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent, OutboxEvent
@@ -768,3 +769,13 @@ def test_where_it_is_not_configured_it_is_not_there(ana: User) -> None:
     assert browser.post(reverse("github_login")).status_code == HTTPStatus.NOT_FOUND
     assert browser.get(reverse("github_callback")).status_code == HTTPStatus.NOT_FOUND
     assert "GitHub" not in text_of(sign_in(ana).get(reverse("sessions")))
+
+
+def test_nothing_of_a_failing_registry_is_told_before_the_second_factor(ana: User) -> None:
+    make_registry(name="harbour", failing_since=timezone.now(), failure_reason="no @acme/secret")
+    client = sign_in_unverified(ana)
+    for path in ("/there-is-no-such-page/", reverse("verify"), reverse("security")):
+        text = text_of(client.get(path, follow=True))
+        assert "@acme/secret" not in text
+        assert "harbour" not in text
+    assert "@acme/secret" in text_of(sign_in(ana).get("/there-is-no-such-page/"))
