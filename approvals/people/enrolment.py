@@ -149,16 +149,18 @@ def confirm_app(user: AbstractBaseUser, code: str, *, session: str) -> Added:
     """
     totp.six_digits(code)
     added = None
-    with factors.counted("code", user), transaction.atomic(durable=True):
-        person = _with_room(user)
-        device = totp.pending_enrolment(person, session=session)
-        if device is None:
-            raise EnrolmentRefused(_START_AGAIN)
-        refusal = totp.try_first_code(person, device, code)
-        if not refusal:
-            added = _added(person, "app", device.pk)
-    if added is None:
-        raise totp.CodeRefused(refusal)
+    with factors.counted("code", user):
+        with transaction.atomic(durable=True):
+            person = _with_room(user)
+            device = totp.pending_enrolment(person, session=session)
+            if device is None:
+                raise EnrolmentRefused(_START_AGAIN)
+            refusal = totp.try_first_code(person, device, code)
+            if not refusal:
+                added = _added(person, "app", device.pk)
+        # Once the pause that a wrong one causes is committed, and still as a try that counts.
+        if added is None:
+            raise totp.CodeRefused(refusal)
     return added
 
 
@@ -301,11 +303,8 @@ def _shown(device: SealedTOTPDevice) -> PendingApp:
 
 
 def _grant(user: AbstractBaseUser, session: str) -> Confirmation | None:
-    return (
-        presence.open_ones(user, session=session, purpose=_GRANTED, seconds=_seconds())
-        .order_by("-opened_at")
-        .first()
-    )
+    found = presence.open_ones(user, session=session, purpose=_GRANTED, seconds=_seconds())
+    return found[0] if found else None
 
 
 def _seconds() -> int:

@@ -84,6 +84,7 @@ class Server(ThreadingHTTPServer):
     tls: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
+    closed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -92,6 +93,11 @@ class Server(ThreadingHTTPServer):
             self.socket = self.tls.wrap_socket(self.socket, server_side=True)
 
     __hash__ = object.__hash__
+
+    def shutdown_request(self, request: Any) -> None:
+        """Notes that a connection was closed from here."""
+        super().shutdown_request(request)
+        self.closed.set()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is what some tests are about."""

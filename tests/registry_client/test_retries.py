@@ -308,6 +308,7 @@ def test_a_pooled_connection_that_the_registry_closed_is_replaced(clock: Clock) 
         client_of(server.url, clock) as client,
     ):
         client.whoami()
+        assert server.closed.wait(60)
         assert client.approve(STAGE_ID) == "ok"
     first, second = server.requests
     assert first.connection != second.connection

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.people import enrolment, factors, presence, recovery_codes, totp
@@ -15,7 +16,7 @@ from approvals.people.presence import PresenceRefused, Proof
 from tests.approvals.at_once import at_once
 from tests.approvals.codes import enrol_passkey
 from tests.approvals.factories import make_user
-from tests.approvals.people.conftest import ELSEWHERE, SESSION, Clock, Phone, add_app
+from tests.approvals.people.conftest import ELSEWHERE, SESSION, Clock, Phone, add_app, unlock
 from tests.webauthn import SoftAuthenticator
 
 pytestmark = pytest.mark.django_db
@@ -423,3 +424,15 @@ def test_whoever_runs_the_program_lets_a_lone_administrator_in_again(
     event = AuditEvent.objects.get(kind="factors.reset")
     assert (event.actor_id, event.detail["by"]) == (None, "the command line")
     assert OutboxEvent.objects.get(topic="factors.reset").payload["person"] == chief.pk
+
+
+def test_wrong_first_codes_count_as_tries(ana: User, clock: Clock, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": {"person": (3, 900)}}
+    device = enrolment.begin_app(ana, "", session=SESSION)
+    wrong = Phone(device.secret, clock).wrong_code()
+    for _ in range(3):
+        with pytest.raises(totp.CodeRefused):
+            enrolment.confirm_app(ana, wrong, session=SESSION)
+        unlock(ana)
+    with pytest.raises(factors.TooManyTries):
+        enrolment.confirm_app(ana, wrong, session=SESSION)
