@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from approvals.audit.record import Happening, record, record_all
 from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
-from approvals.sealing import seal, unseal
 from registry_client.client import RegistryClient
 from registry_client.errors import NotAuthorised, RegistryError
 
@@ -25,7 +24,7 @@ class AccountNotLinked(Exception):
 
 
 def link_account(user: User, *, registry_url: str, token: str) -> RegistryAccount:
-    """Asks the registry whose token this is, and keeps it sealed to that registry's address.
+    """Asks the registry whose token this is, and keeps it sealed to all that.
 
     A token linked before is replaced. Raises AccountNotLinked, also where the account is another
     person's: what the registry records of a decision must name who made it.
@@ -143,13 +142,15 @@ def _learn(account: RegistryAccount, **learned: Any) -> bool:
 def _keep(
     user: User, registry_url: str, username: str, token: str, *, bypasses: bool
 ) -> RegistryAccount:
+    sealed = RegistryAccount(user=user, registry_url=registry_url, username=username)
+    sealed.seal_token(token)
     with transaction.atomic():
         account, _ = RegistryAccount.objects.update_or_create(
             user=user,
             registry_url=registry_url,
             defaults={
                 "username": username,
-                "sealed_token": seal(token, bound_to=registry_url),
+                "sealed_token": sealed.sealed_token,
                 "linked_at": timezone.now(),
                 "refused_at": None,
                 # What was learned of another token, or long ago, may not hold any more.
@@ -179,6 +180,16 @@ def unlink_account(account: RegistryAccount, *, actor: AbstractBaseUser | None) 
             record_all([unlinked(account, actor=actor)])
 
 
+def forget_all(person: User, *, actor: AbstractBaseUser | None) -> list[Happening]:
+    """Forgets all accounts of this person with their tokens; returns what is to be recorded.
+
+    Belongs into the transaction of why.
+    """
+    accounts = list(RegistryAccount.objects.select_for_update().filter(user=person).order_by("pk"))
+    RegistryAccount.objects.filter(user=person).delete()
+    return [unlinked(account, actor=actor) for account in accounts]
+
+
 def unlinked(account: RegistryAccount, *, actor: AbstractBaseUser | None) -> Happening:
     """What is recorded of an account that was forgotten."""
     return Happening(
@@ -190,8 +201,8 @@ def unlinked(account: RegistryAccount, *, actor: AbstractBaseUser | None) -> Hap
 
 
 def token_of(account: RegistryAccount) -> str:
-    """The token, for its own registry's address only. Raises SealBroken."""
-    return unseal(account.sealed_token, bound_to=account.registry_url)
+    """The token, for its own person, registry's address and name there only. Raises SealBroken."""
+    return account.open_token()
 
 
 def mark_refused(account: RegistryAccount) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 import uuid
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from approvals.audit.record import record
-from approvals.sealing import SealedField, seal, unseal
+from approvals.sealing import SealBroken, SealedField, seal, unseal
 
 # Narrow on purpose: no two names that look alike, and none that reads as somebody's e-mail address.
 valid_username = RegexValidator(
@@ -234,8 +235,9 @@ class CodeUse(models.TextChoices):
 class RegistryAccount(models.Model):
     """A person's own account at a registry, with the token that acts for them there.
 
-    It names the registry by its address, and the token is sealed to that address: pointing a
-    registry's row somewhere else does not send anybody's token there.
+    It names the registry by its address, and the token is sealed to that address, to the person and
+    to their name there: pointing a registry's row somewhere else does not send anybody's token
+    there, and copied into somebody else's row it does not open.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="registry_accounts")
@@ -278,6 +280,22 @@ class RegistryAccount(models.Model):
     def __str__(self) -> str:
         return f"{self.username} at {self.registry_url}"
 
+    def seal_token(self, token: str) -> None:
+        self.sealed_token = seal(token, bound_to=self._bound_to)
+
+    def open_token(self) -> str:
+        """The token, as it was sealed for this very account. Raises SealBroken."""
+        return unseal(self.sealed_token, bound_to=self._bound_to)
+
+    @property
+    def _bound_to(self) -> str:
+        # Migration 0003 writes the same.
+        return json.dumps(["token", self.user_id, self.registry_url, self.username])
+
+
+# Each doubles the pause, which begins with one second.
+MOST_FAILURES = 9
+
 
 class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no annotations
     """django-otp's TOTP device with its secret sealed to its person.
@@ -295,6 +313,15 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
 
     def __str__(self) -> str:
         return f"authenticator app of {self.user}"
+
+    def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
+        """As django-otp says, but no pause is longer than 256 seconds.
+
+        Its own doubles up to a day, in which whoever types wrong codes keeps the person out.
+        """
+        self.throttling_failure_count = min(self.throttling_failure_count, MOST_FAILURES)
+        allowed: tuple[bool, dict[str, Any] | None] = super().verify_is_allowed()
+        return allowed
 
     def seal_key(self, key: bytes) -> None:
         """Takes `key` as this device's secret; django-otp's own column for it stays empty."""
@@ -345,7 +372,10 @@ class RecoveryCode(models.Model):
 
 
 class Confirmation(models.Model):
-    """A proof of presence that was asked for, for one purpose in one session: good once."""
+    """A proof of presence that was asked for, for one purpose in one session: good once.
+
+    Sealed, because it is a permission: a row written into the database allows nothing.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="confirmations")
@@ -356,9 +386,34 @@ class Confirmation(models.Model):
     challenge = models.CharField(max_length=64)
     opened_at = models.DateTimeField(default=timezone.now)
     consumed_at = models.DateTimeField(null=True, blank=True)
+    # The challenge, sealed to everything above.
+    sealed = SealedField()
 
     def __str__(self) -> str:
         return f"{self.purpose} by {self.user_id}"
+
+    def seal(self) -> None:
+        self.sealed = seal(self.challenge, bound_to=self._bound_to)
+
+    def is_genuine(self) -> bool:
+        """Whether this program wrote it down, as it stands here."""
+        try:
+            return unseal(self.sealed, bound_to=self._bound_to) == self.challenge
+        except SealBroken:
+            return False
+
+    @property
+    def _bound_to(self) -> str:
+        return json.dumps(
+            [
+                "confirmation",
+                str(self.pk),
+                self.user_id,
+                self.session,
+                self.purpose,
+                self.opened_at.timestamp(),
+            ]
+        )
 
 
 class TryCount(models.Model):

@@ -38,9 +38,12 @@ class Proof:
 
 def open_confirmation(user: AbstractBaseUser, *, session: str, purpose: str) -> Confirmation:
     """Writes down a challenge for a passkey, good once, for this purpose in this session."""
-    return Confirmation.objects.create(
+    confirmation = Confirmation(
         user_id=user.pk, session=session, purpose=purpose, challenge=secrets.token_hex(32)
     )
+    confirmation.seal()
+    confirmation.save(force_insert=True)
+    return confirmation
 
 
 def passkey_options(confirmation: Confirmation) -> dict[str, object]:
@@ -107,19 +110,26 @@ def spend(
         key = UUID(str(confirmation))
     except ValueError as error:
         raise PresenceRefused(EXPIRED) from error
-    now = timezone.now()
-    waiting = open_ones(user, session=session, purpose=purpose, seconds=seconds).filter(pk=key)
-    challenge = waiting.values_list("challenge", flat=True).first()
+    waiting = _open_ones(user, session=session, purpose=purpose, seconds=seconds).filter(pk=key)
+    found = waiting.first()
     # Guarded: of two that come at once, one finds it open.
-    if challenge is None or not waiting.update(consumed_at=now):
+    if found is None or not found.is_genuine() or not waiting.update(consumed_at=timezone.now()):
         raise PresenceRefused(EXPIRED)
-    return str(challenge)
+    return found.challenge
 
 
 def open_ones(
     user: AbstractBaseUser, *, session: str, purpose: str, seconds: int | None = None
+) -> list[Confirmation]:
+    """Those opened lately for this purpose in this session and not used up, newest first."""
+    rows = _open_ones(user, session=session, purpose=purpose, seconds=seconds)
+    return [one for one in rows.order_by("-opened_at") if one.is_genuine()]
+
+
+def _open_ones(
+    user: AbstractBaseUser, *, session: str, purpose: str, seconds: int | None
 ) -> QuerySet[Confirmation]:
-    """Those that were opened lately for this purpose in this session, and are not used up."""
+    """The same as they stand in the database, by whomever they were written."""
     lasts = timedelta(seconds=settings.STEP_UP_SECONDS if seconds is None else seconds)
     return Confirmation.objects.filter(
         user_id=user.pk,

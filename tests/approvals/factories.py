@@ -105,13 +105,12 @@ def make_registry(name: str = "", **fields: Any) -> Registry:
 
 
 def make_account(user: User, registry: Registry, **fields: Any) -> RegistryAccount:
-    return RegistryAccount.objects.create(
-        user=user,
-        registry_url=registry.url,
-        username=fields.pop("username", user.username),
-        sealed_token=seal(fields.pop("token", "own-token"), bound_to=registry.url),
-        **fields,
-    )
+    token = fields.pop("token", "own-token")
+    username = fields.pop("username", user.username)
+    account = RegistryAccount(user=user, registry_url=registry.url, username=username, **fields)
+    account.seal_token(token)
+    account.save()
+    return account
 
 
 def make_staged_version(
