@@ -112,16 +112,17 @@ def is_loopback(parts: SplitResult) -> bool:
 def is_of_site(parts: SplitResult, registry: SplitResult) -> bool:
     """Whether an address belongs to whoever has the registry's domain.
 
-    The same host, or one below the same registrable domain: `www.example.org` is of the site of
-    `registry.example.org`, and nobody's `a.github.io` is of the site of another's `b.github.io`.
+    The same host, or the registrable domain above it, also with `www.`: `www.example.org` is of the
+    site of `registry.example.org`. Its neighbours are not: where a domain has a host for each of
+    its customers, `mallory.example.org` may be anybody's, whatever the public suffix list knows.
     """
     host, own = parts.hostname or "", registry.hostname or ""
     if host == own:
         return True
     if any(_is_address(one) for one in (host, own)):
         return False
-    domain = _public_suffixes().privatesuffix(host)
-    return domain is not None and domain == _public_suffixes().privatesuffix(own)
+    domain = _public_suffixes().privatesuffix(own)
+    return domain is not None and host in {domain, f"www.{domain}"}
 
 
 @cache

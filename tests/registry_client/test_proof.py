@@ -46,7 +46,7 @@ def test_a_rate_limit_means_waiting(
     "url",
     [
         "https://registry.example.org:8443/npm/done",
-        "https://login.example.org/done",
+        "https://www.example.org/done",
         "https://example.org/done",
         "https://sign-in.example.net/done",
     ],
@@ -65,6 +65,7 @@ def test_the_token_stays_away_from_another_origin_of_the_registrys_site(
     [
         "https://registry.example.org.evil.example/done",
         "https://example.net/done",
+        "https://login.example.org/done",
         "https://evil-example.org/done",
         "https://org/done",
         "https://93.184.216.34/done",
@@ -94,6 +95,15 @@ def test_nor_where_the_registry_redirects_to(
     [
         ("https://registry.example.org", "https://www.example.org/", True),
         ("https://a.b.example.co.uk", "https://example.co.uk/", True),
+        ("https://a.b.example.co.uk", "https://www.example.co.uk/", True),
+        ("https://example.org", "https://www.example.org/", True),
+        # Where each customer has a host below one domain, a neighbour is a stranger.
+        ("https://acme.example.org", "https://mallory.example.org/", False),
+        ("https://acme.example.org", "https://acme.mallory.example.org/", False),
+        ("https://example.org", "https://mallory.example.org/", False),
+        ("https://a.b.example.org", "https://b.example.org/", False),
+        ("https://alice.github.io", "https://github.io/", False),
+        ("https://alice.github.io", "https://www.github.io/", False),
         ("https://one.example.co.uk", "https://two.other.co.uk/", False),
         ("https://alice.github.io", "https://mallory.github.io/", False),
         ("https://registry.example.org", "https://REGISTRY.example.org/x", True),

@@ -16,8 +16,9 @@ ABOUT_READING = (
     "again."
 )
 ABOUT_PROOF_HOSTS = (
-    "Where this registry asks for a touch on a page of its own, the page must be on its own site. "
-    "Name other hosts that it may use, one a line; most registries need none."
+    "Where this registry asks for a touch on a page of its own, the page must be on its own host, "
+    "or on its domain with or without www. Name other hosts that it may use, one a line; most "
+    "registries need none."
 )
 POLL_HELP = "How often new staged versions are looked for."
 

@@ -74,6 +74,7 @@ def confirm_reject_several(request: SignedInRequest) -> HttpResponse:
 
 
 @never_cache
+@sensitive_post_parameters("code", "registry_code", "assertion")
 @require_POST
 def approve_intent(request: SignedInRequest) -> HttpResponse:
     """Writes down what is about to be approved, and returns what a passkey is to sign."""
@@ -81,6 +82,7 @@ def approve_intent(request: SignedInRequest) -> HttpResponse:
 
 
 @never_cache
+@sensitive_post_parameters("code", "registry_code", "assertion")
 @require_POST
 def reject_intent(request: SignedInRequest) -> HttpResponse:
     """Writes down what is about to be rejected, and returns what a passkey is to sign."""

@@ -1,11 +1,14 @@
+import sys
 from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.http import HttpResponse
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.views.debug import ExceptionReporter
 from django_otp.oath import TOTP
 
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
@@ -459,6 +462,35 @@ def test_an_intent_that_cannot_be_is_refused_in_words(
     gone = client.post(reverse("approve_intent"), {"version": row.pk + 1, "seen": seen})
     assert gone.status_code == 422
     assert not StepUp.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+def test_what_is_typed_beside_an_intent_is_in_no_answer_and_no_report_of_an_error(
+    client: Client, row: StagedVersion, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """The browser sends the whole form, with whatever codes stand in it by then."""
+    secrets = {"code": "735190", "registry_code": "rc-846213", "assertion": "signed-by-ada"}
+    refused = intent_of(client, row, action, seen="0" * 64, reason="because", **secrets)
+    assert refused.status_code == 422
+    reports = []
+
+    def report(sender: object, request: HttpRequest, **more: object) -> None:
+        reports.append(ExceptionReporter(request, *sys.exc_info()).get_traceback_html())
+
+    def breaks(**given: object) -> None:
+        raise RuntimeError("the database is gone")
+
+    monkeypatch.setattr("approvals.web.views.decisions.open_intent", breaks)
+    client.raise_request_exception = False
+    got_request_exception.connect(report)
+    try:
+        intent_of(client, row, action, seen="0" * 64, reason="because", **secrets)
+    finally:
+        got_request_exception.disconnect(report)
+    assert len(reports) == 1
+    assert "because" in reports[0]
+    for secret in secrets.values():
+        assert secret not in reports[0] + refused.content.decode()
 
 
 def test_a_reason_that_was_not_signed_is_not_written_down(
