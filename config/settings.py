@@ -300,7 +300,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 # ---------- people
 
 AUTH_USER_MODEL = "people.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["approvals.people.backend.PeopleBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -319,7 +319,13 @@ TRY_LIMITS = {
     "sign_in": {"person": (5, 300), "address": (50, 300)},
     "password_reset": {"person": (3, 3600), "address": (20, 3600)},
     "code": {"person": (10, 900), "address": (50, 900)},
+    "code_a_day": {"person": (100, 86_400)},
     "step_up": {"person": (30, 900), "address": (150, 900)},
+    # The same where a password alone leads: who stole one must not use up what decisions need.
+    "door_code": {"person": (10, 900), "address": (50, 900)},
+    "door_code_a_day": {"person": (50, 86_400)},
+    "door_step_up": {"person": (30, 900), "address": (150, 900)},
+    "door_passkey_asked": {"person": (60, 900), "address": (300, 900)},
     "invitation": {"address": (20, 900)},
     "passkey_asked": {"person": (60, 900), "address": (300, 900)},
     # Not of people: each challenge is good once.

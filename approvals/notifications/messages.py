@@ -42,6 +42,11 @@ _NOT_YOU = (
 
 _NOT_ASKED = "If you know nothing of this, have an administrator deactivate your account at once."
 
+_ASK_THEM = (
+    "If you did not expect this, ask whoever did it, not by a message alone: it may have been "
+    "somebody else in their name."
+)
+
 TOPICS: Mapping[str, Topic] = {
     "staged_version.found": Topic(
         "Needs review: {name}",
@@ -97,6 +102,34 @@ TOPICS: Mapping[str, Topic] = {
         f"{_NOT_ASKED}",
         Audience.PERSON,
     ),
+    "person.role_changed": Topic(
+        "Your role was changed",
+        f"What you may do was changed: you are {{role}} now. {_ASK_THEM}",
+        Audience.PERSON,
+    ),
+    "administrator.added": Topic(
+        "There is another administrator: {who}",
+        f"{{who}} is an administrator now{{by}}. {_ASK_THEM}",
+        Audience.MANAGERS,
+    ),
+    "administrator.invited": Topic(
+        "Another administrator was invited: {who}",
+        f"A link was made{{by}} that lets one person in as an administrator, for {{who}}. "
+        f"{_ASK_THEM} Until the link is used, it can be withdrawn under People.",
+        Audience.MANAGERS,
+    ),
+    "account.linked": Topic(
+        "An account at a registry was linked: {account}",
+        "The account {account} at {registry} is linked to yours: your decisions are carried out "
+        f"with it. {_NOT_ASKED}",
+        Audience.PERSON,
+    ),
+    "account.unlinked": Topic(
+        "Your account at a registry was unlinked: {account}",
+        "The account {account} at {registry} is no longer linked to yours, and its token is "
+        f"forgotten. {_NOT_ASKED}",
+        Audience.PERSON,
+    ),
     "github.connected": Topic(
         "A GitHub account was connected",
         "Your account can be signed in to through GitHub now; your second factor is still asked "
@@ -123,6 +156,12 @@ TOPICS: Mapping[str, Topic] = {
         "All second factors of your account and its recovery codes were removed, so that you can "
         "set up new ones when you sign in. If you did not ask for this, tell an administrator at "
         "once.",
+        Audience.PERSON,
+    ),
+    "accounts.unlinked": Topic(
+        "Your registry accounts were unlinked",
+        "Your account had no second factor, and now has its first one. What was linked before was "
+        f"forgotten: link your registry accounts again. {_NOT_ASKED}",
         Audience.PERSON,
     ),
     "recovery_codes.made": Topic(
@@ -166,6 +205,9 @@ _FACTS = {
     "state": "State",
     "action": "Decision",
     "actor": "By",
+    "who": "Who",
+    "role": "Role",
+    "account": "Account",
     "factor": "Second factor",
     "codes_left": "Codes left",
 }
@@ -263,6 +305,9 @@ def _fields(data: Mapping[str, str]) -> dict[str, str]:
         "tag": data.get("tag", "latest"),
         "by": f" by {data['actor']}" if data.get("actor") else "",
         "factor": data.get("factor", "a second factor"),
+        "who": data.get("who", "somebody"),
+        "role": data.get("role", "somebody with another role"),
+        "account": data.get("account", "an account"),
         "codes_left": data.get("codes_left", "some"),
     }
 

@@ -1,5 +1,6 @@
 """How allauth behaves here: nobody signs up, and what limits and second factors ask is ours."""
 
+import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import authenticate
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest
@@ -36,20 +38,36 @@ class InvitationOnlyAdapter(DefaultAccountAdapter):
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        try:
-            limits.take("sign_in", **_who_tries(request, credentials))
-        except limits.TooManyTries as error:
-            raise ValidationError(str(error), code="too_many_login_attempts") from error
+        _take_try(person=_name(credentials), address=client_address(request))
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         if credentials.get("email"):
             # Looked for under both, somebody's password would be checked twice, and a stranger's
             # once: the time would tell them apart.
             credentials.pop("username", None)
+        name = _name(credentials)
+        # For nobody as much is written as for somebody.
+        person = sign_in.person_called(name) or f"nobody called {name}"
+        try:
+            limits.take("sign_in", person=person)
+        except limits.TooManyTries:
+            # Tried too often, by another name perhaps: to say so would tell whose name this is. A
+            # password that nobody has is refused in the same way, and takes as long.
+            credentials["password"] = secrets.token_urlsafe(32)
         user: User | None = super().authenticate(request, **credentials)
         if user:
-            limits.give_back("sign_in", **_who_tries(request, credentials))
+            limits.give_back("sign_in", person=name, address=client_address(request))
+            limits.give_back("sign_in", person=person)
         return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        who: dict[str, Any] = {"person": user, "address": client_address(self.request)}
+        _take_try(**who)
+        found = authenticate(self.request, username=user.get_username(), password=password)
+        right = found is not None and found.pk == user.pk
+        if right:
+            limits.give_back("sign_in", **who)
+        return right
 
     def login(self, request: HttpRequest, user: User) -> None:
         # The time of the last sign-in and the audit event of this one are written together.
@@ -124,9 +142,12 @@ def client_address(request: HttpRequest | None) -> str:
         return "unknown"
 
 
-def _who_tries(request: HttpRequest, credentials: dict[str, Any]) -> dict[str, Any]:
-    name = str(credentials.get("username") or credentials.get("email") or "")[:254]
-    return {
-        "person": sign_in.person_called(name) or name,
-        "address": client_address(request),
-    }
+def _name(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("username") or credentials.get("email") or "")[:254]
+
+
+def _take_try(*, person: User | str, address: str) -> None:
+    try:
+        limits.take("sign_in", person=person, address=address)
+    except limits.TooManyTries as error:
+        raise ValidationError(str(error), code="too_many_login_attempts") from error

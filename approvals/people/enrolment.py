@@ -15,8 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from approvals.audit.outbox import publish
-from approvals.audit.record import record
-from approvals.people import factors, passkeys, presence, recovery_codes, totp
+from approvals.audit.record import Happening, record, record_all
+from approvals.people import accounts, factors, passkeys, presence, recovery_codes, totp
 from approvals.people.factors import Factor
 from approvals.people.models import Confirmation, SealedTOTPDevice, User
 from approvals.people.permissions import may_manage
@@ -45,6 +45,8 @@ class Added:
 
     factor: Factor
     recovery_codes: list[str] = field(default_factory=list, repr=False)
+    # The registry accounts that were linked before the first factor, and are linked no more.
+    unlinked: int = 0
 
 
 @dataclass(frozen=True)
@@ -333,9 +335,12 @@ def _added(person: User, kind: str, pk: int) -> Added:
     """Writes down and tells what came in, in the caller's transaction."""
     everything = factors.factors_of(person)
     factor = next(one for one in everything if (one.kind, one.pk) == (kind, pk))
-    codes = []
+    codes, unlinked = list[str](), list[Happening]()
     if len(everything) == 1:
         codes = recovery_codes.make(person)
+        # Nobody proved to be the one who linked them: whoever got rid of all factors, and knows the
+        # password, must not act at a registry with what its person left here.
+        unlinked = accounts.forget_all(person, actor=person)
     _changed(person)
     publish(
         "factor.added",
@@ -344,8 +349,11 @@ def _added(person: User, kind: str, pk: int) -> Added:
         actor=str(person),
         url_path="/security/",
     )
-    record("factor.added", actor=person, subject=person, factor=kind, name=factor.name)
-    return Added(factor, codes)
+    if unlinked:
+        publish("accounts.unlinked", person=person.pk, url_path="/accounts/")
+    detail: dict[str, object] = {"factor": kind, "name": factor.name}
+    record_all([Happening("factor.added", person, person, detail=detail), *unlinked])
+    return Added(factor, codes, len(unlinked))
 
 
 def _changed(person: User) -> None:

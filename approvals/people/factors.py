@@ -33,6 +33,9 @@ __all__ = [
     "recovery_codes_left",
 ]
 
+# Codes can be guessed: of these kinds of tries, so many a day are enough as well.
+_CODES = {"code": ["code_a_day"], "door_code": ["door_code_a_day"]}
+
 Method = Literal["passkey", "totp", "recovery"]
 
 
@@ -93,21 +96,30 @@ def recovery_codes_left(user: AbstractBaseUser) -> int:
 
 
 def check_code(
-    user: AbstractBaseUser, code: str, *, address: str = "", recovery: bool = False
+    user: AbstractBaseUser,
+    code: str,
+    *,
+    address: str = "",
+    recovery: bool = False,
+    at_door: bool = False,
 ) -> Method:
     """Takes a code of any of this person's apps as proof that they are here; each is good once.
 
-    With `recovery`, a recovery code is taken too. Raises FactorRefused.
+    With `recovery`, a recovery code is taken too. `at_door` is where a session is verified: tries
+    are counted apart there, so that a stolen password keeps nobody from deciding. Raises
+    FactorRefused.
     """
     by_recovery = recovery and recovery_codes.looks_like_one(code)
     if not by_recovery:
         # What cannot be a code is no guess either, and costs nothing.
         totp.six_digits(code)
-    with counted("code", user, address):
+    with counted("door_code" if at_door else "code", user, address):
         if by_recovery:
             recovery_codes.use(user, code)
         else:
-            totp.verify(user, code)
+            totp.verify(user, code, at_door=at_door)
+    if by_recovery:
+        _forgive_wrong_codes(user)
     return "recovery" if by_recovery else "totp"
 
 
@@ -117,24 +129,43 @@ def passkey_options(user: AbstractBaseUser, challenge: str) -> dict[str, Any]:
 
 
 def check_passkey(
-    user: AbstractBaseUser, challenge: str, assertion: str, *, address: str = ""
+    user: AbstractBaseUser,
+    challenge: str,
+    assertion: str,
+    *,
+    address: str = "",
+    at_door: bool = False,
 ) -> Method:
     """Takes what a passkey of this person's signed as proof that they are here.
 
     `challenge` must have been made for one purpose, and be used up by the caller before this.
-    Raises FactorRefused.
+    `at_door` as in check_code. Raises FactorRefused.
     """
-    with counted("step_up", user, address):
+    # What no passkey signed is no guess, and costs nothing.
+    passkeys.must_be_assertion(assertion)
+    with counted("door_step_up" if at_door else "step_up", user, address):
         passkeys.check(user, challenge, assertion)
+    _forgive_wrong_codes(user)
     return "passkey"
 
 
 @contextmanager
 def counted(what: str, user: AbstractBaseUser, address: str = "") -> Iterator[None]:
     """Counts a try, unless it turns out to be right. Raises TooManyTries."""
+    kinds = [what, *_CODES.get(what, [])]
     try:
-        limits.take(what, person=user, address=address)
+        for kind in kinds:
+            limits.take(kind, person=user, address=address)
     except limits.TooManyTries as error:
         raise TooManyTries(str(error)) from error
     yield
-    limits.give_back(what, person=user, address=address)
+    for kind in kinds:
+        limits.give_back(kind, person=user, address=address)
+
+
+def _forgive_wrong_codes(user: AbstractBaseUser) -> None:
+    """Ends what wrong codes cause, whoever typed them: the person is here."""
+    totp.end_pauses(user)
+    for what, others in _CODES.items():
+        for kind in (what, *others):
+            limits.clear(kind, person=user)

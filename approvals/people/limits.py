@@ -20,6 +20,7 @@ from django.utils.crypto import salted_hmac
 from approvals.people.models import TryCount
 
 TWO_MINUTES = 120
+TWO_HOURS = 7200
 # Whoever tries: somebody known, or a name that may belong to nobody.
 Whoever = AbstractBaseUser | str | None
 
@@ -133,4 +134,6 @@ def _digest(text: str) -> str:
 def _in_words(seconds: int) -> str:
     if seconds < TWO_MINUTES:
         return f"{seconds} second{'' if seconds == 1 else 's'}"
-    return f"{math.ceil(seconds / 60)} minutes"
+    if seconds < TWO_HOURS:
+        return f"{math.ceil(seconds / 60)} minutes"
+    return f"{math.ceil(seconds / 3600)} hours"

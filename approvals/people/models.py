@@ -314,13 +314,14 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
     def __str__(self) -> str:
         return f"authenticator app of {self.user}"
 
-    def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
+    def verify_is_allowed(self) -> tuple[bool, Any]:
         """As django-otp says, but no pause is longer than 256 seconds.
 
         Its own doubles up to a day, in which whoever types wrong codes keeps the person out.
         """
-        self.throttling_failure_count = min(self.throttling_failure_count, MOST_FAILURES)
-        allowed: tuple[bool, dict[str, Any] | None] = super().verify_is_allowed()
+        failures: int = self.throttling_failure_count
+        self.throttling_failure_count = min(failures, MOST_FAILURES)
+        allowed: tuple[bool, Any] = super().verify_is_allowed()
         return allowed
 
     def seal_key(self, key: bytes) -> None:

@@ -30,7 +30,7 @@ def begin(request: HttpRequest) -> dict[str, object]:
     challenge = secrets.token_hex(32)
     try:
         # Each makes a row of a session, which strangers must not make without end.
-        limits.take("passkey_asked", address=client_address(request))
+        limits.take("door_passkey_asked", address=client_address(request))
         options = passkeys.sign_in_options(challenge)
     except (FactorRefused, limits.TooManyTries) as refusal:
         raise SignInRefused(str(refusal)) from refusal

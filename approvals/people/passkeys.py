@@ -127,6 +127,11 @@ def check(user: AbstractBaseUser, challenge: str, assertion: str) -> None:
     _check(user, challenge, _assertion(assertion))
 
 
+def must_be_assertion(text: str) -> None:
+    """Raises PasskeyRefused for what no browser sends."""
+    _assertion(text)
+
+
 def who_signed(challenge: str, assertion: str) -> User:
     """Whose passkey signed `challenge`. Raises PasskeyRefused, in the same words for whatever."""
     answer = _assertion(assertion)

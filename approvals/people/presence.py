@@ -64,19 +64,23 @@ def prove(
     assertion: str = "",
     address: str = "",
     recovery: bool = False,
+    at_door: bool = False,
 ) -> factors.Method:
     """Returns how `user` proved to be here now, for this purpose, in this session.
 
-    `recovery` allows a recovery code. Whatever is shown is used up, also by a refusal that
-    comes later: call it outside a transaction. Raises PresenceRefused.
+    `recovery` allows a recovery code; `at_door` as in factors.check_code. Whatever is shown
+    is used up, also by a refusal that comes later: call it outside a transaction. Raises
+    PresenceRefused.
     """
     try:
         if assertion:
             challenge = spend(user, confirmation, session=session, purpose=purpose)
-            return factors.check_passkey(user, challenge, assertion, address=address)
+            return factors.check_passkey(
+                user, challenge, assertion, address=address, at_door=at_door
+            )
         if not code.strip():
             raise PresenceRefused("Confirm that it is you: with a passkey, or with a code.")
-        return factors.check_code(user, code, address=address, recovery=recovery)
+        return factors.check_code(user, code, address=address, recovery=recovery, at_door=at_door)
     except factors.FactorRefused as error:
         raise PresenceRefused(str(error)) from error
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from approvals.audit.outbox import publish
 from approvals.audit.record import record
+from approvals.people import limits, totp
 from approvals.people.models import User
 
 
@@ -22,6 +23,11 @@ def signed_in(user: AbstractBaseUser, *, address: str) -> None:
 def person_called(name: str) -> User | None:
     """Whose user name or e-mail address this is."""
     return User.objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
+
+
+def person_written_to(address: str) -> User | None:
+    """Whose e-mail address this is now. What allauth keeps of former ones does not count."""
+    return User.objects.filter(email=address.strip().lower()).first()
 
 
 def sign_in_failed(name: str, *, address: str) -> None:
@@ -45,5 +51,9 @@ def change_password(user: User, password: str, *, by_mail: bool) -> None:
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
+        # Whoever knew the former one may have typed wrong codes. Not the tries of a whole day:
+        # who can read the person's mail can also change the password, again and again.
+        totp.end_pauses(user)
+        limits.clear("door_code", person=user)
         publish("person.password_changed", person=user.pk, url_path="/security/")
         record("person.password_changed", actor=user, subject=user, by_mail=by_mail)

@@ -66,8 +66,11 @@ def pending_enrolment(user: AbstractBaseUser, *, session: str) -> SealedTOTPDevi
     return None
 
 
-def verify(user: AbstractBaseUser, code: str) -> None:
+def verify(user: AbstractBaseUser, code: str, *, at_door: bool = False) -> None:
     """Takes a code of any of this person's apps as proof that they are here now, once.
+
+    `at_door`, where a password alone leads, wrong codes cause no pause and none is waited for:
+    whoever stole the password could make the person inside wait. The tries are limited there.
 
     Raises CodeRefused: not six digits, used before, wrong, too many wrong ones, or no
     authenticator app. Two callers with the same code: one returns, the other is refused.
@@ -75,9 +78,16 @@ def verify(user: AbstractBaseUser, code: str) -> None:
     digits = six_digits(code)
     with transaction.atomic(durable=True):
         person = turnstile(user)
-        refusal = _refusal(person, devices_of(person), digits)
+        refusal = _refusal(person, devices_of(person), digits, at_door=at_door)
     if refusal:
         raise CodeRefused(refusal)
+
+
+def end_pauses(user: AbstractBaseUser) -> None:
+    """Lets this person's apps wait no longer: they showed in another way who they are."""
+    SealedTOTPDevice.objects.filter(user_id=user.pk).update(
+        throttling_failure_count=0, throttling_failure_timestamp=None
+    )
 
 
 def begin(person: User, *, session: str, name: str) -> SealedTOTPDevice:
@@ -142,7 +152,9 @@ def _confirmed(user: AbstractBaseUser) -> QuerySet[SealedTOTPDevice]:
     return found
 
 
-def _refusal(person: User, devices: list[SealedTOTPDevice], digits: str) -> str:
+def _refusal(
+    person: User, devices: list[SealedTOTPDevice], digits: str, *, at_door: bool = False
+) -> str:
     """Tries the code; returns why it was refused, or nothing. Counts and audits wrong ones.
 
     All apps of a person pause together, and a right code ends that for all of them: a guess is
@@ -152,7 +164,7 @@ def _refusal(person: User, devices: list[SealedTOTPDevice], digits: str) -> str:
         return "This account was deactivated. Ask an administrator."
     if not devices:
         return NOT_ENROLLED
-    if locked := max(map(_locked_seconds, devices)):
+    if not at_door and (locked := max(map(_locked_seconds, devices))):
         return f"Too many wrong codes: try again in {locked} second{'s' if locked > 1 else ''}."
     devices = [device for device in devices if _opens(device)]
     if not devices:
@@ -163,13 +175,15 @@ def _refusal(person: User, devices: list[SealedTOTPDevice], digits: str) -> str:
     # Found out before django-otp is asked, so that it counts nothing against the other apps.
     matching = next((one for one in devices if _has_step(one, digits, fresh=True)), None)
     used_before = any(_has_step(one, digits, fresh=False) for one in devices)
+    if at_door and matching:
+        matching.throttle_reset(commit=False)
     if matching and matching.verify_token(digits):
         for other in devices:
             if other.pk != matching.pk:
                 other.throttle_reset()
         return ""
     for device in devices:
-        if device is not matching:
+        if device is not matching and not at_door:
             device.throttle_increment()
     record("totp.refused", actor=person, subject=person, used_before=used_before)
     return USED_BEFORE if used_before else WRONG

@@ -7,7 +7,7 @@ from allauth.account.forms import ChangePasswordForm, ResetPasswordForm
 from django import forms
 from django.core.exceptions import ValidationError
 
-from approvals.people import limits
+from approvals.people import limits, sign_in
 from approvals.people.adapter import client_address
 from approvals.web.forms.codes import CodeField, CodeInput
 
@@ -31,6 +31,13 @@ class RecoveryCodeForm(forms.Form):
 
 class NewPasswordForm(ResetPasswordForm):  # type: ignore[misc] # allauth has no annotations
     """allauth's, limited by what was typed: whether anybody has that address is not said."""
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()
+        # Not whom allauth wrote to there at some time.
+        person = sign_in.person_written_to(email)
+        self.users = [person] if person and person.is_active else []
+        return email
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -110,6 +110,7 @@ def _let_in(
             purpose=PURPOSE,
             confirmation=request.POST.get("confirmation", ""),
             address=client_address(request),
+            at_door=True,
             **proof,
         )
     except presence.PresenceRefused as refusal:
@@ -127,7 +128,7 @@ def _let_in(
 def verify_passkey(request: SignedInRequest) -> JsonResponse:
     """A challenge for this session, for one of this person's passkeys."""
     try:
-        limits.take("passkey_asked", person=request.user, address=client_address(request))
+        limits.take("door_passkey_asked", person=request.user, address=client_address(request))
         confirmation = presence.open_confirmation(
             request.user, session=sessions.session_id(request), purpose=PURPOSE
         )

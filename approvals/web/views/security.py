@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from approvals.people import enrolment, factors, presence, sessions
+from approvals.people import enrolment, factors, limits, presence, sessions
 from approvals.people.adapter import client_address
 from approvals.people.presence import Proof
 from approvals.web.forms.security import (
@@ -89,6 +89,12 @@ def _added(request: SignedInRequest, added: enrolment.Added) -> HttpResponse:
         method = "passkey" if added.factor.kind == "passkey" else "totp"
         sessions.mark_verified(request, method)
     messages.success(request, f"{added.factor.name} is set up.")
+    if added.unlinked:
+        messages.warning(
+            request,
+            "Your registry accounts were unlinked, because this is your first second factor: link "
+            "them again.",
+        )
     if added.recovery_codes:
         return _codes_page(request, added.recovery_codes)
     return redirect("security")
@@ -106,13 +112,14 @@ def _codes_page(request: SignedInRequest, codes: list[str]) -> HttpResponse:
 def security_presence(request: SignedInRequest) -> HttpResponse:
     """What one of the person's passkeys is asked to sign, for what the form names."""
     try:
+        limits.take("passkey_asked", person=request.user, address=client_address(request))
         confirmation = enrolment.confirm_with_passkey(
             request.user,
             session=sessions.session_id(request),
             purpose=request.POST.get("purpose", ""),
         )
         options = presence.passkey_options(confirmation)
-    except (enrolment.EnrolmentRefused, presence.PresenceRefused) as refusal:
+    except (enrolment.EnrolmentRefused, presence.PresenceRefused, limits.TooManyTries) as refusal:
         return JsonResponse({"error": str(refusal)}, status=409)
     return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
 

@@ -14,9 +14,12 @@ def test_every_topic_says_what_it_is_about(publish: Publish, topic: str) -> None
         "person": "was changed",
         "github": "GitHub",
         "registry": "npm",
+        "account": "account",
+        "administrator": "administrator",
         "authenticator": "authenticator app",
         "factor": "second factor",
         "factors": "second factors",
+        "accounts": "registry accounts",
         "recovery_codes": "recovery codes",
         "recovery_code": "recovery code",
     }.get(topic.partition(".")[0], "left-pad@1.3.0")

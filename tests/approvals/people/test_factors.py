@@ -5,11 +5,11 @@ import secrets
 import pytest
 from pytest_django import Settings
 
-from approvals.people import factors, passkeys, recovery_codes
+from approvals.people import factors, passkeys, recovery_codes, sign_in
 from approvals.people.models import SealedTOTPDevice, User
 from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
 from tests.approvals.factories import make_user
-from tests.approvals.people.conftest import unlock
+from tests.approvals.people.conftest import Clock, unlock
 
 pytestmark = pytest.mark.django_db
 
@@ -110,8 +110,114 @@ def test_passkeys_have_a_limit_of_their_own(ana: User, settings: Settings) -> No
     options = passkeys.options(ana, challenge)
     for _ in range(3):
         factors.check_passkey(ana, challenge, key.get(options))
+    elsewhere = passkeys.options(ana, secrets.token_hex(32))
     for _ in range(2):
         with pytest.raises(factors.FactorRefused, match="not accepted"):
-            factors.check_passkey(ana, challenge, "{}")
+            factors.check_passkey(ana, challenge, key.get(elsewhere))
     with pytest.raises(factors.TooManyTries):
         factors.check_passkey(ana, challenge, key.get(options))
+
+
+def test_what_no_passkey_signed_is_no_try(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "step_up": {"person": (1, 900)}}
+    key = enrol_passkey(ana)
+    challenge = secrets.token_hex(32)
+    for text in ("x", "{}", "[]", "null", '{"id": 7}', "{" * 5000):
+        with pytest.raises(factors.FactorRefused, match="not accepted"):
+            factors.check_passkey(ana, challenge, text)
+    assert factors.check_passkey(ana, challenge, key.get(passkeys.options(ana, challenge)))
+
+
+def test_tries_at_the_door_use_up_nothing_inside(ana: User, settings: Settings) -> None:
+    enrol(ana)
+    key = enrol_passkey(ana)
+    challenge, other = secrets.token_hex(32), secrets.token_hex(32)
+    for _ in range(settings.TRY_LIMITS["door_code"]["person"][0]):
+        with pytest.raises(factors.FactorRefused, match="wrong"):
+            factors.check_code(ana, wrong_code(ana), at_door=True)
+    for _ in range(settings.TRY_LIMITS["door_step_up"]["person"][0]):
+        assertion = key.get(passkeys.options(ana, other))
+        with pytest.raises(factors.FactorRefused, match="not accepted"):
+            factors.check_passkey(ana, challenge, assertion, at_door=True)
+    assertion = key.get(passkeys.options(ana, challenge))
+    for at_door in (True, False):
+        if at_door:
+            with pytest.raises(factors.TooManyTries):
+                factors.check_code(ana, code_now(ana), at_door=True)
+            with pytest.raises(factors.TooManyTries):
+                factors.check_passkey(ana, challenge, assertion, at_door=True)
+        else:
+            # No limit and no pause.
+            assert factors.check_code(ana, code_now(ana)) == "totp"
+            assert factors.check_passkey(ana, challenge, assertion) == "passkey"
+
+
+@pytest.mark.parametrize("at_door", [True, False])
+def test_codes_cannot_be_guessed_for_days(
+    ana: User, clock: Clock, settings: Settings, at_door: bool
+) -> None:
+    enrol(ana)
+    number = settings.TRY_LIMITS["door_code_a_day" if at_door else "code_a_day"]["person"][0]
+    tried, began = 0, clock.now
+    while clock.now - began < 86_000:
+        unlock(ana)
+        try:
+            factors.check_code(ana, wrong_code(ana), at_door=at_door)
+        except factors.TooManyTries:
+            clock.now += 900
+        except factors.FactorRefused:
+            tried += 1
+    assert tried == number
+
+
+@pytest.mark.parametrize("by", ["passkey", "recovery code"])
+def test_whoever_shows_another_factor_is_not_kept_waiting(ana: User, by: str) -> None:
+    enrol(ana)
+    key = enrol_passkey(ana)
+    recovery = recovery_codes.make(ana)[0]
+    for _ in range(9):
+        with pytest.raises(factors.FactorRefused, match="wrong"):
+            factors.check_code(ana, wrong_code(ana))
+        unlock(ana)
+    with pytest.raises(factors.FactorRefused, match="wrong"):
+        factors.check_code(ana, wrong_code(ana), recovery=True)
+    with pytest.raises(factors.FactorRefused, match="Too many"):
+        factors.check_code(ana, code_now(ana))
+    if by == "passkey":
+        challenge = secrets.token_hex(32)
+        factors.check_passkey(ana, challenge, key.get(passkeys.options(ana, challenge)))
+    else:
+        # Where it is taken, tries are counted apart.
+        factors.check_code(ana, recovery, recovery=True, at_door=True)
+    assert factors.check_code(ana, code_now(ana)) == "totp"
+
+
+def test_a_new_password_ends_the_pauses_that_the_old_one_led_to(ana: User) -> None:
+    enrol(ana)
+    with pytest.raises(factors.FactorRefused, match="wrong"):
+        factors.check_code(ana, wrong_code(ana))
+    for _ in range(10):
+        with pytest.raises(factors.FactorRefused, match="wrong"):
+            factors.check_code(ana, wrong_code(ana), at_door=True)
+    for at_door in (True, False):
+        with pytest.raises(factors.FactorRefused, match="Too many"):
+            factors.check_code(ana, code_now(ana), at_door=at_door)
+    sign_in.change_password(ana, "another long password", by_mail=True)
+    assert factors.check_code(ana, code_now(ana), at_door=True) == "totp"
+    with pytest.raises(factors.FactorRefused, match="used before"):
+        factors.check_code(ana, code_now(ana))
+
+
+def test_a_new_password_does_not_give_a_guesser_another_day(ana: User, clock: Clock) -> None:
+    enrol(ana)
+    tried = 0
+    for _ in range(20):
+        sign_in.change_password(ana, "another long password", by_mail=True)
+        for _ in range(10):
+            try:
+                factors.check_code(ana, wrong_code(ana), at_door=True)
+            except factors.TooManyTries:
+                continue
+            except factors.FactorRefused:
+                tried += 1
+    assert tried == 50

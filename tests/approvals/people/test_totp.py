@@ -217,6 +217,35 @@ def test_guessing_gets_slower_and_slower(ana: User, phone: Phone) -> None:
     assert waits == [1, 2, 4, 8, 16, 32]
 
 
+def test_no_pause_is_longer_than_five_minutes(ana: User, phone: Phone, clock: Clock) -> None:
+    SealedTOTPDevice.objects.update(
+        throttling_failure_count=40, throttling_failure_timestamp=timezone.now()
+    )
+    with pytest.raises(totp.CodeRefused, match="try again in 256 seconds"):
+        totp.verify(ana, phone.code())
+    clock.now += 257
+    with pytest.raises(totp.CodeRefused, match="wrong"):
+        totp.verify(ana, phone.wrong_code())
+    clock.now += 257
+    totp.verify(ana, phone.code())
+
+
+def test_at_the_door_nothing_pauses(ana: User, phone: Phone, clock: Clock) -> None:
+    for _ in range(3):
+        with pytest.raises(totp.CodeRefused, match="wrong"):
+            totp.verify(ana, phone.wrong_code(), at_door=True)
+    totp.verify(ana, phone.code())
+    clock.next_step()
+    with pytest.raises(totp.CodeRefused, match="wrong"):
+        totp.verify(ana, phone.wrong_code())
+    # A pause that somebody inside caused is none at the door, and a right code there ends it.
+    totp.verify(ana, phone.code(), at_door=True)
+    with pytest.raises(totp.CodeRefused, match="used before"):
+        totp.verify(ana, phone.code(), at_door=True)
+    clock.next_step()
+    totp.verify(ana, phone.code())
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_refusal_and_its_pause_are_committed(ana: User, phone: Phone) -> None:
     with pytest.raises(totp.CodeRefused):

@@ -24,7 +24,7 @@ def sign_in(user: User, client: Client | None = None) -> Client:
 def sign_in_unverified(user: User, client: Client | None = None) -> Client:
     """A browser in which this person is signed in, and no more."""
     client = client or Client()
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(user, backend="approvals.people.backend.PeopleBackend")
     return client
 
 

@@ -405,7 +405,7 @@ def test_a_passkey_that_is_touched_too_late_signs_nobody_in(
 def test_nobody_asks_for_challenges_without_end(
     ana: User, phone: SoftAuthenticator, settings: Settings, clock: Clock
 ) -> None:
-    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "passkey_asked": {"address": (3, 900)}}
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "door_passkey_asked": {"address": (3, 900)}}
     answers = [Client().post(reverse("sign_in_options")) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 3 + [400] * 2
     assert "Too many tries" in answers[-1].json()["error"]
@@ -447,7 +447,26 @@ def test_guessing_a_password_stops_and_recovers(ana: User, clock: Clock) -> None
 def test_name_and_address_of_a_person_are_one_to_the_limit(ana: User, clock: Clock) -> None:
     for name in ("ana", "ana@example.org", "ANA", "Ana@Example.org", "ana"):
         send_password(Client(), name, "wrong")
-    assert "Too many tries" in text_of(send_password(Client(), "ana@example.org"))
+    browser = Client()
+    stopped = send_password(browser, "ana@example.org")
+    assert place(stopped) == ""
+    assert "verify" not in place(browser.get(reverse("queue")))
+    # In other words it would be said that these are names of one person.
+    assert text_of(stopped) == text_of(send_password(Client(), "eve@example.org")).replace(
+        "eve@", "ana@"
+    )
+    clock.now += 300
+    assert place(send_password(Client(), "ana@example.org")) == "/"
+
+
+def test_no_limit_tells_which_names_are_of_one_person(ana: User, clock: Clock) -> None:
+    def said(name: str, other: str) -> list[str]:
+        names = [name] * 5 + [other]
+        return [text_of(send_password(Client(), one, "wrong")).replace(one, "") for one in names]
+
+    assert said("ana", "ana@example.org") == said("eve", "eve@example.org")
+    ben = make_user("ben")
+    assert said(ben.email, "ben") == said("joe@example.org", "joe")
 
 
 def test_a_limit_that_is_reached_tells_nobody_who_has_an_account(ana: User, clock: Clock) -> None:
@@ -479,6 +498,22 @@ def test_whoever_is_locked_out_by_a_guesser_comes_in_by_passkey(
     browser = Client()
     touch(browser, phone)
     assert is_in(browser)
+
+
+def test_who_stole_the_password_keeps_nobody_from_deciding(
+    ana: User, phone: SoftAuthenticator, clock: Clock
+) -> None:
+    enrol(ana)
+    thief, browser = sign_in_unverified(ana), sign_in(ana)
+    for _ in range(80):
+        fields = thief.post(reverse("verify_passkey")).json().get("fields", {})
+        thief.post(reverse("verify"), {"assertion": "x", **fields})
+        send_code(thief, wrong_code(ana))
+    asked = browser.post(reverse("security_presence"), {"purpose": "add a second factor"}).json()
+    answer = {"assertion": phone.get(asked["options"]), **asked["fields"]}
+    assert place(browser.post(reverse("security_allow"), answer)) == "/security/#add"
+    allowed = browser.post(reverse("security_allow"), {"code": code_now(ana)})
+    assert place(allowed) == "/security/#add"
 
 
 def test_guessing_codes_stops_and_recovers(ana: User, clock: Clock) -> None:
