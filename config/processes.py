@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 STOP_WITHIN_SECONDS = 10
@@ -40,7 +41,9 @@ class Processes:
     A context manager: leaving it stops whatever still runs, last started first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        """The programs are started in this folder, wherever this process was started."""
+        self._folder = folder
         self._children: list[_Child] = []
         self._previous: dict[signal.Signals, object] = {}
         self._stop_asked = self._starting = False
@@ -64,6 +67,7 @@ class Processes:
             process = subprocess.Popen(
                 command,
                 env=dict(env),
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

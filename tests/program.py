@@ -166,6 +166,8 @@ class Program:
         self._process = subprocess.Popen(
             [sys.executable, str(MANAGE), "up", *options],
             env=variables,
+            # Whoever starts it need not be in its folder.
+            cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -46,11 +46,5 @@ def reject_several_words(versions: Sequence[StagedVersion]) -> str:
 def done_words(versions: Sequence[StagedVersion], action: Action) -> str:
     """What a person just decided, and what happens now."""
     what = str(versions[0]) if len(versions) == 1 else f"{len(versions)} versions"
-    it = "it" if len(versions) == 1 else "them"
-    registry = versions[0].registry.name
-    if action == Action.REJECT:
-        return f"You rejected {what}. Now being deleted at {registry}."
-    return (
-        f"You approved {what}. {registry} is now asked to publish {it}; this page shows how far "
-        "it has come."
-    )
+    done = "rejected" if action == Action.REJECT else "approved"
+    return f"You {done} {what}. This page shows what becomes of it at {versions[0].registry.name}."

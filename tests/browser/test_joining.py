@@ -52,7 +52,7 @@ def test_signing_in(dashboard: Dashboard, open_browser: OpenBrowser) -> None:
 def test_a_new_person_joins_and_approves_a_version(
     dashboard: Dashboard, open_browser: OpenBrowser
 ) -> None:
-    link = invited_by(open_browser(session=dashboard.ada_session))
+    link = invited_by(open_browser(session=dashboard.ada_session), dashboard)
     page = open_browser()
     accept(page, link)
     codes = enrol(page)
@@ -81,13 +81,26 @@ def test_a_new_person_joins_and_approves_a_version(
     dashboard.program.wait_for(f"Subject: [Countersign] Live: {release.package}@{NEW_VERSION}")
 
 
-def invited_by(page: Page) -> str:
-    """An administrator makes the invitation and hands over its link."""
+def invited_by(page: Page, dashboard: Dashboard) -> str:
+    """An administrator makes the invitation, with a code, and hands over its link."""
     page.goto("/people/")
     page.get_by_role("link", name="Invite somebody").click()
     page.get_by_label("What the person may do").select_option("approver")
     page.get_by_label("For whom").fill("Lin of the harbour team")
+    # Asked for where there is something to say only.
+    packages = page.get_by_label("Packages at every registry")
+    expect(packages).to_be_hidden()
+    page.get_by_label("For which packages").select_option("some")
+    expect(packages).to_be_visible()
+    page.get_by_label("For which packages").select_option("everything")
+    expect(packages).to_be_hidden()
     page.get_by_role("button", name="Make the link").click()
+    expect(page.get_by_text("Confirm that it is you: with a passkey, or")).to_be_visible()
+    expect(page.get_by_label("For whom")).to_have_value("Lin of the harbour team")
+    assert_fits(page)
+    # Goes off by itself when it is whole.
+    code = dashboard.program.codes("ada").dashboard
+    page.get_by_label("Code of your authenticator app").fill(code)
     field = page.get_by_label("Link", exact=True)
     expect(field).to_have_value(re.compile(r"^http://localhost:\d+/invitation/"))
     assert_fits(page)

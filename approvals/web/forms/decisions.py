@@ -8,15 +8,14 @@ from approvals.decisions.decide import LONGEST_REASON
 from approvals.people.models import RegistryAccount, SecondFactor
 from approvals.web.forms.codes import CodeField, CodeInput
 
-MOST_AT_ONCE = 100
 ASKED_FOR = {
     SecondFactor.CODE: (
-        "What the registry's own authenticator shows for your account there. Left empty, the "
+        "What the authenticator of your account there shows, not Countersign's. Left empty, the "
         "registry asks for it in a moment."
     ),
     SecondFactor.UNKNOWN: (
-        "If your account at the registry uses one-time codes. Leave it empty for a passkey: the "
-        "registry will ask for it in a moment."
+        "Only if your account there uses one-time codes: what its own authenticator shows, not "
+        "Countersign's. Left empty, the registry asks for what it wants in a moment."
     ),
 }
 

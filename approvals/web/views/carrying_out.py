@@ -58,8 +58,6 @@ def answer(request: SignedInRequest, pk: int) -> HttpResponse:
         answer_registry(user=request.user, item=item, registry_code=code)
     except DecisionRefused as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, "The code is on its way to the registry.")
     return _back(item, pk)
 
 
@@ -73,8 +71,6 @@ def new_link(request: SignedInRequest, pk: int) -> HttpResponse:
         ask_again(user=request.user, item=item)
     except DecisionRefused as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, "The registry is asked for a new link.")
     return _back(item, pk)
 
 

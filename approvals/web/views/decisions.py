@@ -12,14 +12,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from approvals.decisions import stepup
 from approvals.decisions.decide import (
+    MOST_AT_ONCE,
     DecisionRefused,
     InTheWay,
     NotAllowed,
     PresenceNotProved,
     SomebodyElseWasFaster,
-    account_for,
     decide,
-    obstacles,
+    obstacles_of,
     open_intent,
 )
 from approvals.decisions.models import Action
@@ -29,7 +29,7 @@ from approvals.people.permissions import may_decide_anything
 from approvals.people.sessions import session_id
 from approvals.queue.models import StagedVersion
 from approvals.web.facts import facts_of
-from approvals.web.forms.decisions import MOST_AT_ONCE, ApproveForm, RejectForm
+from approvals.web.forms.decisions import ApproveForm, RejectForm
 from approvals.web.reading import get_version, get_versions, whole
 from approvals.web.views.guards import SignedInRequest
 from approvals.web.wording import approve_several_words, done_words, reject_several_words
@@ -111,7 +111,7 @@ def _form(
     request: SignedInRequest, versions: list[StagedVersion], action: Action, **more: Any
 ) -> ApproveForm:
     kind = RejectForm if action == Action.REJECT else ApproveForm
-    account = account_for(request.user, versions[0].registry)
+    account = stepup.account_for(request.user, versions[0].registry)
     return kind(request.POST if request.method == "POST" else None, account=account, **more)
 
 
@@ -187,8 +187,8 @@ def _page(
 ) -> HttpResponse:
     user = request.user
     rows: list[dict[str, Any]] = [
-        {"version": row, "facts": facts_of(row), "obstacles": obstacles(user, row, action)}
-        for row in versions
+        {"version": row, "facts": facts_of(row), "obstacles": sentences}
+        for row, sentences in zip(versions, obstacles_of(user, versions, action), strict=True)
     ]
     registries = {row.registry for row in versions}
     in_the_way = [row for row in rows if row["obstacles"]]
@@ -198,9 +198,11 @@ def _page(
         "rows": rows,
         "registry": versions[0].registry,
         "registries": registries if len(registries) > 1 else [],
-        "account": account_for(user, versions[0].registry),
+        "account": stepup.account_for(user, versions[0].registry),
         "free": [row["version"] for row in rows if not row["obstacles"]],
         "in_the_way": in_the_way,
+        "suspicious": [row["version"] for row in rows if _is_suspicious(row["facts"])],
+        "unsuspicious": [row["version"] for row in rows if not _is_suspicious(row["facts"])],
         # Of one version, its obstacles stand without its name.
         "obstacles": rows[0]["obstacles"] if len(rows) == 1 else [],
         "several_words": (
@@ -218,3 +220,7 @@ def _page(
     if not context["may_go_on"] and not form.is_bound:
         status = HTTPStatus.CONFLICT if may_decide_anything(user) else HTTPStatus.FORBIDDEN
     return render(request, "web/confirm.html", context, status=status)
+
+
+def _is_suspicious(facts: dict[str, Any]) -> bool:
+    return any(point.is_bad for point in facts["unusual"])

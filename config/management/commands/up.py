@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with Processes() as processes:
+            with Processes(settings.BASE_DIR) as processes:
                 self._run(processes, options)
         except Stopped:
             self._say("Stopped.")
@@ -137,7 +137,12 @@ class Command(BaseCommand):
             raise CommandError("REDIS_URL must look like redis://HOST:PORT/NUMBER.") from None
 
     def _environment(self, host: str, port: int) -> dict[str, str]:
-        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        # As the path that it is: relative ones mean another folder in the programs.
+        env = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "COUNTERSIGN_VAR": str(settings.VAR_DIR),
+        }
         if not settings.PUBLIC_URL:
             if host not in settings.LOOPBACK_HOSTS:
                 raise CommandError(

@@ -226,17 +226,17 @@ def test_the_registry_asks_the_person_who_decided_for_a_code(client: Client, ada
 def test_the_web_flow_leads_to_the_registry_in_a_tab_of_its_own(client: Client, ada: User) -> None:
     row = make_staged_version()
     make_inspection(row)
+    address = f"{row.registry.url}auth/1"
     make_decision(
         row,
         ada,
         item_state=ItemState.ASKING,
-        auth_url="https://registry.example.org/auth/1",
+        auth_url=address,
         done_url="https://registry.example.org/done/1",
     )
     response = client.get(reverse("version", args=[row.pk]))
     assert (
-        'href="https://registry.example.org/auth/1" target="_blank" rel="noopener noreferrer"'
-        in response.content.decode()
+        f'href="{address}" target="_blank" rel="noopener noreferrer"' in response.content.decode()
     )
     assert "Waiting for your touch" in text_of(response)
 
