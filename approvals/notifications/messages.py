@@ -104,7 +104,7 @@ TOPICS: Mapping[str, Topic] = {
     ),
     "person.role_changed": Topic(
         "Your role was changed",
-        f"What you may do was changed: you are {{role}} now. {_ASK_THEM}",
+        f"What you may do was changed. You are now: {{role}}. {_ASK_THEM}",
         Audience.PERSON,
     ),
     "administrator.added": Topic(

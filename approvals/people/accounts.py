@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from approvals.audit.outbox import publish
 from approvals.audit.record import Happening, record, record_all
 from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
 from registry_client.client import RegistryClient
@@ -162,6 +163,7 @@ def _keep(
                 "bypasses_second_factor": bypasses,
             },
         )
+        _tell("account.linked", account, actor=user)
         record(
             "account.linked",
             actor=user,
@@ -177,6 +179,7 @@ def unlink_account(account: RegistryAccount, *, actor: AbstractBaseUser | None) 
     with transaction.atomic():
         gone, _ = RegistryAccount.objects.filter(pk=account.pk).delete()
         if gone:
+            _tell("account.unlinked", account, actor=actor)
             record_all([unlinked(account, actor=actor)])
 
 
@@ -188,6 +191,18 @@ def forget_all(person: User, *, actor: AbstractBaseUser | None) -> list[Happenin
     accounts = list(RegistryAccount.objects.select_for_update().filter(user=person).order_by("pk"))
     RegistryAccount.objects.filter(user=person).delete()
     return [unlinked(account, actor=actor) for account in accounts]
+
+
+def _tell(topic: str, account: RegistryAccount, *, actor: AbstractBaseUser | None) -> None:
+    """Tells its person, as an open browser is enough to do it."""
+    publish(
+        topic,
+        person=account.user_id,
+        account=account.username,
+        registry=account.registry_url,
+        actor=str(actor) if actor else None,
+        url_path="/accounts/",
+    )
 
 
 def unlinked(account: RegistryAccount, *, actor: AbstractBaseUser | None) -> Happening:

@@ -13,13 +13,22 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from approvals.audit.outbox import publish
 from approvals.audit.record import record
-from approvals.people.membership import CHOOSE_A_ROLE, add_scopes
+from approvals.people import presence
+from approvals.people.membership import (
+    CHOOSE_A_ROLE,
+    add_scopes,
+    fingerprint_of,
+    tell_of_administrator,
+)
 from approvals.people.models import Invitation, Role, User
 from approvals.people.permissions import may_manage
+from approvals.people.presence import Proof
 from approvals.people.scopes import Reach, ScopeRefused, checked
 
 LIFETIME = timedelta(hours=72)
+_ONLY_ADMINISTRATORS = "Only an administrator invites people."
 MAX_TOKEN_LENGTH = 100
 # The same for both: a link must not be good for finding out who has an account.
 TAKEN = (
@@ -51,13 +60,25 @@ def open_invitations() -> QuerySet[Invitation]:
     return Invitation.objects.filter(_still_good()).select_related("created_by")
 
 
+def invitation_to(role: str, reaches: Sequence[Reach]) -> str:
+    """The purpose for which presence is proven before somebody is invited with this role."""
+    return f"invite: {fingerprint_of(role, reaches)}"
+
+
 def invite(
-    *, actor: User, role: str, note: str = "", reaches: Sequence[Reach] = ()
+    proof: Proof,
+    *,
+    actor: User,
+    session: str,
+    role: str,
+    note: str = "",
+    reaches: Sequence[Reach] = (),
 ) -> tuple[Invitation, str]:
     """Makes an invitation and returns it with its token, which cannot be had again.
 
     The role reaches over `reaches`; without any, and an administrator's, over every package.
-    Raises InvitationRefused where `actor` may not, or the role or a scope is none.
+    Raises InvitationRefused where `actor` may not, or the role or a scope is none, and
+    PresenceRefused where `actor` does not prove to be here.
     """
     if role not in Role.values:
         raise InvitationRefused(CHOOSE_A_ROLE)
@@ -65,11 +86,15 @@ def invite(
         scopes = checked(reaches) if role != Role.ADMINISTRATOR else []
     except ScopeRefused as error:
         raise InvitationRefused(str(error)) from error
+    if not may_manage(actor):
+        raise InvitationRefused(_ONLY_ADMINISTRATORS)
+    purpose = invitation_to(role, scopes)
+    presence.prove_with(actor, proof, session=session, purpose=purpose)
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         actor = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
         if not may_manage(actor):
-            raise InvitationRefused("Only an administrator invites people.")
+            raise InvitationRefused(_ONLY_ADMINISTRATORS)
         invitation = Invitation.objects.create(
             token_hash=_hash(token),
             role=role,
@@ -78,6 +103,14 @@ def invite(
             created_by=actor,
             expires_at=timezone.now() + LIFETIME,
         )
+        if role == Role.ADMINISTRATOR:
+            publish(
+                "administrator.invited",
+                who=invitation.note or "somebody",
+                actor=str(actor),
+                not_to=actor.pk,
+                url_path="/people/",
+            )
         detail: dict[str, Any] = {"scopes": [str(one) for one in scopes]} if scopes else {}
         record("invitation.made", actor=actor, subject=invitation, role=role, **detail)
     return invitation, token
@@ -118,6 +151,8 @@ def accept(token: str, person: NewPerson) -> User:
             Invitation.objects.filter(pk=invitation.pk).update(
                 accepted_by=user, accepted_at=timezone.now()
             )
+            if may_manage(user):
+                tell_of_administrator(user, actor=user)
             record("invitation.accepted", actor=user, subject=invitation, role=invitation.role)
     except IntegrityError as error:
         raise ValidationError({NON_FIELD_ERRORS: [TAKEN]}) from error

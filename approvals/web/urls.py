@@ -63,6 +63,13 @@ people_urls = [
     path("people/", people.people, name="people"),
     path("people/invite/", people.invite, name="invite"),
     path("people/<int:pk>/", people.person, name="person"),
+    path("people/invite/options/", people.invite_options, name="invite_options"),
+    path("people/<int:pk>/role/options/", people.person_role_options, name="person_role_options"),
+    path(
+        "people/<int:pk>/reactivate/options/",
+        people.person_reactivate_options,
+        name="person_reactivate_options",
+    ),
     path("people/<int:pk>/role/", people.person_role, name="person_role"),
     path("people/<int:pk>/deactivate/", people.person_deactivate, name="person_deactivate"),
     path("people/<int:pk>/reactivate/", people.person_reactivate, name="person_reactivate"),

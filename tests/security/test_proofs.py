@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from approvals.decisions.models import Decision, StepUp
-from approvals.people.membership import change_role, deactivate
+from approvals.people.membership import deactivate
 from approvals.people.models import Role, Scope, SealedTOTPDevice
 from approvals.people.scopes import Reach
 from approvals.people.totp import USED_BEFORE, WRONG
@@ -28,6 +28,7 @@ from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.codes import wrong_code
 from tests.approvals.conftest import House
 from tests.approvals.factories import make_user
+from tests.approvals.managing import change_role
 from tests.approvals.web.pages import text_of
 from tests.security.browsing import (
     Browser,

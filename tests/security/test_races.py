@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from approvals.decisions import stepup
 from approvals.decisions.models import Decision, StepUp
-from approvals.people import invitations, recovery_codes
+from approvals.people import recovery_codes
 from approvals.people.membership import deactivate
 from approvals.people.models import Role, User
 from approvals.queue.models import StagedVersion
@@ -23,6 +23,7 @@ from tests.approvals.at_once import PATIENCE_SECONDS, at_once
 from tests.approvals.codes import code_now, enrol
 from tests.approvals.conftest import House
 from tests.approvals.factories import make_user
+from tests.approvals.managing import invite
 from tests.approvals.web.pages import sign_in_unverified
 from tests.security.browsing import Browser, assert_nothing_was_decided, browser_of, ready
 
@@ -176,7 +177,7 @@ def test_one_passkeys_answer_signs_one_browser_in_once(house: House, ada: Browse
 
 def test_one_invitation_makes_one_account(transactional_db: None) -> None:
     boss = make_user(role=Role.ADMINISTRATOR)
-    _, token = invitations.invite(actor=boss, role=Role.ADMINISTRATOR, note="")
+    _, token = invite(actor=boss, role=Role.ADMINISTRATOR, note="")
     url = reverse("invitation", args=[token])
 
     def form(name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from approvals.people.models import Role, SealedTOTPDevice, User
 from tests.approvals.codes import code_now, enrol, enrol_passkey
 from tests.approvals.factories import make_user
+from tests.approvals.managing import reactivate
 from tests.approvals.people.conftest import Clock
 from tests.approvals.web.pages import HTMX, sign_in, sign_in_unverified, text_of
 from tests.webauthn import SoftAuthenticator
@@ -159,7 +160,7 @@ def test_who_is_removed_is_out_at_once_and_for_good(ada: User) -> None:
     assert not any(is_signed_in(one) for one in browsers)
     assert not is_signed_in(copy_of(browsers[0]))
     Client().post(reverse("account_login"), {"login": "ada", "password": PASSWORD})
-    manager.post(reverse("person_reactivate", args=[ada.pk]))
+    reactivate(ada, actor=make_user(role=Role.ADMINISTRATOR))
     ada.refresh_from_db()
     assert ada.is_active
     assert not any(is_signed_in(one) for one in browsers)

@@ -24,7 +24,7 @@ from approvals.decisions.models import (
 from approvals.decisions.stepup import binding_of_versions
 from approvals.inspection.models import InspectionRequest, OtherBaselineRequest, ViewedFile
 from approvals.notifications.models import Delivery, Webhook
-from approvals.people import factors, invitations
+from approvals.people import factors
 from approvals.people.models import Invitation, Role, Scope, User
 from approvals.queue.models import StagedVersion
 from approvals.sealing import seal
@@ -40,6 +40,7 @@ from tests.approvals.factories import (
     make_staged_version,
     make_user,
 )
+from tests.approvals.managing import invite
 from tests.approvals.web.pages import HTMX, sign_in, sign_in_unverified
 from tests.awkward import png
 from tests.packages import tarball
@@ -146,11 +147,11 @@ class World:
 
     def invitation(self) -> Invitation:
         inviting = make_user(role=Role.ADMINISTRATOR)
-        return invitations.invite(actor=inviting, role=Role.VIEWER, note="")[0]
+        return invite(actor=inviting, role=Role.VIEWER, note="")[0]
 
     def token(self) -> str:
         inviting = make_user(role=Role.ADMINISTRATOR)
-        return invitations.invite(actor=inviting, role=Role.VIEWER, note="")[1]
+        return invite(actor=inviting, role=Role.VIEWER, note="")[1]
 
     def webhook(self) -> Webhook:
         url = "https://hooks.example.org/"
@@ -313,8 +314,11 @@ VIEWS: dict[str, View] = {
     "registry_edit": View(MANAGES, BOTH, lambda world: [world.row.registry_id]),
     "people": View(VERIFIED),
     "invite": View(MANAGES, BOTH),
+    "invite_options": View(MANAGES, "POST"),
     "person": View(MANAGES, arguments=lambda world: [world.other_person().pk]),
     "person_role": View(MANAGES, "POST", lambda world: [world.other_person().pk]),
+    "person_role_options": View(MANAGES, "POST", lambda world: [world.other_person().pk]),
+    "person_reactivate_options": View(MANAGES, "POST", lambda world: [world.other_person().pk]),
     "person_deactivate": View(MANAGES, "POST", lambda world: [world.other_person().pk]),
     "person_reactivate": View(MANAGES, "POST", lambda world: [world.other_person().pk]),
     "person_reset_factors": View(MANAGES, "POST", lambda world: [world.other_person().pk]),

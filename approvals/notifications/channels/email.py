@@ -41,6 +41,8 @@ def recipients(event: OutboxEvent) -> Iterable[str]:
         yield from people.filter(pk=event.payload.get("person")).values_list("email", flat=True)
         return
     about = _about(event)
+    # Whoever did it knows of it.
+    people = people.exclude(pk=event.payload.get("not_to") or 0)
     for user in people.prefetch_related("scopes"):
         if _BELONGS[audience](user) and _may_hear(user, about):
             yield user.email

@@ -3,7 +3,7 @@
 from django import forms
 
 from approvals.people.enrolment import MAX_NAME_LENGTH
-from approvals.web.forms.codes import CodeField, CodeInput
+from approvals.web.forms.codes import CodeField, CodeInput, RecoveryCodeField
 
 
 class FactorNameForm(forms.Form):
@@ -28,13 +28,15 @@ class PresenceCodeForm(forms.Form):
         label="Code of your authenticator app", widget=CodeInput(**{"data-submits": ""})
     )
 
+    @classmethod
+    def refused(cls, words: str, auto_id: str) -> "PresenceCodeForm":
+        """The field with what is wrong beside it; what was typed is never put back."""
+        form = cls({}, auto_id=auto_id, use_required_attribute=False)
+        form.errors["code"] = form.error_class([words])
+        return form
+
 
 class RecoveryCodeForm(forms.Form):
-    """A recovery code is typed afresh each time, and has letters."""
-
-    code = forms.CharField(
-        label="Recovery code",
-        max_length=40,
-        widget=CodeInput(inputmode="text", autocomplete="off", autocapitalize="none"),
-        help_text="One of the ten that you kept. Each works once, and you get an e-mail about it.",
+    recovery_code = RecoveryCodeField(
+        help_text="One of the ten that you kept. Each works once, and you get an e-mail about it."
     )

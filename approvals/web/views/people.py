@@ -17,13 +17,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from approvals.people import accounts, enrolment, factors, invitations, limits, presence, sessions
 from approvals.people.adapter import client_address
-from approvals.people.membership import PersonNotChanged, change_role, deactivate, reactivate
+from approvals.people.membership import (
+    PersonNotChanged,
+    change_role,
+    deactivate,
+    reactivate,
+    reactivation_of,
+    role_change_of,
+)
 from approvals.people.models import Invitation, RegistryAccount, Role, User
 from approvals.people.permissions import may_manage, may_see_everything, reaches_of
 from approvals.people.scopes import Reach
 from approvals.queue.models import Registry
 from approvals.web.forms.account import OwnCodeForm
 from approvals.web.forms.people import AcceptForm, InviteForm, RoleForm
+from approvals.web.forms.security import PresenceCodeForm
 from approvals.web.views.guards import SignedInRequest, managers_only
 
 # A browser's answer has a few kilobytes.
@@ -92,8 +100,7 @@ def _person_page(request: SignedInRequest, person: User, **forms: object) -> Htt
         {
             "person": person,
             "is_self": person.pk == request.user.pk,
-            "may_use_passkey": factors.has_passkey(request.user),
-            "may_use_code": factors.has_app(request.user),
+            **_ways(request),
             "factors": factors.factors_of(person),
             "recovery_codes_left": factors.recovery_codes_left(person),
             "scopes": _shown(reaches, names),
@@ -102,18 +109,78 @@ def _person_page(request: SignedInRequest, person: User, **forms: object) -> Htt
                 for account in person.registry_accounts.order_by("registry_url")
             ],
             "role_form": RoleForm(registries=names, role=person.role, reaches=reaches),
+            "role_code_form": _code_form("role_%s"),
+            "again_code_form": _code_form("again_%s"),
             "lost_form": OwnCodeForm(auto_id="lost_%s"),
             **forms,
         },
     )
 
 
+def _ways(request: SignedInRequest) -> dict[str, object]:
+    """How the administrator can prove to be here."""
+    return {
+        "may_use_passkey": factors.has_passkey(request.user),
+        "may_use_code": factors.has_app(request.user),
+    }
+
+
+def _code_form(auto_id: str) -> PresenceCodeForm:
+    # In one form with a passkey's button, which must not ask for a code.
+    return PresenceCodeForm(auto_id=auto_id, use_required_attribute=False)
+
+
+def _proof(request: SignedInRequest) -> presence.Proof:
+    return presence.Proof(
+        code=request.POST.get("code", "")[:80],
+        confirmation=request.POST.get("confirmation", "")[:80],
+        assertion=request.POST.get("assertion", "")[:LONGEST_ASSERTION],
+        address=client_address(request),
+    )
+
+
+def _with_refused_proof(
+    request: SignedInRequest, form: RoleForm, refusal: presence.PresenceRefused, auto_id: str
+) -> PresenceCodeForm:
+    """Says beside the code that it was refused, and of a passkey above the form."""
+    if request.POST.get("assertion") or not factors.has_app(request.user):
+        form.add_error(None, str(refusal))
+        return _code_form(auto_id)
+    return PresenceCodeForm.refused(str(refusal), auto_id)
+
+
+def _offer(request: SignedInRequest, purpose: str) -> JsonResponse:
+    """What the administrator's passkey has to sign for this purpose."""
+    try:
+        limits.take("passkey_asked", person=request.user, address=client_address(request))
+        confirmation = presence.open_confirmation(
+            request.user, session=sessions.session_id(request), purpose=purpose
+        )
+        options = presence.passkey_options(confirmation)
+    except (presence.PresenceRefused, limits.TooManyTries) as refusal:
+        return JsonResponse({"error": str(refusal)}, status=HTTPStatus.CONFLICT)
+    return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
+
+
+def _no_offer(form: RoleForm) -> JsonResponse:
+    """What is wrong with the form whose act the passkey was to sign."""
+    words = [
+        str(error) if name == "__all__" else f"{form.fields[name].label}: {error}"
+        for name, errors in form.errors.items()
+        for error in errors
+    ]
+    return JsonResponse({"error": " ".join(words)}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@never_cache
 @managers_only
 @require_GET
 def person(request: SignedInRequest, pk: int) -> HttpResponse:
     return _person_page(request, get_object_or_404(User, pk=pk))
 
 
+@sensitive_post_parameters("code", "assertion")
+@never_cache
 @managers_only
 @require_POST
 def person_role(request: SignedInRequest, pk: int) -> HttpResponse:
@@ -123,14 +190,36 @@ def person_role(request: SignedInRequest, pk: int) -> HttpResponse:
         return _person_page(request, chosen, role_form=form)
     wanted = form.cleaned_data
     try:
-        change_role(chosen, wanted["role"], actor=request.user, reaches=wanted["reaches"])
+        change_role(
+            chosen,
+            wanted["role"],
+            _proof(request),
+            actor=request.user,
+            session=sessions.session_id(request),
+            reaches=wanted["reaches"],
+        )
     except PersonNotChanged as refusal:
         messages.error(request, str(refusal))
-    else:
-        chosen.refresh_from_db()
-        over = " Only of the packages named." if wanted["reaches"] else ""
-        messages.success(request, f"{chosen} is now {Role(chosen.role).label.lower()}.{over}")
+        return _person_page(request, chosen, role_form=form)
+    except presence.PresenceRefused as refusal:
+        code_form = _with_refused_proof(request, form, refusal, "role_%s")
+        return _person_page(request, chosen, role_form=form, role_code_form=code_form)
+    chosen.refresh_from_db()
+    over = " Only of the packages named." if wanted["reaches"] else ""
+    messages.success(request, f"{chosen} is now {Role(chosen.role).label.lower()}.{over}")
     return redirect("person", pk=pk)
+
+
+@managers_only
+@require_POST
+def person_role_options(request: SignedInRequest, pk: int) -> HttpResponse:
+    """What the administrator's passkey has to sign for the role that the form names."""
+    chosen = get_object_or_404(User, pk=pk)
+    form = RoleForm(request.POST, registries=_registry_names(), reaches=reaches_of(chosen))
+    if not form.is_valid():
+        return _no_offer(form)
+    wanted = form.cleaned_data
+    return _offer(request, role_change_of(chosen, wanted["role"], wanted["reaches"]))
 
 
 @managers_only
@@ -146,17 +235,33 @@ def person_deactivate(request: SignedInRequest, pk: int) -> HttpResponse:
     return redirect("person", pk=pk)
 
 
+@sensitive_post_parameters("code", "assertion")
+@never_cache
 @managers_only
 @require_POST
 def person_reactivate(request: SignedInRequest, pk: int) -> HttpResponse:
     chosen = get_object_or_404(User, pk=pk)
     try:
-        reactivate(chosen, actor=request.user)
+        reactivate(
+            chosen,
+            _proof(request),
+            actor=request.user,
+            session=sessions.session_id(request),
+        )
     except PersonNotChanged as refusal:
         messages.error(request, str(refusal))
+    except presence.PresenceRefused as refusal:
+        return _person_page(request, chosen, again_refusal=str(refusal))
     else:
         messages.success(request, f"{chosen} can sign in again, and has to link accounts anew.")
     return redirect("person", pk=pk)
+
+
+@managers_only
+@require_POST
+def person_reactivate_options(request: SignedInRequest, pk: int) -> HttpResponse:
+    """What the administrator's passkey has to sign before this person is let in again."""
+    return _offer(request, reactivation_of(get_object_or_404(User, pk=pk)))
 
 
 @sensitive_post_parameters("code", "assertion")
@@ -166,12 +271,7 @@ def person_reset_factors(request: SignedInRequest, pk: int) -> HttpResponse:
     """Removes the second factors of somebody who lost them; the administrator proves to be here."""
     chosen = get_object_or_404(User, pk=pk)
     form = OwnCodeForm(request.POST, auto_id="lost_%s")
-    proof = presence.Proof(
-        code=request.POST.get("code", "")[:80],
-        confirmation=request.POST.get("confirmation", "")[:80],
-        assertion=request.POST.get("assertion", "")[:LONGEST_ASSERTION],
-        address=client_address(request),
-    )
+    proof = _proof(request)
     if proof.assertion or form.is_valid():
         try:
             enrolment.reset_factors(
@@ -197,36 +297,32 @@ def person_reset_factors(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def person_reset_options(request: SignedInRequest, pk: int) -> HttpResponse:
     """What the administrator's passkey has to sign for that."""
-    chosen = get_object_or_404(User, pk=pk)
-    confirmation = presence.open_confirmation(
-        request.user,
-        session=sessions.session_id(request),
-        purpose=enrolment.reset_of(chosen),
-    )
-    try:
-        options = presence.passkey_options(confirmation)
-    except presence.PresenceRefused as refusal:
-        return JsonResponse({"error": str(refusal)}, status=HTTPStatus.CONFLICT)
-    return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
+    return _offer(request, enrolment.reset_of(get_object_or_404(User, pk=pk)))
 
 
+@sensitive_post_parameters("code", "assertion")
 @never_cache
 @managers_only
 @require_http_methods(["GET", "POST"])
 def invite(request: SignedInRequest) -> HttpResponse:
     names = _registry_names()
     form = InviteForm(request.POST or None, registries=names)
+    code_form = _code_form("invite_%s")
     if request.method == "POST" and form.is_valid():
         wanted = form.cleaned_data
         try:
             invitation, token = invitations.invite(
+                _proof(request),
                 actor=request.user,
+                session=sessions.session_id(request),
                 role=wanted["role"],
                 note=wanted["note"],
                 reaches=wanted["reaches"],
             )
         except invitations.InvitationRefused as refusal:
             form.add_error(None, str(refusal))
+        except presence.PresenceRefused as refusal:
+            code_form = _with_refused_proof(request, form, refusal, "invite_%s")
         else:
             path = reverse("invitation", args=[token])
             link = (
@@ -244,7 +340,22 @@ def invite(request: SignedInRequest) -> HttpResponse:
                     "scopes": _shown(invitations.reaches_of(invitation), names),
                 },
             )
-    return render(request, "web/people/invite.html", {"form": form})
+    return render(
+        request,
+        "web/people/invite.html",
+        {"form": form, "code_form": code_form, **_ways(request)},
+    )
+
+
+@managers_only
+@require_POST
+def invite_options(request: SignedInRequest) -> HttpResponse:
+    """What the administrator's passkey has to sign for the invitation that the form names."""
+    form = InviteForm(request.POST, registries=_registry_names())
+    if not form.is_valid():
+        return _no_offer(form)
+    wanted = form.cleaned_data
+    return _offer(request, invitations.invitation_to(wanted["role"], wanted["reaches"]))
 
 
 @managers_only

@@ -5,9 +5,11 @@ import logging
 
 import pytest
 import responses
+from django.core.mail import EmailMessage
 from django.db import connection
 
 from approvals.audit.models import AuditEvent
+from approvals.notifications.tell import tell
 from approvals.people.accounts import (
     AccountNotLinked,
     link_account,
@@ -215,3 +217,23 @@ def test_a_refusal_is_shown_with_the_registrys_words_and_what_to_do(ana: User) -
     note_worked(account, proof_given=True, by_code=True, code_served_again=False)
     assert troubles(RegistryAccount.objects.get(), "npm") == []
     assert RegistryAccount.objects.get().second_factor == SecondFactor.CODE
+
+
+@responses.activate
+def test_the_person_is_told_of_what_is_linked_and_unlinked(
+    ana: User, mailoutbox: list[EmailMessage]
+) -> None:
+    """An open browser is enough for both; the token is in no message."""
+    User.objects.update(wants_email=False)
+    answer(username="ana-npm")
+    account = link_account(ana, registry_url=URL, token=TOKEN)
+    unlink_account(account, actor=ana)
+    unlink_account(account, actor=ana)
+    tell()
+    assert [(mail.to, mail.subject) for mail in mailoutbox] == [
+        (["ana@example.org"], "[Countersign] An account at a registry was linked: ana-npm"),
+        (["ana@example.org"], "[Countersign] Your account at a registry was unlinked: ana-npm"),
+    ]
+    for mail in mailoutbox:
+        assert URL in str(mail.body)
+        assert TOKEN not in str(mail.message())

@@ -15,12 +15,12 @@ from approvals.people.invitations import (
     NewPerson,
     accept,
     find,
-    invite,
     open_invitations,
     withdraw,
 )
 from approvals.people.models import Invitation, Role, User
 from tests.approvals.factories import make_user
+from tests.approvals.managing import invite
 
 pytestmark = pytest.mark.django_db
 

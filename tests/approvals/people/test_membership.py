@@ -7,14 +7,15 @@ from django.core.management import call_command
 from django.db import IntegrityError, connections, transaction
 
 from approvals.audit.models import AuditEvent
-from approvals.people.invitations import InvitationRefused, find, invite
-from approvals.people.membership import PersonNotChanged, change_role, deactivate, reactivate
+from approvals.people.invitations import InvitationRefused, find
+from approvals.people.membership import PersonNotChanged, deactivate
 from approvals.people.models import RegistryAccount, Role, User
 from approvals.people.permissions import may_decide, may_decide_anything, may_manage
 from approvals.people.scopes import Reach
 from approvals.people.setup import missing_setup
 from tests.approvals.codes import enrol
 from tests.approvals.factories import make_account, make_registry, make_user
+from tests.approvals.managing import change_role, invite, reactivate
 from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db

@@ -12,10 +12,11 @@ from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
 from approvals.people import sessions
-from approvals.people.membership import deactivate, reactivate
+from approvals.people.membership import deactivate
 from approvals.people.models import Role, User
 from approvals.people.tasks import forget_expired_sessions
 from tests.approvals.factories import make_user
+from tests.approvals.managing import reactivate
 from tests.approvals.people.conftest import Clock
 from tests.approvals.web.pages import HTMX, sign_in, sign_in_unverified, text_of
 

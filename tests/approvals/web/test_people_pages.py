@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import unescape
 from http import HTTPStatus
 
@@ -19,13 +20,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from approvals.audit.models import AuditEvent
+from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.notifications.tell import tell
-from approvals.people import factors, invitations
-from approvals.people.invitations import invite
+from approvals.people import enrolment, factors, invitations
 from approvals.people.models import Invitation, Role, Scope, SealedTOTPDevice, TryCount, User
-from tests.approvals.codes import code_now, enrol, enrol_passkey
+from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
 from tests.approvals.factories import make_account, make_registry, make_user
+from tests.approvals.managing import fresh_proof, invite
 from tests.approvals.web.pages import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -56,10 +57,14 @@ def ana() -> User:
     return make_user("ana")
 
 
+def chiefs_code() -> dict[str, str]:
+    """What the administrator types to prove to be here."""
+    return {"code": fresh_proof(User.objects.get(username="chief")).code}
+
+
 def invitation_link(browser: Client, **form: str) -> str:
-    page = browser.post(
-        reverse("invite"), {"role": Role.APPROVER, "reach": "everything", "note": "for Ben", **form}
-    )
+    wanted = {"role": Role.APPROVER, "reach": "everything", "note": "for Ben", **form}
+    page = browser.post(reverse("invite"), {**wanted, **chiefs_code()})
     (link,) = re.findall(r'value="(http://[^"]+/invitation/[^"]+)"', page.content.decode())
     return unescape(str(link)).removeprefix("http://testserver")
 
@@ -73,14 +78,17 @@ def test_only_administrators_change_anything(client: Client, chief: User, role: 
     invitation, _ = invite(actor=chief, role=Role.VIEWER)
     sign_in(somebody, client)
     before = AuditEvent.objects.count()
-    targets = [reverse("invite"), reverse("invitation_withdraw", args=[invitation.pk])]
+    targets = [reverse("invite"), reverse("invite_options")]
+    targets += [reverse("invitation_withdraw", args=[invitation.pk])]
     for person in (chief, somebody):
         targets += [
             reverse(name, args=[person.pk])
             for name in (
                 "person_role",
+                "person_role_options",
                 "person_deactivate",
                 "person_reactivate",
+                "person_reactivate_options",
                 "person_reset_factors",
                 "person_reset_options",
             )
@@ -151,7 +159,7 @@ def test_another_site_cannot_send_forms(chief: User, ana: User) -> None:
 def test_changing_a_role(browser: Client, ana: User) -> None:
     address = reverse("person_role", args=[ana.pk])
     page = browser.post(
-        address, {"role": Role.VIEWER, "reach": "everything"}, follow=True
+        address, {"role": Role.VIEWER, "reach": "everything", **chiefs_code()}, follow=True
     ).content.decode()
     ana.refresh_from_db()
     assert ana.role == Role.VIEWER
@@ -164,7 +172,8 @@ def test_a_role_over_some_packages(browser: Client, ana: User) -> None:
     registry = make_registry("npm")
     address = reverse("person_role", args=[ana.pk])
     some = {"role": Role.APPROVER, "reach": "some", "packages_0": "acme-*\r\n\r\n left-pad "}
-    page = browser.post(address, {**some, "packages_1": "@acme/*"}, follow=True).content.decode()
+    wanted = {**some, "packages_1": "@acme/*", **chiefs_code()}
+    page = browser.post(address, wanted, follow=True).content.decode()
     assert "Only of the packages named" in page
     assert {(scope.registry_url, scope.packages) for scope in ana.scopes.all()} == {
         ("", "acme-*"),
@@ -174,7 +183,7 @@ def test_a_role_over_some_packages(browser: Client, ana: User) -> None:
     page = browser.get(reverse("person", args=[ana.pk])).content.decode()
     assert re.search(r"<textarea[^>]*>\s*acme-\*\s+left-pad</textarea>", page)
     assert "@acme/*</span> at npm" in page
-    browser.post(address, {"role": Role.APPROVER, "reach": "everything"})
+    browser.post(address, {"role": Role.APPROVER, "reach": "everything", **chiefs_code()})
     assert not ana.scopes.exists()
 
 
@@ -281,7 +290,7 @@ def test_deactivating_ends_the_session_of_that_person(browser: Client, ana: User
     assert anas.get(reverse("people")).status_code == HTTPStatus.OK
     browser.post(reverse("person_deactivate", args=[ana.pk]))
     assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
-    browser.post(reverse("person_reactivate", args=[ana.pk]))
+    browser.post(reverse("person_reactivate", args=[ana.pk]), chiefs_code())
     ana.refresh_from_db()
     assert ana.is_active
     assert anas.get(reverse("people")).status_code == HTTPStatus.FOUND
@@ -346,6 +355,258 @@ def test_lost_factors_are_removed_with_the_administrators_passkey(
         assert factors.has_factor(ana) == (person != ana)
 
 
+# ---------- an open browser of an administrator
+
+ADMINISTRATOR = {"role": Role.ADMINISTRATOR, "reach": "everything"}
+ALL_OF_THEM = ["invite", "role", "scopes", "reactivate"]
+
+
+@dataclass(frozen=True)
+class Act:
+    """What gives somebody more, as the pages send it."""
+
+    path: str
+    options_path: str
+    form: dict[str, str]
+
+    def done(self) -> bool:
+        """Whether anybody got more by it."""
+        return (
+            Invitation.objects.exists()
+            or User.objects.filter(username="ana").exclude(role=Role.VIEWER).exists()
+            or User.objects.filter(username="ana", is_active=True).exists()
+            or not Scope.objects.filter(user__username="ana").exists()
+        )
+
+
+def act(name: str, person: User, **form: str) -> Act:
+    wanted = {
+        "invite": {**ADMINISTRATOR, "note": "for Eve"},
+        "role": ADMINISTRATOR,
+        "scopes": {"role": Role.VIEWER, "reach": "everything"},
+        "reactivate": {},
+    }[name]
+    view, args = {
+        "invite": ("invite", []),
+        "reactivate": ("person_reactivate", [person.pk]),
+    }.get(name, ("person_role", [person.pk]))
+    return Act(reverse(view, args=args), reverse(f"{view}_options", args=args), {**wanted, **form})
+
+
+@pytest.fixture
+def narrow(ana: User) -> User:
+    """Somebody who was shut out, and could only ever read one package."""
+    User.objects.filter(pk=ana.pk).update(role=Role.VIEWER, is_active=False)
+    Scope.objects.create(user=ana, packages="left-pad")
+    return ana
+
+
+@pytest.mark.parametrize("name", ALL_OF_THEM)
+def test_an_open_browser_alone_gives_nobody_more(
+    browser: Client, chief: User, narrow: User, name: str
+) -> None:
+    """Whoever has the administrator's cookie has neither their phone nor their passkey."""
+    enrol(chief)
+    stolen = act(name, narrow)
+    eve = make_user("eve")
+    enrol(eve)
+    own_passkey = enrol_passkey(eve)
+    enrol_passkey(chief)
+    offer = sign_in(eve).post(reverse("security_presence"), {"purpose": enrolment.ADD}).json()
+    for proof in (
+        {},
+        {"code": " "},
+        {"code": wrong_code(chief)},
+        {"code": code_now(eve)},
+        {"assertion": "{}", "confirmation": "x"},
+        {**offer["fields"], "assertion": own_passkey.get(offer["options"])},
+    ):
+        SealedTOTPDevice.objects.update(throttling_failure_count=0)
+        answer = browser.post(stolen.path, {**stolen.form, **proof})
+        assert answer.status_code == HTTPStatus.OK
+        assert not stolen.done(), proof
+    assert not OutboxEvent.objects.filter(topic__startswith="administrator.").exists()
+
+
+@pytest.mark.parametrize("name", ALL_OF_THEM)
+def test_a_code_that_was_used_once_is_no_proof(
+    browser: Client, chief: User, narrow: User, name: str
+) -> None:
+    enrol(chief)
+    code = code_now(chief)
+    browser.post(reverse("security_allow"), {"code": code})
+    stolen = act(name, narrow)
+    browser.post(stolen.path, {**stolen.form, "code": code})
+    assert not stolen.done()
+
+
+@pytest.mark.parametrize("name", ALL_OF_THEM)
+def test_the_administrators_passkey_does_it_once(
+    browser: Client, chief: User, narrow: User, name: str
+) -> None:
+    passkey = enrol_passkey(chief)
+    honest = act(name, narrow)
+    offer = browser.post(honest.options_path, honest.form).json()
+    shown = {**honest.form, **offer["fields"], "assertion": passkey.get(offer["options"])}
+    browser.post(honest.path, shown)
+    assert honest.done()
+    if name == "invite":
+        page = browser.post(honest.path, shown).content.decode()
+        assert "was used already" in page
+        assert Invitation.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("signed", "sent"),
+    [
+        (("invite", {"role": Role.VIEWER}), ("invite", {})),
+        (
+            ("invite", {"role": Role.VIEWER, "reach": "some", "packages_0": "left-pad"}),
+            ("invite", {"role": Role.VIEWER}),
+        ),
+        (("role", {"role": Role.VIEWER}), ("role", {})),
+        (
+            ("scopes", {"reach": "some", "packages_0": "left-pad\r\nright-pad"}),
+            ("scopes", {"reach": "some", "packages_0": "*"}),
+        ),
+        (("role", {}), ("invite", {})),
+        (("invite", {}), ("role", {})),
+        (("reactivate", {}), ("role", {})),
+        (("role", {}), ("reactivate", {})),
+    ],
+    ids=[
+        "invite another role",
+        "invite for more packages",
+        "another role",
+        "more packages",
+        "role as invitation",
+        "invitation as role",
+        "reactivation as role",
+        "role as reactivation",
+    ],
+)
+def test_a_touch_for_one_act_does_not_do_another(
+    browser: Client,
+    chief: User,
+    narrow: User,
+    signed: tuple[str, dict[str, str]],
+    sent: tuple[str, dict[str, str]],
+) -> None:
+    passkey = enrol_passkey(chief)
+    shown_to_chief = act(signed[0], narrow, **signed[1])
+    stolen = act(sent[0], narrow, **sent[1])
+    offer = browser.post(shown_to_chief.options_path, shown_to_chief.form).json()
+    proof = {**offer["fields"], "assertion": passkey.get(offer["options"])}
+    browser.post(stolen.path, {**stolen.form, **proof})
+    assert not stolen.done()
+
+
+@pytest.mark.parametrize("name", ["role", "reactivate"])
+def test_a_touch_for_one_person_does_nothing_for_another(
+    browser: Client, chief: User, narrow: User, name: str
+) -> None:
+    passkey = enrol_passkey(chief)
+    other = act(name, make_user("ben"))
+    offer = browser.post(other.options_path, other.form).json()
+    proof = {**offer["fields"], "assertion": passkey.get(offer["options"])}
+    stolen = act(name, narrow)
+    browser.post(stolen.path, {**stolen.form, **proof})
+    assert not stolen.done()
+
+
+def test_a_touch_in_one_browser_does_nothing_in_another(
+    browser: Client, chief: User, narrow: User
+) -> None:
+    passkey = enrol_passkey(chief)
+    stolen = act("role", narrow)
+    offer = browser.post(stolen.options_path, stolen.form).json()
+    proof = {**offer["fields"], "assertion": passkey.get(offer["options"])}
+    sign_in(chief).post(stolen.path, {**stolen.form, **proof})
+    assert not stolen.done()
+
+
+def test_a_refused_code_leaves_what_was_typed(browser: Client, chief: User, ana: User) -> None:
+    enrol(chief)
+    code = wrong_code(chief)
+    typed = {"role": Role.RELEASE_MANAGER, "reach": "some", "packages_0": "@acme/*", "code": code}
+    for path in (reverse("invite"), reverse("person_role", args=[ana.pk])):
+        SealedTOTPDevice.objects.update(throttling_failure_count=0)
+        page = browser.post(path, {**typed, "note": "for Ben"}).content.decode()
+        assert "code is wrong" in page
+        assert '<option value="release_manager" selected>' in page
+        assert '<option value="some" selected>' in page
+        assert re.search(r"<textarea[^>]*>\s*@acme/\*</textarea>", page)
+        assert code not in page
+
+
+def test_a_passkey_is_not_asked_for_a_form_that_is_wrong(browser: Client, chief: User) -> None:
+    enrol_passkey(chief)
+    answer = browser.post(reverse("invite_options"), {"role": Role.VIEWER, "reach": "some"})
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "Name some packages below" in answer.json()["error"]
+
+
+def test_shutting_somebody_out_is_quick(browser: Client, chief: User, ana: User) -> None:
+    enrol(chief)
+    browser.post(reverse("person_deactivate", args=[ana.pk]))
+    ana.refresh_from_db()
+    assert not ana.is_active
+
+
+# ---------- who is told
+
+
+def told(mailoutbox: list[EmailMessage]) -> set[tuple[str, str]]:
+    """Who got which message."""
+    tell()
+    return {(mail.to[0].partition("@")[0], mail.subject.partition("] ")[2]) for mail in mailoutbox}
+
+
+def test_the_other_administrators_hear_of_a_new_one(
+    browser: Client, ana: User, mailoutbox: list[EmailMessage]
+) -> None:
+    make_user("other", role=Role.ADMINISTRATOR)
+    make_user("somebody", role=Role.RELEASE_MANAGER)
+    browser.post(reverse("person_role", args=[ana.pk]), {**ADMINISTRATOR, **chiefs_code()})
+    words = "There is another administrator: ana"
+    assert told(mailoutbox) == {("ana", "Your role was changed"), ("ana", words), ("other", words)}
+
+
+def test_the_other_administrators_hear_of_an_invitation_and_of_who_comes(
+    browser: Client, mailoutbox: list[EmailMessage]
+) -> None:
+    make_user("other", role=Role.ADMINISTRATOR)
+    link = invitation_link(browser, role=Role.ADMINISTRATOR)
+    invited = ("other", "Another administrator was invited: for Ben")
+    assert told(mailoutbox) == {invited}
+    assert link.split("/")[-2] not in str(mailoutbox[0].body)
+    Client().post(link, BEN)
+    came = "There is another administrator: ben"
+    assert told(mailoutbox) == {invited, ("chief", came), ("other", came)}
+
+
+def test_the_other_administrators_hear_of_one_who_is_back(
+    browser: Client, mailoutbox: list[EmailMessage]
+) -> None:
+    back = make_user("back", role=Role.ADMINISTRATOR, is_active=False)
+    make_user("other", role=Role.ADMINISTRATOR)
+    browser.post(reverse("person_reactivate", args=[back.pk]), chiefs_code())
+    assert ("other", "There is another administrator: back") in told(mailoutbox)
+
+
+def test_a_person_hears_of_their_new_role_and_packages(
+    browser: Client, ana: User, mailoutbox: list[EmailMessage]
+) -> None:
+    User.objects.filter(pk=ana.pk).update(wants_email=False)
+    wanted = {"role": Role.APPROVER, "reach": "some", "packages_0": "left-pad", **chiefs_code()}
+    browser.post(reverse("person_role", args=[ana.pk]), wanted)
+    assert told(mailoutbox) == {("ana", "Your role was changed")}
+    assert "approver, for left-pad at every registry" in str(mailoutbox[0].body)
+    browser.post(reverse("person_role", args=[ana.pk]), {**wanted, **chiefs_code()})
+    told(mailoutbox)
+    assert len(mailoutbox) == 1  # nothing changed
+
+
 # ---------- invitations
 
 
@@ -376,7 +637,7 @@ def test_the_link_is_shown_once(browser: Client, caplog: pytest.LogCaptureFixtur
 def test_the_link_has_the_public_address(browser: Client, settings: LazySettings) -> None:
     settings.PUBLIC_URL = "https://countersign.example.org"
     page = browser.post(
-        reverse("invite"), {"role": Role.VIEWER, "reach": "everything"}
+        reverse("invite"), {"role": Role.VIEWER, "reach": "everything", **chiefs_code()}
     ).content.decode()
     assert 'value="https://countersign.example.org/invitation/' in page
 
