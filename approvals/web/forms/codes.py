@@ -3,6 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+
+from approvals.people import recovery_codes
 
 
 class CodeInput(forms.TextInput):
@@ -30,3 +33,20 @@ class CodeField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"label": "Code", "max_length": 12, **kwargs})
+        self.error_messages["required"] = "Enter the code that your app shows."
+
+
+class RecoveryCodeField(forms.CharField):
+    """One of the codes that were shown once, however it is grouped."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = CodeInput(inputmode="text", autocomplete="off", autocapitalize="none")
+        super().__init__(**{"label": "Recovery code", "max_length": 40, "widget": widget, **kwargs})
+        self.error_messages["required"] = "Enter one of your recovery codes."
+
+    def validate(self, value: str) -> None:
+        super().validate(value)
+        if not recovery_codes.looks_like_one(value):
+            raise ValidationError(
+                "This is no recovery code: those are ten letters and digits, such as 4kb7k-yy9xk."
+            )

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from approvals.people import limits, sign_in
 from approvals.people.adapter import client_address
-from approvals.web.forms.codes import CodeField, CodeInput
+from approvals.web.forms.codes import CodeField, CodeInput, RecoveryCodeField
 
 
 class VerifyCodeForm(forms.Form):
@@ -21,11 +21,8 @@ class VerifyCodeForm(forms.Form):
 
 
 class RecoveryCodeForm(forms.Form):
-    recovery_code = forms.CharField(
-        label="Recovery code",
-        max_length=40,
-        widget=CodeInput(inputmode="text", autocomplete="off", autocapitalize="none"),
-        help_text="One of the ten that you were given; each is good once.",
+    recovery_code = RecoveryCodeField(
+        help_text="One of the ten that you were given; each is good once."
     )
 
 

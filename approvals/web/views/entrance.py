@@ -11,6 +11,7 @@ from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -119,7 +120,22 @@ def _let_in(
         form.add_error(field, str(refusal))
         return _verify_page(request, **{name: form})
     sessions.mark_verified(request, method)
+    if method == "recovery":
+        _tell_of_recovery_code(request)
     return redirect(_next(request) or "/")
+
+
+def _tell_of_recovery_code(request: SignedInRequest) -> None:
+    left = factors.recovery_codes_left(request.user)
+    messages.warning(
+        request,
+        format_html(
+            "You used a recovery code; {} left. If a device is lost, remove it and add a new one "
+            'under <a href="{}">Security</a>.',
+            f"{left} {'is' if left == 1 else 'are'}" if left else "none are",
+            reverse("security"),
+        ),
+    )
 
 
 @sessions.unverified_allowed

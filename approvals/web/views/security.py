@@ -1,5 +1,7 @@
 """Everybody's own second factors: passkeys, authenticator apps, recovery codes."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.forms import Form
 from django.http import Http404, HttpResponse, JsonResponse
@@ -124,14 +126,18 @@ def security_presence(request: SignedInRequest) -> HttpResponse:
     return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
 
 
-@sensitive_post_parameters("code", "assertion")
+@sensitive_post_parameters("code", "recovery_code", "assertion")
 @require_POST
 def security_allow(request: SignedInRequest) -> HttpResponse:
     """Opens the forms that add a factor, to whoever shows to be here."""
+    proof = proof_from(request)
+    if "recovery_code" in request.POST:
+        form = RecoveryCodeForm(request.POST, auto_id="recovery_%s")
+        if not form.is_valid():
+            return _page(request, recovery_form=form)
+        proof = replace(proof, code=form.cleaned_data["recovery_code"])
     try:
-        enrolment.allow_adding(
-            request.user, proof_from(request), session=sessions.session_id(request)
-        )
+        enrolment.allow_adding(request.user, proof, session=sessions.session_id(request))
     except (presence.PresenceRefused, enrolment.EnrolmentRefused) as refusal:
         return _page(request, str(refusal))
     return redirect(reverse("security") + "#add")

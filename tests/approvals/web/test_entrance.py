@@ -171,7 +171,9 @@ def test_a_recovery_code_lets_in_once_and_is_told_of(ana: User) -> None:
     with transaction.atomic():
         codes = recovery_codes.make(ana)
     browser = sign_in_unverified(ana)
-    browser.post(reverse("verify"), {"recovery_code": codes[0]})
+    page = browser.post(reverse("verify"), {"recovery_code": codes[0]}, follow=True)
+    assert "You used a recovery code; 9 are left." in text_of(page)
+    assert f'<a href="{reverse("security")}">Security</a>' in page.content.decode()
     assert is_in(browser)
     assert OutboxEvent.objects.filter(topic="recovery_code.used").count() == 1
     again = sign_in_unverified(ana)
@@ -179,6 +181,30 @@ def test_a_recovery_code_lets_in_once_and_is_told_of(ana: User) -> None:
     assert "used before" in text_of(page)
     assert codes[0] not in page.content.decode()
     assert not is_in(again)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"recovery_code": "4kb7k"}, "ten letters and digits, such as 4kb7k-yy9xk"),
+        ({"recovery_code": "123456"}, "ten letters and digits, such as 4kb7k-yy9xk"),
+        ({"recovery_code": ""}, "Enter one of your recovery codes."),
+        ({"code": ""}, "Enter the code that your app shows."),
+        ({"code": "12345"}, "A code has six digits"),
+    ],
+    ids=["short", "code of an app", "no recovery code", "no code", "five digits"],
+)
+def test_what_is_no_code_is_answered_in_words_of_its_field(
+    ana: User, sent: dict[str, str], words: str
+) -> None:
+    enrol(ana)
+    with transaction.atomic():
+        recovery_codes.make(ana)
+    browser = sign_in_unverified(ana)
+    page = text_of(browser.post(reverse("verify"), sent))
+    assert words in page
+    assert ("six digits" in page) == (sent == {"code": "12345"})
+    assert not is_in(browser)
 
 
 def test_verifying_changes_the_key_of_the_session(ana: User) -> None:
