@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
@@ -11,11 +12,11 @@ from pytest_django import Settings
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.people import enrolment, factors, presence, recovery_codes, totp
 from approvals.people.enrolment import EnrolmentRefused
-from approvals.people.models import Confirmation, Role, User
+from approvals.people.models import Confirmation, RegistryAccount, Role, User
 from approvals.people.presence import PresenceRefused, Proof
 from tests.approvals.at_once import at_once
 from tests.approvals.codes import enrol_passkey
-from tests.approvals.factories import make_user
+from tests.approvals.factories import make_account, make_registry, make_user
 from tests.approvals.people.conftest import ELSEWHERE, SESSION, Clock, Phone, add_app, unlock
 from tests.webauthn import SoftAuthenticator
 
@@ -83,6 +84,38 @@ def test_each_change_is_told_recorded_and_ends_other_sessions(ana: User, clock: 
         "app",
         "Authenticator app",
     )
+
+
+@pytest.mark.parametrize("kind", ["app", "passkey"])
+@pytest.mark.parametrize("before", ["nothing", "a reset", "rows that were deleted"])
+def test_whoever_enrols_a_first_factor_inherits_no_registry_account(
+    ana: User, clock: Clock, kind: str, before: str
+) -> None:
+    if before != "nothing":
+        enrol_passkey(ana)
+    account = make_account(ana, make_registry())
+    others = make_account(make_user("ben"), make_registry())
+    if before == "a reset":
+        enrolment.reset_from_command_line(ana)
+    else:
+        Authenticator.objects.all().delete()
+    assert RegistryAccount.objects.filter(pk=account.pk).exists()
+
+    added = first_app(ana, clock) if kind == "app" else add_passkey(ana)
+
+    assert added.unlinked == 1
+    assert list(RegistryAccount.objects.all()) == [others]
+    event = AuditEvent.objects.get(kind="account.unlinked")
+    assert (event.actor_id, event.detail["username"]) == (ana.pk, "ana")
+    assert OutboxEvent.objects.get(topic="accounts.unlinked").payload["person"] == ana.pk
+
+
+def test_a_second_factor_leaves_registry_accounts_alone(ana: User, phone: Phone) -> None:
+    make_account(ana, make_registry())
+    enrolment.allow_adding(ana, Proof(code=phone.code()), session=SESSION)
+    assert add_passkey(ana).unlinked == 0
+    assert RegistryAccount.objects.filter(user=ana).exists()
+    assert not OutboxEvent.objects.filter(topic="accounts.unlinked").exists()
 
 
 # ---------- a further one

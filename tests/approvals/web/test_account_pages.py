@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import pytest
 import responses
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
@@ -19,6 +20,7 @@ from approvals.people.models import RegistryAccount, User
 from approvals.queue.models import Registry
 from tests.approvals.factories import make_account, make_registry, make_user
 from tests.approvals.web.pages import sign_in as let_in
+from tests.approvals.web.pages import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -222,6 +224,64 @@ def test_a_deactivated_person_gets_no_new_password_by_mail(client: Client, ana: 
     assert not any("/password/reset/key/" in str(letter.body) for letter in mail.outbox)
 
 
+def new_password_by_mail(address: str, password: str) -> int:
+    """Asks for a link, and uses it if one was sent; how many letters there were."""
+    mail.outbox.clear()
+    stranger = Client()
+    stranger.post(reverse("account_reset_password"), {"email": address})
+    for letter in mail.outbox:
+        (path,) = re.findall(r"https?://[^/]+(/account/password/reset/key/\S+)", str(letter.body))
+        form = stranger.get(path, follow=True)
+        sent = {"password1": password, "password2": password}
+        stranger.post(form.redirect_chain[-1][0], sent)
+    return len(mail.outbox)
+
+
+def move_to_another_address(user: User, password: str) -> None:
+    user.refresh_from_db()
+    browser = let_in(user)
+    save_profile(browser, email="ana.new@example.org", password=password)
+    user.refresh_from_db()
+    assert user.email == "ana.new@example.org"
+
+
+@pytest.mark.parametrize("remembered", [False, True], ids=["forgotten", "remembered"])
+def test_a_former_address_is_no_way_in(ana: User, remembered: bool) -> None:
+    assert new_password_by_mail("ana@example.org", "correct horse battery") == 1
+    move_to_another_address(ana, "correct horse battery")
+    assert not EmailAddress.objects.filter(email="ana@example.org").exists()
+    if remembered:
+        # As an earlier version left it.
+        EmailAddress.objects.create(user=ana, email="ana@example.org", verified=True, primary=True)
+
+    assert new_password_by_mail("ana@example.org", "nine otters under a bridge") == 0
+    ana.refresh_from_db()
+    assert ana.check_password("correct horse battery")
+    browser = Client()
+    sign_in(browser, "ana@example.org", "correct horse battery")
+    assert "sessionid" not in browser.cookies
+    sign_in(browser, "ana.new@example.org", "correct horse battery")
+    assert "sessionid" in browser.cookies
+    assert new_password_by_mail("ana.new@example.org", "nine otters under a bridge") == 1
+    # Nor is anybody asked for a password that is then looked up elsewhere.
+    ana.refresh_from_db()
+    save_profile(let_in(ana), email="ana@example.org", password="nine otters under a bridge")
+    ana.refresh_from_db()
+    assert ana.email == "ana@example.org"
+
+
+def test_an_address_that_a_colleague_has_now_is_the_colleagues(ana: User) -> None:
+    new_password_by_mail("ana@example.org", "correct horse battery")
+    move_to_another_address(ana, "correct horse battery")
+    ben = make_user("ben")
+    User.objects.filter(pk=ben.pk).update(email="ana@example.org")
+    assert new_password_by_mail("ana@example.org", "nine otters under a bridge") == 1
+    for user in (ana, ben):
+        user.refresh_from_db()
+    assert ana.check_password("correct horse battery")
+    assert ben.check_password("nine otters under a bridge")
+
+
 # ---------- registry accounts
 
 
@@ -235,7 +295,7 @@ def test_linking_an_account(
         reverse("account_link", args=[registry.pk]), {"token": TOKEN}, follow=True
     )
     page = answer.content.decode()
-    assert "main knows you as ana-npm" in page
+    assert "From now on you approve at main as ana-npm." in page
     assert TOKEN not in page + caplog.text
     assert TOKEN not in json.dumps(list(AuditEvent.objects.values_list("detail", flat=True)))
     assert RegistryAccount.objects.get().registry_url == registry.url
@@ -247,6 +307,29 @@ def test_a_refused_token_is_explained_and_not_repeated(browser: Client, registry
     page = browser.post(reverse("account_link", args=[registry.pk]), {"token": TOKEN})
     assert "The registry does not know this token" in page.content.decode()
     assert TOKEN not in page.content.decode()
+
+
+def test_the_token_that_reads_is_refused_as_ones_own(browser: Client, ana: User) -> None:
+    registry = make_registry("main", token=TOKEN)
+    page = browser.post(reverse("account_link", args=[registry.pk]), {"token": TOKEN})
+    assert "This is the token Countersign reads with. Make one of your own." in text_of(page)
+    assert not RegistryAccount.objects.exists()
+
+
+@responses.activate
+def test_an_account_shared_with_the_reading_one_is_warned_of(
+    browser: Client, registry: Registry
+) -> None:
+    responses.get("https://registry.example.org/-/whoami", json={"username": "<i>ci"})
+    page = browser.post(reverse("account_link", args=[registry.pk]), {"token": TOKEN}, follow=True)
+    assert "Countersign reads with a token of <i>ci too." in text_of(page)
+    assert "<i>" not in page.text
+
+
+def test_the_page_says_where_to_make_a_token(browser: Client, registry: Registry) -> None:
+    page = text_of(browser.get(reverse("accounts")))
+    assert "a granular token with read and write access" in page
+    assert "does not bypass two-factor authentication" in page
 
 
 @responses.activate

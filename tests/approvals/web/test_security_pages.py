@@ -12,11 +12,12 @@ from django.core.mail import EmailMessage
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from approvals.audit.models import OutboxEvent
 from approvals.notifications.tell import tell
 from approvals.people import enrolment, factors, recovery_codes, sessions
-from approvals.people.models import SealedTOTPDevice, User
+from approvals.people.models import Confirmation, Role, SealedTOTPDevice, User
 from tests.approvals.at_once import at_once
 from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
 from tests.approvals.factories import make_user
@@ -481,6 +482,21 @@ def test_a_hostile_assertion_is_refused_in_words(
 
 
 # ---------- other sites, and the page itself
+
+
+def test_challenges_are_not_asked_for_without_end(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "passkey_asked": {"person": (3, 900)}}
+    User.objects.update(role=Role.ADMINISTRATOR)
+    enrol_passkey(ana)
+    browser = sign_in(User.objects.get())
+    other = make_user("ben")
+    purpose = {"purpose": enrolment.ADD}
+    answers = [browser.post(reverse("security_presence"), purpose) for _ in range(2)]
+    answers += [browser.post(reverse("person_reset_options", args=[other.pk])) for _ in range(3)]
+    answers.append(browser.post(reverse("security_presence"), purpose))
+    assert [answer.status_code for answer in answers] == [200] * 3 + [409] * 3
+    assert "Too many tries" in answers[-1].json()["error"]
+    assert Confirmation.objects.count() == 3
 
 
 def test_another_site_cannot_send_forms(ana: User) -> None:
