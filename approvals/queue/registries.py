@@ -1,5 +1,6 @@
 """Adding registries, and talking to one with the right token."""
 
+import hmac
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,8 +14,10 @@ from django.utils import timezone
 from requests.utils import requote_uri
 
 from approvals.audit.record import record
+from approvals.people.accounts import READ_TIMEOUT_SECONDS, AccountNotLinked, link_account
+from approvals.people.models import RegistryAccount, User
 from approvals.queue.models import Registry
-from approvals.sealing import seal, unseal
+from approvals.sealing import SealBroken, seal, unseal
 from registry_client.addresses import DEFAULT_PORTS, check_base_url, is_loopback, origin
 from registry_client.client import RegistryClient
 from registry_client.errors import NotAuthorised, RegistryError
@@ -44,22 +47,46 @@ class TokenView:
 
     @property
     def sentences(self) -> str:
-        """The same in words, with what to do about it."""
+        """The same in words."""
+        told = [f"The token is of {self.username}."]
         if self.staged_versions:
             versions = f"{self.staged_versions} staged version{_s(self.staged_versions)}"
-            sees = f"It sees {versions} of {self.packages} package{_s(self.packages)}."
-        else:
-            sees = (
-                "It sees no staged version: if some wait there now, make a token for an account "
-                "that may see their packages."
+            told.append(f"It sees {versions} of {self.packages} package{_s(self.packages)}.")
+        if self.may_only_read:
+            told.append("It may only read, as it should.")
+        elif self.may_only_read is None:
+            told.append("The registry does not say whether it may do more than read.")
+        return " ".join(told)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody should look at, with what to do about it."""
+        found = []
+        if not self.staged_versions:
+            found.append(
+                "The read token sees no staged version: if some wait there now, make a token for "
+                "an account that may see their packages."
             )
-        says = {
-            True: "It may only read, as it should.",
-            False: "It may do more than read. Countersign does not need that: better make a token "
-            "that may only read, and enter it instead.",
-            None: "The registry does not say whether it may do more than read.",
-        }[self.may_only_read]
-        return f"The token is of {self.username}. {sees} {says}"
+        if self.may_only_read is False:
+            found.append(
+                "The read token may do more than read. Countersign does not need that: better make "
+                "a token that may only read, and enter it instead."
+            )
+        return found
+
+
+def _ended(error: Exception) -> str:
+    """What went wrong, with a full stop also after the registry's own words."""
+    text = str(error)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+@dataclass(frozen=True)
+class Linked:
+    """One's own account, and whether Countersign reads with a token of the same one."""
+
+    account: RegistryAccount
+    is_readers: bool
 
 
 def _s(number: int) -> str:
@@ -258,6 +285,31 @@ def checked_proof_hosts(text: str) -> str:
     return "\n".join(hosts)
 
 
+def link_own_account(user: User, registry: Registry, token: str) -> Linked:
+    """Links the person's own account at this registry, but never by the token that reads there.
+
+    That one is at hand when a registry was just added, and may be a robot's: its decisions would
+    be recorded under a name that is nobody's. Raises AccountNotLinked.
+    """
+    try:
+        reading = unseal(registry.sealed_read_token, bound_to=registry.url)
+    except SealBroken:
+        reading = ""  # then Countersign reads nothing here, and says so elsewhere
+    if hmac.compare_digest(token.strip().encode(), reading.encode()):
+        raise AccountNotLinked("This is the token Countersign reads with. Make one of your own.")
+    account = link_account(user, registry_url=registry.url, token=token)
+    return Linked(account, bool(reading) and _user_of(registry.url, reading) == account.username)
+
+
+def _user_of(url: str, token: str) -> str:
+    """Whose token it is; nothing where the registry does not say."""
+    try:
+        with RegistryClient(url, token, read_timeout=READ_TIMEOUT_SECONDS, max_tries=1) as client:
+            return client.whoami()
+    except (RegistryError, ValueError):
+        return ""
+
+
 def _try_token(url: str, token: str) -> TokenView:
     """Asks the registry what it lets this token see. Raises RegistryNotUsable."""
     try:
@@ -271,8 +323,8 @@ def _try_token(url: str, token: str) -> TokenView:
             )
     except NotAuthorised as error:
         raise RegistryNotUsable(
-            f"The registry does not accept this token for reading staged versions: {error} "
-            "Make a read token for an account that may see the packages, and paste it whole."
+            f"{_ended(error)} Make a read token for an account that may see the packages, and "
+            "paste it whole."
         ) from error
     except (RegistryError, ValueError) as error:
         raise RegistryNotUsable(f"The registry could not be used: {error}") from error

@@ -154,7 +154,7 @@ def link_registry_account(page: Page, dashboard: Dashboard) -> None:
     expect(page.get_by_label("Token")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Token").fill(dashboard.newcomer_token)
     page.get_by_role("button", name="Check and link").click()
-    expect(page.get_by_text("sandbox knows you as lin.")).to_be_visible()
+    expect(page.get_by_text("From now on you approve at sandbox as lin.")).to_be_visible()
     assert_fits(page)
 
 

@@ -6,6 +6,13 @@ from approvals.people.accounts import MAX_TOKEN_LENGTH
 from approvals.people.models import valid_shown_name
 from approvals.web.forms.codes import CodeField
 
+ABOUT_OWN_TOKENS = (
+    "Of your own account there, not the one that Countersign reads with. Where to make one: at "
+    "npm, under Access Tokens of your account, a granular token with read and write access to your "
+    "packages that does not bypass two-factor authentication; at Verdaccio, “npm token create”. It "
+    "is encrypted, sent to this registry only, and never shown again."
+)
+
 
 class OwnCodeForm(forms.Form):
     code = CodeField(label="Code of your authenticator app")
@@ -16,8 +23,7 @@ class TokenForm(forms.Form):
         max_length=MAX_TOKEN_LENGTH,
         # Shown as dots, and left alone by password managers: it is no password of this site.
         widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text="Of your own account there. It is encrypted, sent to this registry only, and "
-        "never shown again.",
+        help_text=ABOUT_OWN_TOKENS,
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.html import format_html
 
 from approvals.people.accounts import MAX_TOKEN_LENGTH
 from approvals.queue.registries import LONGEST_HOST, MOST_POLL_SECONDS, MOST_PROOF_HOSTS
@@ -47,6 +48,10 @@ class AddRegistryForm(forms.Form):
     name = forms.SlugField(
         max_length=60,
         help_text="Letters, digits, '-' and '_': how pages and messages call it.",
+        error_messages={
+            "invalid": "Write the name with letters from a to z, digits, '-' and '_' only, without "
+            "spaces: acme-npm, for example."
+        },
     )
     # Not a URLField, which refuses the one-word host names of private networks.
     url = forms.CharField(
@@ -55,7 +60,9 @@ class AddRegistryForm(forms.Form):
         widget=forms.TextInput(
             attrs={"inputmode": "url", "placeholder": "https://registry.example.org/"}
         ),
-        help_text="What `npm config get registry` prints. It cannot be changed later.",
+        help_text=format_html(
+            "What <code>{}</code> prints. It cannot be changed later.", "npm config get registry"
+        ),
     )
     read_token = _token_field(required=True, label="Read token", help_text=ABOUT_READING)
     poll_seconds = _poll_field()

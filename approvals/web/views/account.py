@@ -3,22 +3,21 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from approvals.people.accounts import (
-    AccountNotLinked,
-    link_account,
-    troubles,
-    unlink_account,
-)
+from approvals.people.accounts import AccountNotLinked, troubles, unlink_account
 from approvals.people.membership import PersonNotChanged, change_profile
 from approvals.people.models import RegistryAccount, User
 from approvals.people.passwords import WrongPassword
 from approvals.queue.models import Registry
+from approvals.queue.registries import Linked, link_own_account
 from approvals.web.forms.account import ProfileForm, TokenForm
 from approvals.web.views.guards import SignedInRequest
+from approvals.web.visible import visible
 
 
 def _accounts_page(
@@ -58,19 +57,41 @@ def account_link(request: SignedInRequest, pk: int) -> HttpResponse:
     form = TokenForm(request.POST, auto_id=f"{registry.pk}_%s")
     if form.is_valid():
         try:
-            account = link_account(
-                request.user, registry_url=registry.url, token=form.cleaned_data["token"]
-            )
+            linked = link_own_account(request.user, registry, form.cleaned_data["token"])
         except AccountNotLinked as refusal:
             form.add_error("token", str(refusal))
         else:
-            messages.success(
-                request,
-                f"{registry.name} knows you as {account.username}. "
-                "Your decisions are carried out with this account.",
-            )
+            tell_linked(request, registry, linked)
             return redirect("accounts")
     return _accounts_page(request, failed=registry, form=form)
+
+
+def tell_linked(request: SignedInRequest, registry: Registry, linked: Linked) -> None:
+    """Says under which name this person decides from now on: a wrong token shows by nothing else.
+
+    The name is the registry's own word.
+    """
+    name = visible(linked.account.username)
+    messages.success(
+        request,
+        format_html(
+            "<strong>From now on you approve at {} as {}.</strong> Not you? "
+            '<a href="{}">Replace the token.</a>',
+            registry.name,
+            name,
+            reverse("accounts"),
+        ),
+    )
+    if linked.is_readers:
+        messages.warning(
+            request,
+            format_html(
+                "Countersign reads with a token of {0} too. If {0} is not your own account, make a "
+                "token of your own and replace this one: what you approve is recorded under that "
+                "name.",
+                name,
+            ),
+        )
 
 
 @require_POST

@@ -12,16 +12,18 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from approvals.people import first_run as rules
 from approvals.people import limits
-from approvals.people.accounts import AccountNotLinked, link_account
+from approvals.people.accounts import AccountNotLinked
 from approvals.people.adapter import client_address
 from approvals.people.invitations import NewPerson
 from approvals.queue.models import Registry
-from approvals.queue.registries import RegistryNotUsable, add_and_look
+from approvals.queue.registries import RegistryNotUsable, add_and_look, link_own_account
 from approvals.web.first_run import steps_of
 from approvals.web.forms.account import TokenForm
 from approvals.web.forms.people import AcceptForm
 from approvals.web.forms.registries import FirstRegistryForm
+from approvals.web.views.account import tell_linked
 from approvals.web.views.guards import SignedInRequest, managers_only
+from approvals.web.views.registries import warn_of
 
 
 @sensitive_post_parameters("password")
@@ -83,6 +85,7 @@ def first_run_registry(request: SignedInRequest) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             messages.success(request, f"{registry.name} answered and is added. {seen.sentences}")
+            warn_of(request, seen)
             return redirect("first_run")
     return _page(request, "registry", {"form": form})
 
@@ -100,14 +103,12 @@ def first_run_account(request: SignedInRequest) -> HttpResponse:
     form = TokenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            account = link_account(
-                request.user, registry_url=registry.url, token=form.cleaned_data["token"]
-            )
+            linked = link_own_account(request.user, registry, form.cleaned_data["token"])
         except AccountNotLinked as refusal:
             form.add_error("token", str(refusal))
         else:
-            messages.success(request, f"{registry.name} knows you as {account.username}.")
-            if account.bypasses_second_factor:
+            tell_linked(request, registry, linked)
+            if linked.account.bypasses_second_factor:
                 messages.warning(
                     request,
                     "This token publishes without a second factor: whoever steals it needs "

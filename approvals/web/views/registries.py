@@ -8,7 +8,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
 from approvals.queue.models import Registry
-from approvals.queue.registries import RegistryNotUsable, add_and_look, change_registry
+from approvals.queue.registries import (
+    RegistryNotUsable,
+    TokenView,
+    add_and_look,
+    change_registry,
+)
 from approvals.web.forms.registries import AddRegistryForm, EditRegistryForm
 from approvals.web.views.guards import SignedInRequest, managers_only
 
@@ -39,6 +44,7 @@ def registry_add(request: SignedInRequest) -> HttpResponse:
                 f"{registry.name} answered and is added. {seen.sentences} What waits there appears "
                 "in the queue.",
             )
+            warn_of(request, seen)
             return redirect("registries")
     return render(request, "web/registries/add.html", {"form": form})
 
@@ -72,5 +78,13 @@ def registry_edit(request: SignedInRequest, pk: int) -> HttpResponse:
         else:
             told = f" {seen.sentences}" if seen else ""
             messages.success(request, f"{registry.name} is saved.{told}")
+            if seen:
+                warn_of(request, seen)
             return redirect("registries")
     return render(request, "web/registries/edit.html", {"form": form, "registry": registry})
+
+
+def warn_of(request: SignedInRequest, seen: TokenView) -> None:
+    """Says apart from the success what is odd about what the token may see."""
+    for warning in seen.warnings:
+        messages.warning(request, warning)

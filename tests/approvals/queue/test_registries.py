@@ -8,12 +8,16 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
+from approvals.people.accounts import AccountNotLinked
+from approvals.people.models import RegistryAccount
 from approvals.queue.models import Registry
 from approvals.queue.registries import (
+    Linked,
     RegistryNotUsable,
     add_registry,
     change_registry,
     client_for,
+    link_own_account,
     normalised_url,
 )
 from approvals.sealing import SealBroken
@@ -58,7 +62,7 @@ def test_the_token_is_neither_stored_in_the_clear_nor_recorded_nor_shown(house: 
 
 
 def test_a_token_that_the_registry_does_not_know_is_refused(house: House) -> None:
-    with pytest.raises(RegistryNotUsable, match="does not accept this token"):
+    with pytest.raises(RegistryNotUsable, match="does not accept the token"):
         add(house, read_token="npm_wrong")
     assert Registry.objects.count() == 1
 
@@ -218,3 +222,28 @@ def test_an_address_changed_in_the_database_is_not_sent_the_token(
 def test_the_database_refuses_a_poll_without_a_pause(house: House) -> None:
     with pytest.raises(DatabaseError):
         Registry.objects.update(poll_seconds=0)
+
+
+def test_the_token_that_reads_does_not_decide(house: House) -> None:
+    ada = make_user("ada")
+    token = house.sandbox.token("ci", "read-only")
+    change_registry(house.registry, actor=None, read_token=token)
+    with pytest.raises(AccountNotLinked, match="the token Countersign reads with"):
+        link_own_account(ada, house.registry, f" {token}\n")
+    assert not RegistryAccount.objects.exists()
+
+
+def test_an_account_that_also_reads_is_told_of(house: House) -> None:
+    ada = make_user("ada")
+    assert link_own_account(ada, house.registry, house.sandbox.create_user("ada")) == Linked(
+        RegistryAccount.objects.get(), is_readers=False
+    )
+    linked = link_own_account(ada, house.registry, house.sandbox.token("ci"))
+    assert (linked.account.username, linked.is_readers) == ("ci", True)
+
+
+def test_an_account_is_linked_though_the_read_token_is_no_good(house: House) -> None:
+    own = house.sandbox.create_user("ada")
+    Registry.objects.update(sealed_read_token="sealed with a key that is lost")
+    house.registry.refresh_from_db()
+    assert not link_own_account(make_user("ada"), house.registry, own).is_readers

@@ -121,15 +121,19 @@ def test_from_the_registry_to_the_queue(ada: User, sandbox: SandboxRegistry) -> 
     browser = sign_in(ada)
     form = {"name": "npm", "url": sandbox.url, "read_token": "npm_wrong"}
     page = text_of(browser.post(reverse("first_run_registry"), form))
-    assert "does not accept this token" in page
+    assert "does not accept the token" in page
     form["read_token"] = sandbox.create_user("reader")
     page = text_of(browser.post(reverse("first_run_registry"), form, follow=True))
-    assert "The token is of reader. It sees no staged version" in page
+    assert "The token is of reader." in page
+    assert "The read token sees no staged version" in page
     assert "Link your own account" in page
     account = reverse("first_run_account")
     assert "does not know this token" in text_of(browser.post(account, {"token": "npm_wrong"}))
+    page = text_of(browser.post(account, {"token": form["read_token"]}))
+    assert "This is the token Countersign reads with." in page
+    assert "does not bypass two-factor authentication" in page
     page = text_of(browser.post(account, {"token": sandbox.create_user("ada-npm")}, follow=True))
-    assert "npm knows you as ada-npm" in page
+    assert "From now on you approve at npm as ada-npm." in page
     assert "Everything is set up" in page
     assert RegistryAccount.objects.get().user == ada
     assert browser.get("/").status_code == HTTPStatus.OK

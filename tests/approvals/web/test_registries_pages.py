@@ -65,7 +65,8 @@ def test_adding_a_registry(browser: Client, chief: User, caplog: pytest.LogCaptu
 def test_a_registry_that_refuses_the_token_is_not_added(browser: Client) -> None:
     responses.get("https://registry.example.org/-/whoami", json={"error": "no"}, status=401)
     page = browser.post(reverse("registry_add"), FORM).content.decode()
-    assert "does not accept this token" in page
+    assert page.count("does not accept the token") == 1
+    assert "The registry says: no. Make a read token" in page
     assert TOKEN not in page
     assert 'value="main"' in page
     assert not Registry.objects.exists()
@@ -93,6 +94,24 @@ def test_what_is_no_address_is_asked_nothing(browser: Client, url: str) -> None:
     assert 'id="id_url_error"' in page
     assert len(responses.calls) == 0
     assert not Registry.objects.exists()
+
+
+@responses.activate
+def test_a_name_that_cannot_be_one_is_explained_without_jargon(browser: Client) -> None:
+    page = text_of(browser.post(reverse("registry_add"), {**FORM, "name": "our registry!"}))
+    assert "letters from a to z, digits" in page
+    assert "slug" not in page
+    assert len(responses.calls) == 0
+
+
+@responses.activate
+def test_a_token_that_sees_nothing_is_warned_of_apart(browser: Client) -> None:
+    registry_answers()
+    page = browser.post(reverse("registry_add"), FORM, follow=True)
+    told = [(message.level_tag, str(message)) for message in page.context["messages"]]
+    assert [tag for tag, _ in told] == ["success", "warning"]
+    assert "sees no staged version" not in told[0][1]
+    assert "sees no staged version" in told[1][1]
 
 
 @responses.activate
@@ -202,7 +221,7 @@ def staged_item(package: str, number: int) -> dict[str, object]:
     ("readonly", "words"),
     [
         (True, "It may only read, as it should."),
-        (False, "It may do more than read."),
+        (False, "The read token may do more than read."),
         (None, "does not say whether it may do more"),
     ],
     ids=["only reads", "also writes", "unknown"],
