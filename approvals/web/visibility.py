@@ -1,4 +1,7 @@
-"""What of the log and of the deliveries a person may read: what is about packages they may see."""
+"""What of the log and of the deliveries a person may read.
+
+That is what is about packages they may see, and about themselves.
+"""
 
 from typing import Any
 
@@ -6,9 +9,10 @@ from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from approvals.audit.models import AuditEvent
+from approvals.notifications.messages import TOPICS, Audience
 from approvals.notifications.models import Delivery
 from approvals.people.models import User
-from approvals.people.permissions import may_see_everything
+from approvals.people.permissions import may_manage, may_see_everything
 from approvals.queue.models import Package, Registry, StagedVersion
 
 
@@ -27,10 +31,23 @@ def events_visible_to(user: User) -> QuerySet[AuditEvent]:
 
 
 def deliveries_visible_to(user: User) -> QuerySet[Delivery]:
-    """The deliveries of news about packages that this person may see."""
-    if may_see_everything(user):
+    """The deliveries of news about packages that this person may see, and about themselves.
+
+    Who else lost a device or used a recovery code is for administrators: it says when an account
+    is weak.
+    """
+    if may_manage(user):
         return Delivery.objects.all()
-    return Delivery.objects.filter(_about(user, "event__stage_id"))
+    personal, managing = _topics_for(Audience.PERSON), _topics_for(Audience.MANAGERS)
+    own = Q(event__topic__in=personal, event__payload__person=user.pk)
+    visible = ~Q(event__topic__in=personal + managing) & ~Q(event__payload__has_key="person")
+    if not may_see_everything(user):
+        visible &= _about(user, "event__stage_id")
+    return Delivery.objects.filter(own | visible)
+
+
+def _topics_for(audience: Audience) -> list[str]:
+    return [name for name, topic in TOPICS.items() if topic.audience is audience]
 
 
 def _about(user: User, field: str) -> Q:

@@ -13,9 +13,10 @@ from pytest_django import DjangoAssertNumQueries
 from approvals.audit import outbox
 from approvals.audit.models import OutboxEvent
 from approvals.notifications.dispatch import dispatch
+from approvals.notifications.messages import TOPICS, Audience
 from approvals.notifications.models import Delivery, Webhook
 from approvals.notifications.webhooks import add_webhook
-from approvals.people.models import Role, User
+from approvals.people.models import Role, Scope, User
 from approvals.sealing import unseal
 from tests.approvals.factories import make_user
 from tests.approvals.notifications.receiver import Receiver, receiving
@@ -201,6 +202,49 @@ def test_deliveries_say_how_it_went(client: Client, webhook: Webhook, viewing: C
     only_failed = client.get("/notifications/?state=failed").context["rows"]
     assert [row.delivery.state for row in only_failed] == ["failed"]
     assert client.get("/notifications/?state=nonsense").status_code == 200
+
+
+PERSONAL = sorted(name for name, topic in TOPICS.items() if topic.audience is Audience.PERSON)
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER, Role.RELEASE_MANAGER])
+@pytest.mark.parametrize("topic", PERSONAL)
+def test_everybody_sees_the_news_of_their_own_account_only(
+    admin: User, client: Client, role: Role, topic: str
+) -> None:
+    ana, ben = make_user("ana", role=role), make_user("ben", role=role)
+    for person in (ana, ben):
+        event = news(topic, person=person.pk, factor=f"key of {person}", url_path="/security/")
+        # A failed one is counted at the top too.
+        Delivery.objects.create(
+            event=event, channel="email", recipient=person.email, state=Delivery.State.FAILED
+        )
+    shown = sign_in(ana).get("/notifications/").context
+    assert [row.to for row in shown["rows"]] == ["ana"]
+    assert shown["failed_count"] == 1
+    assert [row.to for row in client.get("/notifications/").context["rows"]] == ["ben", "ana"]
+
+
+def test_own_news_reaches_who_sees_some_packages_only(admin: User) -> None:
+    ana = make_user("ana", role=Role.APPROVER)
+    Scope.objects.create(user=ana, packages="@acme/*")
+    for person in (ana, admin):
+        Delivery.objects.create(
+            event=news("recovery_code.used", person=person.pk),
+            channel="email",
+            recipient=person.email,
+        )
+    shown = sign_in(ana).get("/notifications/").context["rows"]
+    assert [row.to for row in shown] == ["ana"]
+
+
+@pytest.mark.parametrize("topic", ["administrator.invited", "registry.failing"])
+def test_the_news_for_administrators_is_shown_to_them_alone(
+    client: Client, admin: User, viewing: Client, topic: str
+) -> None:
+    Delivery.objects.create(event=news(topic), channel="email", recipient=admin.email)
+    assert not viewing.get("/notifications/").context["rows"]
+    assert len(client.get("/notifications/").context["rows"]) == 1
 
 
 @pytest.mark.parametrize(
