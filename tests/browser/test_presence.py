@@ -332,3 +332,41 @@ def test_a_recovery_code_lets_in_once(fleet: Fleet, watch: Watch) -> None:
             expect(page.get_by_text("used")).to_be_visible()
             page.goto("/")
             expect(page.get_by_role("heading", name="Queue")).to_have_count(0)
+
+
+def test_an_administrator_gives_more_with_a_touch_each(watch: Watch, fleet: Fleet) -> None:
+    """The passkey's button is in the form with what it is to sign."""
+    hands = aboard(watch, fleet.sailor(passkey=True, app=True, role="administrator"))
+    page, passkey = hands.page, hands.passkey
+    assert passkey
+    other = fleet.sailor(role="viewer")
+
+    page.goto("/people/invite/")
+    page.get_by_label("For whom").fill("Lin of the harbour team")
+    page.get_by_label("For which packages").select_option("some")
+    # What is missing is said before anybody is asked to touch anything.
+    page.get_by_role("button", name="Make the link, with your passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("Name some packages below")
+    assert passkey.touches == 0
+    assert_fits(page)
+    page.get_by_label("Packages at every registry").fill("@acme/*")
+    page.get_by_role("button", name="Make the link, with your passkey").click()
+    expect(page.get_by_label("Link", exact=True)).to_have_value(re.compile("/invitation/"))
+    assert passkey.touches == 1
+
+    page.goto("/people/")
+    page.get_by_role("link", name=other.name).click()
+    page.get_by_label("What the person may do").select_option("administrator")
+    expect(page.get_by_label("For which packages")).to_be_hidden()
+    expect(page.get_by_label("Packages at every registry")).to_be_hidden()
+    assert_fits(page)
+    page.get_by_role("button", name="Change the role, with your passkey").click()
+    expect(page.get_by_text(f"{other.name} is now administrator")).to_be_visible()
+    assert passkey.touches == 2
+
+    page.get_by_role("button", name=f"Deactivate {other.name}").click()
+    expect(page.get_by_text("is signed out everywhere and cannot")).to_be_visible()
+    assert passkey.touches == 2
+    page.get_by_role("button", name="Let them in again, with your passkey").click()
+    expect(page.get_by_text("can sign in again, and has to link")).to_be_visible()
+    assert passkey.touches == 3

@@ -73,6 +73,7 @@ class RoleForm(forms.Form):
 
 
 class InviteForm(RoleForm):
+    field_order = ("note", "role", "reach")
     note = forms.CharField(
         label="For whom",
         max_length=200,
