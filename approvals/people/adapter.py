@@ -24,8 +24,20 @@ from approvals.people import github, limits, sessions, sign_in
 from approvals.people.afterwards import afterwards
 from approvals.people.models import User
 
+# The same for everybody: neither who has an account here nor which limit was reached is told.
+_NOT_LET_IN = (
+    "This user name and password do not belong together, or were tried too often. Check both, "
+    "wait some minutes, or choose a new password."
+)
+
 
 class InvitationOnlyAdapter(DefaultAccountAdapter):
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": _NOT_LET_IN,
+        "email_password_mismatch": _NOT_LET_IN,
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 

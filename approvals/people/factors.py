@@ -24,6 +24,7 @@ __all__ = [
     "check_passkey",
     "counted",
     "factors_of",
+    "had_recovery_codes",
     "has_app",
     "has_factor",
     "has_passkey",
@@ -93,6 +94,10 @@ def people_with_factors() -> set[int]:
 
 def recovery_codes_left(user: AbstractBaseUser) -> int:
     return recovery_codes.codes_left(user)
+
+
+def had_recovery_codes(user: AbstractBaseUser) -> bool:
+    return recovery_codes.had_any(user)
 
 
 def check_code(

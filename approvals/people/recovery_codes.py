@@ -30,6 +30,11 @@ def codes_left(user: AbstractBaseUser) -> int:
     return int(RecoveryCode.objects.filter(user_id=user.pk, used_at__isnull=True).count())
 
 
+def had_any(user: AbstractBaseUser) -> bool:
+    """Whether there were ever codes, used up or not."""
+    return bool(RecoveryCode.objects.filter(user_id=user.pk).exists())
+
+
 def looks_like_one(code: str) -> bool:
     return bool(re.fullmatch(rf"[{_ALPHABET}]{{{_LENGTH}}}", _plain(code)))
 

@@ -12,7 +12,9 @@
 
   const FORMS = "form[data-passkey], form[data-passkey-create]";
   const NO_ANSWER = "Countersign does not answer at the moment. Nothing was sent: try again.";
-  const STALE = "You were signed out, or this page is too old. Load it again.";
+  const STALE =
+    "You were signed out, or this page is too old. Nothing was decided or changed, and what you " +
+    "typed is kept.";
 
   const decoded = (text) => {
     const plain = text.replace(/-/g, "+").replace(/_/g, "/");
@@ -62,11 +64,13 @@
     }
   };
 
-  const why = (error) =>
+  const why = (error, creates) =>
     ({
-      NotAllowedError:
-        "No passkey was used: it was cancelled, took too long, or there is none for this " +
-        "dashboard on this device. Try again, or use another way.",
+      NotAllowedError: creates
+        ? "No passkey was made: it was cancelled, took too long, or this device cannot keep one. " +
+          "Try again, or use another way."
+        : "No passkey was used: it was cancelled, took too long, or there is none for this " +
+          "dashboard on this device. Try again, or use another way.",
       InvalidStateError: "This device has a passkey for your account here already.",
       SecurityError:
         "The browser allows no passkeys at this address. Open the dashboard at the address that " +
@@ -80,6 +84,36 @@
     if (!place) return;
     place.textContent = text;
     place.hidden = !text;
+    if (text === STALE) place.append(" ", wayBack());
+  };
+
+  // Signing in leads back to this page; what was typed waits in this tab. Codes do not.
+  const TYPED = "textarea, input[type=text]:not(.code-input)";
+  const KEPT = `typed ${location.pathname}`;
+  const wayBack = () => {
+    const here = location.pathname + location.search;
+    const link = document.createElement("a");
+    const signIn = document.body.dataset.signIn;
+    const isSignIn = !signIn || location.pathname === signIn;
+    link.href = isSignIn ? here : `${signIn}?next=${encodeURIComponent(here)}`;
+    link.textContent = isSignIn ? "Load it again" : "Sign in and come back here";
+    link.addEventListener("click", () => {
+      const typed = Array.from(document.querySelectorAll(`:is(${TYPED})[name]`))
+        .filter((field) => field.value !== field.defaultValue)
+        .map((field) => [field.name, field.value]);
+      sessionStorage.setItem(KEPT, JSON.stringify(typed));
+    });
+    return link;
+  };
+  const giveBack = () => {
+    const kept = sessionStorage.getItem(KEPT);
+    if (!kept) return;
+    sessionStorage.removeItem(KEPT);
+    for (const [name, value] of JSON.parse(kept)) {
+      for (const field of document.getElementsByName(name)) {
+        if (field.matches(TYPED) && !field.value) field.value = value;
+      }
+    }
   };
   const fill = (form, name, value) => {
     let field = form.querySelector(`input[type="hidden"][name="${CSS.escape(name)}"]`);
@@ -139,7 +173,7 @@
       answered.add(form);
       form.requestSubmit();
     } catch (error) {
-      say(form, why(error));
+      say(form, why(error, creates));
     } finally {
       busy.delete(form);
       button?.removeAttribute("aria-busy");
@@ -160,6 +194,29 @@
       event.preventDefault();
       event.stopPropagation();
       if (usable) touch(form);
+    },
+    true,
+  );
+
+  // A code is sent once, and never an empty one: its refusal would hide what was said before.
+  const sent = new WeakSet();
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const form = event.target;
+      const code = form.querySelector("input[data-submits]");
+      if (!code || event.defaultPrevented) return;
+      const touched = form.querySelector("input[name=assertion]")?.value;
+      const empty = code.required && !code.value.trim() && !touched;
+      if (empty || sent.has(form)) {
+        event.preventDefault();
+        event.stopPropagation();
+        if (empty) code.reportValidity();
+        return;
+      }
+      sent.add(form);
+      // Whoever stopped the page from loading can send again.
+      setTimeout(() => sent.delete(form), 4000);
     },
     true,
   );
@@ -186,4 +243,5 @@
   };
   reveal(document);
   document.addEventListener("htmx:load", (event) => reveal(event.target));
+  giveBack();
 })();

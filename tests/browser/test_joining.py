@@ -28,7 +28,7 @@ PASSWORD = "a lighthouse keeper's seventh lantern"
 def test_signing_in(dashboard: Dashboard, open_browser: OpenBrowser) -> None:
     page = open_browser()
     sign_in(page, "grace", "not her password")
-    expect(page.get_by_role("alert")).to_contain_text("not correct")
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     expect(page.get_by_label("Password")).to_have_value("")
     sign_in(page, "grace", dashboard.program.password("grace"))
     # The password alone shows nothing of what waits.

@@ -66,6 +66,7 @@ def _page(request: SignedInRequest, refusal: str = "", **forms: Form) -> HttpRes
         {
             "factors": factors.factors_of(user),
             "codes_left": factors.recovery_codes_left(user),
+            "had_codes": factors.had_recovery_codes(user),
             "passkeys_work_here": factors.passkeys_work_here(),
             "may_add": enrolment.may_add(user, session=session),
             "pending": enrolment.pending_app(user, session=session),
@@ -102,9 +103,15 @@ def _added(request: SignedInRequest, added: enrolment.Added) -> HttpResponse:
     return redirect("security")
 
 
-def _codes_page(request: SignedInRequest, codes: list[str]) -> HttpResponse:
+def _codes_page(
+    request: SignedInRequest, codes: list[str], *, replaced: bool = False
+) -> HttpResponse:
     # Shown in this one answer: kept nowhere, not even in the session.
-    return render(request, "web/account/recovery_codes_made.html", {"codes": codes})
+    return render(
+        request,
+        "web/account/recovery_codes_made.html",
+        {"codes": codes, "replaced": replaced},
+    )
 
 
 # ---------- showing to be here
@@ -288,6 +295,7 @@ def security_remove(request: SignedInRequest, key: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def security_recovery_codes(request: SignedInRequest) -> HttpResponse:
     refusal = ""
+    had_codes = factors.had_recovery_codes(request.user)
     if request.method == "POST":
         try:
             codes = enrolment.new_recovery_codes(
@@ -296,12 +304,13 @@ def security_recovery_codes(request: SignedInRequest) -> HttpResponse:
         except (enrolment.EnrolmentRefused, presence.PresenceRefused) as error:
             refusal = str(error)
         else:
-            return _codes_page(request, codes)
+            return _codes_page(request, codes, replaced=had_codes)
     return render(
         request,
         "web/account/recovery_codes.html",
         {
             "codes_left": factors.recovery_codes_left(request.user),
+            "had_codes": had_codes,
             **presence_context(request, enrolment.NEW_CODES, refusal),
         },
     )

@@ -12,12 +12,13 @@ from django.core.mail import EmailMessage
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import OutboxEvent
 from approvals.notifications.tell import tell
 from approvals.people import enrolment, factors, recovery_codes, sessions
-from approvals.people.models import Confirmation, Role, SealedTOTPDevice, User
+from approvals.people.models import Confirmation, RecoveryCode, Role, SealedTOTPDevice, User
 from tests.approvals.at_once import at_once
 from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
 from tests.approvals.factories import make_user
@@ -113,6 +114,7 @@ def test_the_first_passkey_lets_the_session_in_and_brings_codes(
 
     page = text(answer)
     assert "They are shown only now" in page
+    assert "Earlier ones" not in page
     codes = CODES.findall(page)
     assert len(codes) == 10
     assert is_let_in(newcomer)
@@ -438,15 +440,30 @@ def test_new_recovery_codes(browser: Client, ana: User) -> None:
     old = recovery_codes.make(ana)
     address = reverse("security_recovery_codes")
     assert "The 10 that you have left stop working" in text(browser.get(address))
+    assert "10 of 10 left" in text(browser.get(reverse("security")))
     assert "Nothing was changed" in text(browser.post(address, {"code": old[0]}))
     answer = browser.post(address, {"code": code_now(ana)})
     codes = CODES.findall(text(answer))
     assert len(codes) == 10
+    assert "Earlier ones no longer work." in text(answer)
     assert not set(codes) & set(old)
     assert "no-store" in answer.headers["Cache-Control"]
     # Sent again, the page shows nothing any more: the code is used up.
     SealedTOTPDevice.objects.update(throttling_failure_count=0)
     assert not CODES.findall(text(browser.post(address, {"code": code_now(ana)})))
+
+
+def test_none_yet_is_not_none_left(browser: Client, ana: User) -> None:
+    enrol(ana)
+    pages = [reverse("security"), reverse("security_recovery_codes")]
+    for page in pages:
+        assert "You have none" in text(browser.get(page))
+        assert "none left" not in text(browser.get(page))
+    made = text(browser.post(pages[1], {"code": code_now(ana)}))
+    assert "Earlier ones" not in made
+    RecoveryCode.objects.update(used_at=timezone.now())
+    for page in pages:
+        assert "You have none left" in text(browser.get(page))
 
 
 # ---------- what passkeys are asked
