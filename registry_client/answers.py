@@ -204,7 +204,7 @@ def check_proof_url(
 ) -> SplitResult:
     """The parts of an address of the web flow; ValueError if no browser and no worker may go there.
 
-    It must be https, and at the registry's own host or site, or on one of `proof_hosts`; plain http only
+    It must be https, and at the registry's own site or on one of `proof_hosts`; plain http only
     on the registry's own origin, or on loopback where the registry itself is on loopback.
     """
     parts = check_url(url)

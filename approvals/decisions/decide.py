@@ -18,16 +18,19 @@ from approvals.decisions.models import (
     RegistryProof,
     StepUp,
 )
-from approvals.people.models import RegistryAccount, User
+from approvals.people.models import User
 from approvals.people.permissions import may_decide
 from approvals.people.setup import missing_setup
+from approvals.people.turnstile import turnstile
 from approvals.policy.requirements import standing_in_the_way
-from approvals.queue.models import Registry, StagedVersion, State
-from approvals.queue.transitions import move
+from approvals.queue.models import StagedVersion, State
+from approvals.queue.transitions import move_all
 
 ONLY_LOOKING = "Your role only lets you look. An administrator can make you an approver."
 LONGEST_REASON = 2000
+MOST_AT_ONCE = 100
 REGISTRY_CODE = re.compile(r"[0-9A-Za-z-]{6,64}")
+FASTER = "Somebody else decided this a moment before you. Nothing was done in your name."
 STATE_OF_ACTION = {Action.APPROVE: State.APPROVING, Action.REJECT: State.REJECTING}
 
 
@@ -59,19 +62,28 @@ class SawSomethingElse(PresenceNotProved):
     """What the page showed is not what would be decided; no proof was tried."""
 
 
-def account_for(user: User, registry: Registry) -> RegistryAccount | None:
-    """The person's own account at this registry."""
-    return RegistryAccount.objects.filter(user=user, registry_url=registry.url).first()
-
-
 def obstacles(user: User, staged_version: StagedVersion, action: Action | str) -> list[str]:
     """What stands between this person and this action, one sentence each; empty if nothing."""
-    registry = staged_version.registry
-    if not may_decide(user, registry.url, staged_version.package.name):
-        sentences = [ONLY_LOOKING]
-    else:
-        sentences = [step.sentence for step in missing_setup(user, {registry.url: registry.name})]
-    return sentences + standing_in_the_way(staged_version, str(action))
+    return obstacles_of(user, [staged_version], action)[0]
+
+
+def obstacles_of(
+    user: User, staged_versions: Sequence[StagedVersion], action: Action | str
+) -> list[list[str]]:
+    """The same for each of several versions; what is asked of the person is looked up once."""
+    missing: dict[str, list[str]] = {}
+    found = []
+    for row in staged_versions:
+        registry = row.registry
+        if not may_decide(user, registry.url, row.package.name):
+            sentences = [ONLY_LOOKING]
+        else:
+            if registry.url not in missing:
+                steps = missing_setup(user, {registry.url: registry.name})
+                missing[registry.url] = [step.sentence for step in steps]
+            sentences = missing[registry.url]
+        found.append(sentences + standing_in_the_way(row, str(action)))
+    return found
 
 
 def open_intent(
@@ -146,9 +158,17 @@ def decide(
     except stepup.StepUpRefused as error:
         raise PresenceNotProved(str(error)) from error
     except IntegrityError as error:
-        raise SomebodyElseWasFaster(
-            "Somebody else decided this a moment before you. Nothing was done in your name."
-        ) from error
+        if not _is_about_open_decision(error):
+            raise
+        raise SomebodyElseWasFaster(FASTER) from error
+
+
+def _is_about_open_decision(error: IntegrityError) -> bool:
+    # PostgreSQL names the constraint, SQLite its column.
+    return any(
+        name in str(error)
+        for name in ("one_open_decision_per_staged_version", "decisionitem.staged_version_id")
+    )
 
 
 def answer_registry(*, user: User, item: DecisionItem, registry_code: str) -> None:
@@ -236,14 +256,16 @@ def _check_way_is_free(
 ) -> None:
     if not staged_versions:
         raise Malformed("Choose at least one version.")
+    if len(staged_versions) > MOST_AT_ONCE:
+        raise Malformed(f"Choose fewer versions: at most {MOST_AT_ONCE} are decided at once.")
     if len({row.registry_id for row in staged_versions}) > 1:
         raise Malformed("These versions are at several registries: decide them one by one.")
     if not all(may_decide(user, row.registry.url, row.package.name) for row in staged_versions):
         raise NotAllowed(ONLY_LOOKING)
-    for row in staged_versions:
+    obstacles_of_each = obstacles_of(user, staged_versions, action)
+    for row, sentences in zip(staged_versions, obstacles_of_each, strict=True):
         if row.state != State.STAGED:
             raise SomebodyElseWasFaster(" ".join(standing_in_the_way(row, str(action))))
-        sentences = obstacles(user, row, action)
         if sentences:
             raise InTheWay(" ".join(sentences))
 
@@ -258,14 +280,17 @@ def _record_decision(
     reason: str,
     registry_code: str,
 ) -> Decision:
-    # As the person is now: the one who was given may have been read before a change of role.
-    user = User.objects.get(pk=user.pk)
+    # As the person is now: the one who was given may have been read before a change of role. Who
+    # changes it waits until this is recorded.
+    user = turnstile(user)
     # Always in the same order, so that two people with overlapping choices do not wait in a ring.
+    chosen = StagedVersion.objects.filter(pk__in=[row.pk for row in staged_versions]).order_by("pk")
+    list(chosen.select_for_update().values_list("pk"))
+    # In a statement of its own, which sees what whoever was waited for has left.
     rows = list(
-        StagedVersion.objects.with_package()
-        .select_for_update(of=("self",))
-        .filter(pk__in=[row.pk for row in staged_versions])
-        .order_by("pk")
+        chosen.with_package()
+        .select_related("inspection_request__inspection")
+        .defer("inspection_request__inspection__summary")
     )
     _check_way_is_free(user, action, rows)
     now = timezone.now()
@@ -277,10 +302,10 @@ def _record_decision(
         # The sealed moment, so that nobody makes an old decision a young one.
         made_at=now,
         step_up=step_up,
-        account=account_for(user, rows[0].registry),
+        account=stepup.account_for(user, rows[0].registry),
     )
-    for row in rows:
-        DecisionItem.objects.create(
+    DecisionItem.objects.bulk_create(
+        DecisionItem(
             decision=decision,
             staged_version=row,
             stage_id=row.stage_id,
@@ -288,18 +313,16 @@ def _record_decision(
             sha512=row.sha512,
             due_at=now,
         )
+        for row in rows
+    )
     if registry_code:
         outcomes.keep_proof(decision, registry_code, RegistryProof.Kind.CODE)
-    for row in rows:
-        if not move(
-            row,
-            from_states=[State.STAGED],
-            to=STATE_OF_ACTION[action],
-            actor=user,
-            decision=str(decision.pk),
-            reason=reason,
-            sha512=row.sha512,
-        ):
-            raise SomebodyElseWasFaster(" ".join(standing_in_the_way(row, str(action))))
+    details = [
+        {"decision": str(decision.pk), "reason": reason, "sha512": row.sha512} for row in rows
+    ]
+    if not move_all(
+        rows, from_states=[State.STAGED], to=STATE_OF_ACTION[action], actor=user, details=details
+    ):
+        raise SomebodyElseWasFaster(FASTER)
     outbox.publish("decision.made", decision=str(decision.pk))
     return decision

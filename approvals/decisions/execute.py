@@ -21,10 +21,16 @@ from approvals.decisions.models import (
     RegistryProof,
 )
 from approvals.decisions.settle import settle
-from approvals.decisions.stepup import binding_of_items, is_genuine
+from approvals.decisions.stepup import (
+    binding_of_items,
+    is_genuine,
+    is_marked,
+    is_of_earlier_version,
+)
 from approvals.people import accounts
-from approvals.people.models import CodeUse, RegistryAccount, SecondFactor
+from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
 from approvals.people.permissions import may_decide
+from approvals.people.turnstile import turnstile
 from approvals.queue.differences import stage_id_difference
 from approvals.queue.models import AlarmKind
 from approvals.queue.registries import client_for
@@ -53,8 +59,13 @@ LONGEST_PAUSE = timedelta(seconds=60)
 # What a person confirmed is worth nothing the next morning. Long enough for a registry's outage.
 GIVE_UP_AFTER = timedelta(minutes=30)
 LONGEST_AUTH_URL = 2000  # what DecisionItem.auth_url holds
-# A code refused after this may simply have expired: that says nothing about how often it serves.
-LEAST_LIFE_OF_A_CODE = timedelta(seconds=30)
+STEP_OF_CODES = 30  # seconds, RFC 6238
+
+
+RELINKED = (
+    "Your account at the registry was linked anew after you confirmed. Nothing was sent; decide "
+    "again, so that it is done with the account that you see then."
+)
 
 
 class SiblingAtWork(Exception):
@@ -138,7 +149,7 @@ def carry_out(item: DecisionItem) -> None:
             if item.state == ItemState.ASKING:
                 _look_for_web_proof(item, client)
             elif _still_as_decided(item, client):
-                _call(item, client, claimed_at)
+                _call(item, client, account_token, claimed_at)
     except SiblingAtWork:
         outcomes.give_back(item)
     except (SealBroken, outcomes.CannotGoOn) as error:
@@ -194,7 +205,7 @@ def _try_later(item: DecisionItem, error: RegistryError) -> None:
         # Not past the moment at which the decision is given up: a person waits for the end.
         pause = min(max(pause, timedelta(seconds=error.retry_after)), GIVE_UP_AFTER)
     if item.state == ItemState.ASKING:
-        outcomes.ask_on(item, timezone.now() + pause)
+        outcomes.ask_on(item, timezone.now() + pause, failed=True)
     else:
         outcomes.wait(item, pause, str(error))
 
@@ -220,12 +231,14 @@ def _still_as_decided(item: DecisionItem, client: RegistryClient) -> bool:
     return False
 
 
-def _call(item: DecisionItem, client: RegistryClient, claimed_at: float) -> None:
+def _call(
+    item: DecisionItem, client: RegistryClient, account_token: str, claimed_at: float
+) -> None:
     _insist_on_step_up(item)
     if _code_is_wanted(item):
         outcomes.ask(item, questions.for_a_code(item, again=True))
         return
-    attempt, proof = _begin_attempt(item)
+    attempt, proof = _begin_attempt(item, account_token)
     if time.monotonic() - claimed_at > settings.CALL_LEASE_SECONDS / 2:
         # This process slept in between; another may believe it dead and be asking the registry.
         outcomes.wait(item, timedelta(0), "The worker was held up before it could send.")
@@ -248,9 +261,9 @@ def _call(item: DecisionItem, client: RegistryClient, claimed_at: float) -> None
     except (NotFound, Conflict) as error:
         outcomes.check(item, Attempt.Result.OVERTAKEN, str(error))
     except Forbidden as error:
-        accounts.mark_forbidden(account, error.words)
         registry = item.staged_version.registry.name
         outcomes.refused(item, f"Your account may not do this at {registry}: {error}")
+        accounts.mark_forbidden(account, error.words)
     else:
         logger.info("stage=%s attempt=%s registry answered", item.stage_id, attempt.pk)
         outcomes.carried_out(item, words)
@@ -284,22 +297,24 @@ def _code_is_wanted(item: DecisionItem) -> bool:
 
 
 def _ask(item: DecisionItem, challenge: SecondFactorNeeded) -> None:
-    is_web = isinstance(challenge, WebSecondFactorNeeded)
-    accounts.note_asked(_account(item), SecondFactor.WEB if is_web else SecondFactor.CODE)
+    auth_url = done_url = ""
     if isinstance(challenge, WebSecondFactorNeeded):
-        if len(challenge.auth_url) > LONGEST_AUTH_URL:
+        auth_url, done_url = challenge.auth_url, challenge.done_url
+        if len(auth_url) > LONGEST_AUTH_URL:
             raise outcomes.CannotGoOn(
                 "The registry asks for a proof on a page whose address is too long to be kept: at "
                 f"most {LONGEST_AUTH_URL} characters. Decide it with the npm client."
             )
-        outcomes.ask(
-            item,
-            questions.for_a_touch(item),
-            auth_url=challenge.auth_url,
-            done_url=challenge.done_url,
-        )
-    else:
-        outcomes.ask(item, questions.for_a_code(item))
+    # With the outcome or not at all: a worker that lost its lease has learned nothing.
+    with transaction.atomic():
+        outcomes.lock(item)
+        if auth_url:
+            accounts.note_asked(_account(item), SecondFactor.WEB)
+            question = questions.for_a_touch(item)
+        else:
+            accounts.note_asked(_account(item), SecondFactor.CODE)
+            question = questions.for_a_code(item)
+        outcomes.ask(item, question, auth_url=auth_url, done_url=done_url)
 
 
 def _proof_was_refused(
@@ -307,32 +322,44 @@ def _proof_was_refused(
 ) -> None:
     """What was given does not serve (any more): the next one is asked for, and nothing guessed.
 
-    A proof that had served before is no mistake of the person's. If it never served twice, this
-    registry takes each one once, and for the rest of the decision none is tried a second time.
+    A proof that had served before is no mistake of the person's. If it served once, and cannot
+    have expired since, this registry takes each one once.
     """
-    account = _account(item)
     served = proof.calls - 1 if proof else 0
-    if served == 1:
-        Decision.objects.filter(pk=item.decision_id).update(one_code_a_call=True)
-        if proof and timezone.now() - proof.kept_at < LEAST_LIFE_OF_A_CODE:
+    # With the outcome or not at all: a worker that lost its lease has learned nothing.
+    with transaction.atomic():
+        outcomes.lock(item)
+        account = _account(item)
+        if proof and served == 1 and not _may_have_expired(proof):
+            Decision.objects.filter(pk=item.decision_id).update(one_code_a_call=True)
             accounts.note_codes_serve_once(account)
-    outcomes.wipe_proof(item.decision_id)
-    if proof and proof.kind == RegistryProof.Kind.WEB:
-        # Only the registry makes the next link: it is asked again at once, without a proof.
-        outcomes.call_for_a_link(item, "The registry wants a new confirmation.")
-        return
-    accounts.note_asked(account, SecondFactor.CODE)
-    if served:
-        outcomes.ask(item, questions.for_a_code(item, again=True))
-        return
-    registry = item.staged_version.registry.name
-    words = refusal.words or "without saying why"
-    outcomes.ask(
-        item,
-        questions.with_progress(
-            item, f"{registry} refused the code ({words}). Wait for the next one."
-        ),
-    )
+        outcomes.wipe_proof(item.decision_id)
+        if proof and proof.kind == RegistryProof.Kind.WEB:
+            # Only the registry makes the next link: it is asked again at once, without a proof.
+            outcomes.call_for_a_link(item, "The registry wants a new confirmation.")
+            return
+        accounts.note_asked(account, SecondFactor.CODE)
+        if served:
+            outcomes.ask(item, questions.for_a_code(item, again=True))
+            return
+        registry = item.staged_version.registry.name
+        words = refusal.words or "without saying why"
+        outcomes.ask(
+            item,
+            questions.with_progress(
+                item, f"{registry} refused the code ({words}). Wait for the next one."
+            ),
+        )
+
+
+def _may_have_expired(proof: GivenProof) -> bool:
+    """Whether the proof's time may be up, so that its refusal says nothing about how often it
+    serves: an app's code ends with one of the 30 seconds' steps that all clocks count alike.
+    """
+    kept_at, now = proof.kept_at.timestamp(), timezone.now().timestamp()
+    if proof.kind == RegistryProof.Kind.CODE:
+        return kept_at // STEP_OF_CODES != now // STEP_OF_CODES
+    return now - kept_at >= STEP_OF_CODES
 
 
 def _insist_on_recent(item: DecisionItem) -> None:
@@ -352,6 +379,11 @@ def _insist_on_step_up(item: DecisionItem) -> None:
     step_up = decision.step_up
     longest = timedelta(seconds=settings.STEP_UP_SECONDS)
     items = list(decision.items.select_related("staged_version__registry"))
+    if is_of_earlier_version(step_up):
+        raise outcomes.CannotGoOn(
+            "It was decided before Countersign was updated, which now checks more of what was "
+            "confirmed. Nothing was sent; decide again."
+        )
     if (
         step_up.consumed_at is None
         or step_up.proved_at is None
@@ -367,11 +399,19 @@ def _insist_on_step_up(item: DecisionItem) -> None:
         raise outcomes.CannotGoOn(
             "This decision does not rest on a proof of presence. Nothing was sent; decide again."
         )
+    if not is_marked(step_up, _account(item)):
+        raise outcomes.CannotGoOn(RELINKED)
 
 
-def _begin_attempt(item: DecisionItem) -> tuple[Attempt, GivenProof | None]:
-    """Commits that a request is about to leave, and takes the registry's proof with it."""
+def _begin_attempt(item: DecisionItem, account_token: str) -> tuple[Attempt, GivenProof | None]:
+    """Commits that a request is about to leave, and takes the registry's proof with it.
+
+    Looks once more at who decided and at the account whose token will be sent: what an
+    administrator, or the person, took away while the registry was asked stops the call.
+    """
     with transaction.atomic():
+        # In the order in which whoever removes somebody locks: person, decision, account.
+        person = turnstile(item.decision.user)
         outcomes.lock(item)
         siblings = DecisionItem.objects.filter(decision_id=item.decision_id).exclude(pk=item.pk)
         if siblings.filter(state__in=[ItemState.ASKING, ItemState.SENT]).exists():
@@ -381,10 +421,31 @@ def _begin_attempt(item: DecisionItem) -> tuple[Attempt, GivenProof | None]:
         ).update(state=ItemState.SENT, state_changed_at=timezone.now())
         if not begun:
             raise outcomes.LeaseLost
+        _insist_on_same(item, person, account_token)
         item.state = ItemState.SENT
         proof = _take_proof(item, more_to_come=siblings.filter(state=ItemState.WAITING).exists())
         attempt = Attempt.objects.create(item=item)
     return attempt, proof
+
+
+def _insist_on_same(item: DecisionItem, person: User, account_token: str) -> None:
+    row = item.staged_version
+    if not may_decide(person, row.registry.url, row.package.name):
+        raise outcomes.CannotGoOn(f"{person} may no longer decide this. Nothing was sent.")
+    accounts_now = RegistryAccount.objects.select_for_update().filter(pk=_account(item).pk)
+    account = accounts_now.first()
+    if account is None:
+        raise outcomes.CannotGoOn("Your registry account was unlinked. Nothing was sent.")
+    if (
+        accounts.token_of(account) != account_token
+        or account.user_id != person.pk
+        or not is_marked(item.decision.step_up, account)
+    ):
+        raise outcomes.CannotGoOn(RELINKED)
+    if outcomes.has_ended(item):
+        raise outcomes.CannotGoOn(
+            "This decision had ended before, as the audit log says. Nothing was sent; decide again."
+        )
 
 
 def _take_proof(item: DecisionItem, *, more_to_come: bool) -> GivenProof | None:

@@ -50,7 +50,10 @@ class StepUp(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     method = models.CharField(max_length=20, blank=True)
     proved_at = models.DateTimeField(null=True, blank=True)
-    # All of the above, sealed when it was proved: a row written into the database proves nothing.
+    # Whose account at the registry it is to be carried out with: see `stepup.mark_of`.
+    account_mark = models.CharField(max_length=64, blank=True)
+    # The whole row, sealed anew when it is opened, proved and consumed: a row that was written into
+    # the database proves nothing.
     sealed_proof = SealedField(blank=True)
     consumed_at = models.DateTimeField(null=True, blank=True)
 

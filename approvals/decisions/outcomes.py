@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from approvals.audit import outbox
+from approvals.audit.models import AuditEvent
 from approvals.audit.record import record
 from approvals.decisions.models import (
     OPEN_ITEM_STATES,
@@ -35,6 +36,13 @@ logger = logging.getLogger(__name__)
 Result = Attempt.Result
 
 CHECK_FIRST_AFTER = timedelta(seconds=1)
+# What is recorded of a version, with the decision, where a decision of it ends.
+ENDINGS = (
+    "staged_version.staged",
+    "staged_version.accepted",
+    "staged_version.rejected",
+    "decision.failed",
+)
 LONGEST_CHECK_PAUSE = timedelta(seconds=60)
 
 
@@ -120,6 +128,7 @@ def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str 
             auth_url=auth_url,
             sealed_done_url=seal(done_url, bound_to=binding) if done_url else "",
             asked_until=until,
+            tries=0,
             due_at=timezone.now() + timedelta(seconds=1) if done_url else until,
         )
         outbox.publish(
@@ -136,9 +145,10 @@ def question_binding(item: DecisionItem, auth_url: str) -> str:
     return f"registry question for {item.pk} {item.stage_id} at {auth_url}"
 
 
-def ask_on(item: DecisionItem, due_at: datetime) -> None:
-    """The question still stands; look again later."""
-    _leave(item, ItemState.ASKING, due_at=due_at)
+def ask_on(item: DecisionItem, due_at: datetime, *, failed: bool = False) -> None:
+    """The question still stands; look again later. Only where the look `failed` was it a try."""
+    tries = {} if failed else {"tries": 0}
+    _leave(item, ItemState.ASKING, due_at=due_at, **tries)
 
 
 def link_expired(item: DecisionItem, question: str) -> None:
@@ -162,7 +172,7 @@ def answered(item: DecisionItem, proof: str) -> None:
     """The question was answered on the registry's own page, which has led to this proof."""
     with transaction.atomic():
         lock(item)
-        _leave(item, ItemState.WAITING, due_at=_its_turn(item.decision))
+        _leave(item, ItemState.WAITING, tries=0, due_at=_its_turn(item.decision))
         keep_proof(item.decision, proof, RegistryProof.Kind.WEB)
         outbox.publish("decision.answered", stage_id=item.stage_id)
         _record(item, "decision.answered", how="on the registry's own page")
@@ -185,6 +195,7 @@ def take_up_again(decision: Decision, *, only_web: bool = False) -> DecisionItem
         state=ItemState.WAITING,
         state_changed_at=now,
         due_at=_its_turn(decision),
+        tries=0,
         question="",
         auth_url="",
         sealed_done_url="",
@@ -336,6 +347,16 @@ def give_back(item: DecisionItem) -> None:
         # Held by claim_due until the other's call has ended; it was not this one's try.
         tries=F("tries") - 1,
     )
+
+
+def has_ended(item: DecisionItem) -> bool:
+    """Whether the audit log says that this decision of this version is over.
+
+    Whoever writes to the database and revives an item would have to break the log's chain too.
+    """
+    return AuditEvent.objects.filter(
+        stage_id=item.stage_id, kind__in=ENDINGS, detail__decision=str(item.decision_id)
+    ).exists()
 
 
 def lock(item: DecisionItem) -> None:

@@ -19,17 +19,29 @@ from django.utils import timezone
 from approvals.audit.record import record
 from approvals.decisions.models import Action, DecisionItem, StepUp
 from approvals.people import factors
-from approvals.people.models import User
+from approvals.people.accounts import token_of
+from approvals.people.models import RegistryAccount, User
 from approvals.policy.requirements import names_in_force
-from approvals.queue.models import StagedVersion
-from approvals.sealing import SealBroken, seal, unseal
+from approvals.queue.models import Registry, StagedVersion
+from approvals.sealing import SealBroken, fingerprint, fingerprints, seal, unseal
 
-# Far more than anybody needs; each is a row.
+# More than anybody has open at once in one browser; each is a row.
 MOST_OPEN = 30
+# What the sealed content begins with. Another one was sealed by an earlier version.
+SEALED_AS = "step-up 2"
 SOMETHING_CHANGED = (
     "What you confirmed is not what would be decided now: something changed since, or "
     "the confirmation is too old. Look once more at what the page says, and confirm again."
 )
+OTHER_ACCOUNT = (
+    "Your account at the registry was linked anew since you began to confirm, so that the decision "
+    "would be carried out with another one. Open the confirmation again and confirm once more."
+)
+UNUSABLE_ACCOUNT = (
+    "The token of your account at the registry cannot be opened any more. Link the account again "
+    "under Registry accounts, and then decide."
+)
+_MARK = "registry account of a decision"
 NOT_YOURS = "This confirmation is not yours, or is gone. Confirm again."
 USED = "This confirmation was used already. Confirm again."
 
@@ -64,6 +76,34 @@ def binding_of_items(action: Action, items: Sequence[DecisionItem]) -> str:
     )
 
 
+def account_for(user: User, registry: Registry) -> RegistryAccount | None:
+    """The person's own account at this registry."""
+    return RegistryAccount.objects.filter(user=user, registry_url=registry.url).first()
+
+
+def mark_of(account: RegistryAccount) -> str:
+    """What tells this account with this token from any other. Raises StepUpRefused."""
+    return fingerprint(_marked(account), bound_to=_MARK)
+
+
+def is_marked(step_up: StepUp, account: RegistryAccount) -> bool:
+    """Whether this is the account, with the same token, that the intent was written down for."""
+    try:
+        marks = fingerprints(_marked(account), bound_to=_MARK)
+    except StepUpRefused:
+        return False
+    # One for each sealing key: the first may have changed since.
+    return step_up.account_mark in marks
+
+
+def _marked(account: RegistryAccount) -> str:
+    try:
+        token = token_of(account)
+    except SealBroken as error:
+        raise StepUpRefused(UNUSABLE_ACCOUNT) from error
+    return json.dumps([account.pk, account.user_id, account.registry_url, account.username, token])
+
+
 def open_step_up(
     user: User,
     action: Action,
@@ -74,16 +114,17 @@ def open_step_up(
 ) -> StepUp:
     """Writes an intent down: the proof that follows is good for exactly what it names.
 
-    Raises StepUpRefused where this person has begun too many lately.
+    The oldest of those that this session left open make room: whoever holds a stolen cookie neither
+    fills the table nor keeps the person from deciding.
     """
-    lately = StepUp.objects.filter(
-        user=user, consumed_at__isnull=True, opened_at__gte=_oldest(), opened_at__lte=timezone.now()
-    )
-    if lately.count() >= MOST_OPEN:
+    account = account_for(user, staged_versions[0].registry)
+    if account is None:
         raise StepUpRefused(
-            "Too many confirmations were begun in your name lately, and not finished. Try again in "
-            f"{settings.STEP_UP_SECONDS // 60} minutes."
+            "Link your own account at the registry first: your decisions are carried out with it."
         )
+    left_open = StepUp.objects.filter(user=user, session=session, proved_at__isnull=True)
+    newest = left_open.order_by("-opened_at").values_list("pk", flat=True)[: MOST_OPEN - 1]
+    left_open.exclude(pk__in=list(newest)).delete()
     step_up = StepUp(
         user=user,
         action=action,
@@ -94,6 +135,7 @@ def open_step_up(
         reason=reason,
         policy=names_in_force(),
         session=session,
+        account_mark=mark_of(account),
     )
     step_up.sealed_proof = sealed_proof(step_up)
     step_up.save(force_insert=True)
@@ -183,8 +225,8 @@ def consume(
 ) -> StepUp:
     """Spends a proved step-up on exactly this decision, in the caller's transaction, `at` now.
 
-    Raises StepUpRefused where it is another person's or session's, for something else, too old or
-    spent.
+    Raises StepUpRefused where it is another person's or session's, for something else or another
+    account at the registry, too old or spent.
     """
     step_up = StepUp.objects.select_for_update().filter(pk=step_up_id).first()
     if (
@@ -202,6 +244,9 @@ def consume(
         or not _oldest() <= step_up.opened_at <= step_up.proved_at
     ):
         raise StepUpRefused(SOMETHING_CHANGED)
+    account = account_for(user, staged_versions[0].registry)
+    if account is None or not is_marked(step_up, account):
+        raise StepUpRefused(OTHER_ACCOUNT)
     step_up.consumed_at = at or timezone.now()
     consumed = StepUp.objects.filter(pk=step_up.pk, consumed_at__isnull=True).update(
         consumed_at=step_up.consumed_at, sealed_proof=sealed_proof(step_up)
@@ -225,10 +270,20 @@ def is_genuine(step_up: StepUp) -> bool:
     return content == _content(step_up)
 
 
+def is_of_earlier_version(step_up: StepUp) -> bool:
+    """Whether it was sealed before an update that seals more: it can no longer be compared."""
+    try:
+        content = unseal(step_up.sealed_proof, bound_to=f"step-up {step_up.pk}")
+    except SealBroken:
+        return False
+    return not content.startswith(f'["{SEALED_AS}", ')
+
+
 def _content(step_up: StepUp) -> str:
     moments = (step_up.opened_at, step_up.proved_at, step_up.consumed_at)
     return json.dumps(
         [
+            SEALED_AS,
             step_up.user_id,
             str(step_up.action),
             step_up.binding,
@@ -237,6 +292,7 @@ def _content(step_up: StepUp) -> str:
             step_up.policy,
             step_up.session,
             step_up.challenge,
+            step_up.account_mark,
             step_up.method,
             *(moment.isoformat() if moment else None for moment in moments),
         ]

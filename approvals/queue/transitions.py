@@ -1,6 +1,6 @@
 """How a staged version changes its state: one guarded update, with its audit event and its news."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from approvals.audit import outbox
-from approvals.audit.record import record
+from approvals.audit.record import Happening, record, record_all
 from approvals.queue.models import AlarmKind, StagedVersion, State
 
 # What happens next can show that these were about nothing; see answer_alarm.
@@ -51,31 +51,62 @@ def move(
     the same transaction. `fields` are other columns to set with it. The instance passed in follows
     the row. Raises ValueError for a step that no staged version may take.
     """
+    return move_all(
+        [staged_version],
+        from_states=from_states,
+        to=to,
+        actor=actor,
+        fields=fields,
+        topic=topic,
+        details=[detail],
+    )
+
+
+def move_all(
+    staged_versions: Sequence[StagedVersion],
+    *,
+    from_states: Collection[State],
+    to: State,
+    details: Sequence[dict[str, Any]],
+    actor: AbstractBaseUser | None = None,
+    fields: dict[str, Any] | None = None,
+    topic: str = "",
+) -> bool:
+    """Moves all of several rows, or none where one is in none of `from_states` any more.
+
+    Each of `details` is what is told of the row at its place; everything said of `move` holds.
+    """
     for state in from_states:
         if to not in ALLOWED[state]:
             raise ValueError(f"A staged version cannot go from {state} to {to}.")
     values = {"state": to, "state_changed_at": timezone.now(), **(fields or {})}
+    told = list(zip(staged_versions, details, strict=True))
     with transaction.atomic():
         moved = StagedVersion.objects.filter(
-            pk=staged_version.pk, state__in=list(from_states)
+            pk__in=[row.pk for row in staged_versions], state__in=list(from_states)
         ).update(**values)
-        if not moved:
+        if moved != len(staged_versions):
+            transaction.set_rollback(bool(moved))
             return False
-        for name, value in values.items():
-            setattr(staged_version, name, value)
-        outbox.publish(
-            topic or f"staged_version.{to.value}",
-            stage_id=staged_version.stage_id,
-            **news_of(staged_version),
-            **({"actor": actor.get_username()} if actor else {}),
-            **detail,
+        for row in staged_versions:
+            for name, value in values.items():
+                setattr(row, name, value)
+        by = {"actor": actor.get_username()} if actor else {}
+        outbox.publish_all(
+            [
+                (
+                    topic or f"staged_version.{to.value}",
+                    row.stage_id,
+                    {**news_of(row), **by, **detail},
+                )
+                for row, detail in told
+            ]
         )
-        record(
-            f"staged_version.{to.value}",
-            actor=actor,
-            subject=staged_version,
-            stage_id=staged_version.stage_id,
-            **detail,
+        record_all(
+            [
+                Happening(f"staged_version.{to.value}", actor, row, row.stage_id, detail)
+                for row, detail in told
+            ]
         )
     return True
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from approvals.decisions import execute
 from approvals.decisions.models import Action, Decision, DecisionItem, StepUp
-from approvals.decisions.stepup import binding_of_versions, sealed_proof
+from approvals.decisions.stepup import binding_of_versions, mark_of, sealed_proof
 from approvals.inspection.compare import compare_tarballs
 from approvals.people.models import Role, User
 from approvals.queue.models import Package, Registry, StagedVersion, State
@@ -265,10 +265,11 @@ def _decide_all(user: User, registry: Registry, ids: list[str], token: str) -> N
             method="totp",
             proved_at=now,
             consumed_at=now,
+            account_mark=mark_of(account),
         )
         StepUp.objects.filter(pk=step_up.pk).update(sealed_proof=sealed_proof(step_up))
         decision = Decision.objects.create(
-            user=user, action=Action.APPROVE, step_up=step_up, account=account
+            user=user, action=Action.APPROVE, made_at=now, step_up=step_up, account=account
         )
         DecisionItem.objects.create(
             decision=decision,

@@ -58,6 +58,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="stepup",
+            name="account_mark",
+            field=models.CharField(blank=True, max_length=64),
+        ),
+        # Those there are have none: nothing is left that could be signed for them.
+        migrations.AddField(
+            model_name="stepup",
+            name="challenge",
+            field=models.CharField(default="", max_length=64),
+            preserve_default=False,
+        ),
+        migrations.AlterField(
+            model_name="stepup",
             name="challenge",
             field=models.CharField(default=approvals.decisions.models.new_challenge, max_length=64),
         ),

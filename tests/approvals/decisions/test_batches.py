@@ -21,10 +21,12 @@ from approvals.decisions.models import (
     ItemState,
     RegistryProof,
 )
+from approvals.people.accounts import token_of
 from approvals.people.models import CodeUse, RegistryAccount, SecondFactor, User
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client import answers
 from registry_client.answers import Answer
+from registry_client.errors import SecondFactorRefused
 from registry_client.sandbox.second_factor import FAILURES_UNTIL_LOCKED
 from tests.approvals.conftest import House
 from tests.approvals.factories import make_decision, make_staged_version
@@ -35,6 +37,12 @@ TWELVE = 12
 @pytest.fixture
 def ada(house: House) -> User:
     return house.person("ada")
+
+
+@pytest.fixture(autouse=True)
+def _no_code_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the clock stands, a code's 30 seconds do not end in the middle of a test."""
+    monkeypatch.setattr(execute, "STEP_OF_CODES", 10**9)
 
 
 def fleet(house: House, number: int = TWELVE) -> list[StagedVersion]:
@@ -200,6 +208,55 @@ def test_where_that_is_known_the_next_code_is_asked_for_without_a_call(
     assert statuses(house) == [201] * TWELVE
     assert_all_done(decision)
     assert AuditEvent.objects.filter(kind="decision.asked").count() == TWELVE - 1
+
+
+def test_a_code_that_may_just_have_expired_says_nothing_about_how_often_they_serve(
+    house: House, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "STEP_OF_CODES", 30)
+    rows = fleet(house, 3)
+    decision = house.decide_all(ada, rows, registry_code=house.sandbox.code("ada"))
+    step(house)
+    # Typed late in its 30 seconds, and refused early in the next.
+    RegistryProof.objects.update(kept_at=timezone.now() - timedelta(seconds=30))
+    step(house)
+    assert statuses(house) == [201, 401]
+    decision.refresh_from_db()
+    assert not decision.one_code_a_call
+    assert account().codes == CodeUse.UNKNOWN
+
+
+def test_a_worker_that_lost_its_lease_learns_nothing_from_a_refusal(
+    house: House, ada: User
+) -> None:
+    rows = fleet(house, 3)
+    decision = house.decide_all(ada, rows, registry_code=house.sandbox.code("ada"))
+    step(house)
+    late = execute.claim_due()
+    assert late
+    DecisionItem.objects.filter(pk=late.pk).update(lease_holder="another worker")
+    kept = RegistryProof.objects.get()
+    proof = execute.GivenProof("123456", kept.kind, 2, kept.kept_at)
+    with pytest.raises(outcomes.LeaseLost):
+        execute._proof_was_refused(late, proof, SecondFactorRefused("no"))
+    decision.refresh_from_db()
+    assert not decision.one_code_a_call
+    assert account().codes == CodeUse.UNKNOWN
+    assert RegistryProof.objects.exists()
+
+
+def test_looking_for_a_touch_is_no_try(house: House, ada: User) -> None:
+    rows = fleet(house, 1)
+    asks_for(house, "web")
+    decision = house.decide_all(ada, rows)
+    house.work()
+    for _ in range(5):
+        work_on(house)
+    touch(decision)
+    DecisionItem.objects.update(due_at=timezone.now())
+    step(house)
+    item = decision.items.get()
+    assert (item.state, item.tries) == (ItemState.WAITING, 0)
 
 
 def test_many_batches_lock_nobody_out(house: House, ada: User) -> None:
@@ -409,7 +466,7 @@ def test_a_worker_that_dies_takes_nothing_with_it(house: House, ada: User) -> No
     step(house)
     dying = execute.claim_due()
     assert dying
-    execute._begin_attempt(dying)
+    execute._begin_attempt(dying, token_of(account()))
     house.work()
     assert states(decision) == ["done", "sent", "waiting", "waiting"], "nobody overtakes it"
     DecisionItem.objects.filter(pk=dying.pk).update(lease_until="2020-01-01T00:00Z")

@@ -177,7 +177,7 @@ def test_a_lost_request_is_sent_again_only_after_several_looks(house: House) -> 
     # The worker died after it had committed that a request leaves, and before it left.
     claimed = execute.claim_due()
     assert claimed is not None
-    execute._begin_attempt(claimed)
+    execute._begin_attempt(claimed, token_of(ada.registry_accounts.get()))
     DecisionItem.objects.filter(pk=item.pk).update(lease_until="2020-01-01T00:00Z")
     house.work()
     for _ in range(3):
@@ -238,7 +238,7 @@ def test_a_worker_that_was_given_up_for_dead_changes_nothing(house: House) -> No
     DecisionItem.objects.filter(pk=item.pk).update(lease_until="2020-01-01T00:00Z")
     house.work()
     with pytest.raises(outcomes.LeaseLost):
-        execute._begin_attempt(late)
+        execute._begin_attempt(late, "a token")
     row.refresh_from_db()
     assert row.state == State.LIVE
     assert house.approvals_sent() == 1

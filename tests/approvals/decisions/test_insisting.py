@@ -4,20 +4,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from django.db import DatabaseError, transaction
+from pytest_django import Settings
 
+from approvals.decisions import execute, outcomes
 from approvals.decisions.models import (
     Action,
+    Attempt,
     Decision,
     DecisionItem,
     ItemState,
+    RegistryProof,
     StepUp,
 )
 from approvals.decisions.stepup import open_step_up, sealed_proof
-from approvals.people.models import RegistryAccount, User
+from approvals.people.accounts import link_account, unlink_account
+from approvals.people.models import RegistryAccount, Scope, User
 from approvals.queue.models import Registry, StagedVersion, State
+from approvals.sealing import reseal, seal
+from registry_client.client import RegistryClient
 from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.conftest import SESSION, House
 from tests.approvals.factories import make_registry
@@ -237,6 +245,108 @@ class TestChangedAddress:
         assert elsewhere.control.calls() == []
         scene.item.refresh_from_db()
         assert scene.item.state == ItemState.CHECKING
+
+
+# ---------- while the registry is asked, before it is called
+
+
+def relink(scene: Scene, token: str, username: str = "ada") -> None:
+    url = scene.item.staged_version.registry.url
+    with patch("approvals.people.accounts._whose", return_value=(username, False)):
+        link_account(scene.decision.user, registry_url=url, token=token)
+
+
+MEANWHILE: dict[str, Callable[[Scene], object]] = {
+    "demoted": lambda s: User.objects.filter(pk=s.decision.user_id).update(role="viewer"),
+    "removed": lambda s: User.objects.filter(pk=s.decision.user_id).update(is_active=False),
+    "let at other packages only": lambda s: Scope.objects.create(
+        user=s.decision.user, packages="right-*"
+    ),
+    "unlinked": lambda s: unlink_account(account_of(s.decision.user), actor=None),
+    "linked to another token": lambda s: relink(s, "another-token"),
+    "linked to another account": lambda s: relink(s, "another-token", "mallory"),
+    "the decision ended": lambda s: DecisionItem.objects.filter(pk=s.item.pk).update(
+        state=ItemState.FAILED
+    ),
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
+def test_no_call_leaves_for_what_changed_while_the_registry_was_asked(
+    scene: Scene, meanwhile: Callable[[Scene], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = RegistryClient.staged_version
+
+    def slow(client: RegistryClient, stage_id: str) -> object:
+        staged = asked(client, stage_id)
+        meanwhile(scene)
+        return staged
+
+    monkeypatch.setattr(RegistryClient, "staged_version", slow)
+    scene.house.work()
+    assert calls_that_decide(scene.house.sandbox) == []
+    scene.item.refresh_from_db()
+    assert scene.item.state == ItemState.FAILED
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("username", ["ada", "mallory"])
+def test_an_account_that_was_linked_anew_after_the_decision_does_not_carry_it_out(
+    scene: Scene, username: str
+) -> None:
+    token = scene.house.sandbox.token("ada")
+    relink(scene, token, username)
+    scene.house.work()
+    assert calls_that_decide(scene.house.sandbox) == []
+    scene.item.refresh_from_db()
+    assert "linked anew after you confirmed" in scene.item.outcome
+    assert "decide again" in scene.item.outcome
+
+
+def test_rotating_the_sealing_keys_stops_no_decision(scene: Scene, settings: Settings) -> None:
+    settings.SEALING_KEYS = ["b" * 43 + "=", *settings.SEALING_KEYS]
+    for account in RegistryAccount.objects.all():
+        RegistryAccount.objects.filter(pk=account.pk).update(
+            sealed_token=reseal(account.sealed_token)
+        )
+    scene.house.work()
+    assert len(calls_that_decide(scene.house.sandbox)) == 1
+
+
+def ended_by_calling_off(scene: Scene) -> None:
+    RegistryProof.objects.all().delete()
+    scene.house.work()
+    scene.item.refresh_from_db()
+    assert outcomes.call_off(scene.item, user=scene.decision.user) == 1
+
+
+def ended_by_failing(scene: Scene) -> None:
+    claimed = execute.claim_due()
+    assert claimed
+    outcomes.refused(claimed, "The registry refused.")
+
+
+@pytest.mark.parametrize("end", [ended_by_calling_off, ended_by_failing])
+def test_nobody_revives_a_decision_that_ended(scene: Scene, end: Callable[[Scene], None]) -> None:
+    end(scene)
+    scene.house.sandbox.control.reset()
+    DecisionItem.objects.update(state=ItemState.WAITING, lease_holder="", lease_until=None)
+    StagedVersion.objects.filter(pk=scene.item.staged_version_id).update(state=State.APPROVING)
+    scene.house.work()
+    assert calls_that_decide(scene.house.sandbox) == []
+    scene.item.refresh_from_db()
+    assert scene.item.state == ItemState.FAILED
+    assert "had ended before" in scene.item.outcome
+
+
+def test_what_was_decided_before_an_update_says_so(scene: Scene) -> None:
+    step_up = scene.step_up
+    before = seal('[1, "approve", "0000"]', bound_to=f"step-up {step_up.pk}")
+    StepUp.objects.filter(pk=step_up.pk).update(sealed_proof=before)
+    scene.house.work()
+    assert calls_that_decide(scene.house.sandbox) == []
+    scene.item.refresh_from_db()
+    assert "decided before Countersign was updated" in scene.item.outcome
 
 
 def calls_that_decide(sandbox: SandboxRegistry) -> list[str]:

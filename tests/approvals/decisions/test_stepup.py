@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
 from approvals.decisions import stepup
@@ -23,8 +25,10 @@ from approvals.decisions.decide import (
 from approvals.decisions.models import Action, Decision, DecisionItem, StepUp
 from approvals.inspection.models import Inspection
 from approvals.people import factors, recovery_codes
+from approvals.people.accounts import link_account
 from approvals.people.models import RegistryAccount, Scope, SealedTOTPDevice, User
 from approvals.queue.models import Registry, StagedVersion, State
+from approvals.sealing import reseal
 from tests.approvals.codes import code_now, wrong_code
 from tests.approvals.conftest import SESSION
 from tests.approvals.decisions.conftest import Desk
@@ -276,18 +280,69 @@ def test_what_happens_to_the_person_after_the_touch_counts(
     assert_nothing_was_decided(desk)
 
 
-def test_nobody_fills_the_table_with_intents(desk: Desk) -> None:
-    for _ in range(stepup.MOST_OPEN):
+def relink(user: User, *, username: str = "", token: str = "another-token") -> None:
+    """As the page of registry accounts does it, in whichever browser."""
+    account = RegistryAccount.objects.get(user=user)
+    with patch("approvals.people.accounts._whose", return_value=(username or "ada", False)):
+        link_account(user, registry_url=account.registry_url, token=token)
+
+
+def test_another_registry_account_than_the_one_confirmed_decides_nothing(
+    desk: Desk,
+) -> None:
+    step_up = desk.open()
+    touch = desk.touch(step_up)
+    relink(desk.ada, username="mallory")
+    with pytest.raises(PresenceNotProved, match="linked anew since.*confirm once more"):
+        desk.decide(intent=step_up.pk, assertion=touch)
+    assert_nothing_was_decided(desk)
+    assert desk.by_passkey(desk.open())
+
+
+def test_another_token_of_the_same_account_decides_nothing_either(desk: Desk) -> None:
+    step_up = desk.open()
+    touch = desk.touch(step_up)
+    relink(desk.ada)
+    with pytest.raises(PresenceNotProved, match="linked anew"):
+        desk.decide(intent=step_up.pk, assertion=touch)
+    assert_nothing_was_decided(desk)
+
+
+def test_rotating_the_sealing_keys_takes_no_confirmation_away(
+    desk: Desk, settings: Settings
+) -> None:
+    step_up = desk.open()
+    touch = desk.touch(step_up)
+    settings.SEALING_KEYS = ["b" * 43 + "=", *settings.SEALING_KEYS]
+    account = RegistryAccount.objects.get()
+    account.sealed_token = reseal(account.sealed_token)
+    account.save()
+    assert desk.decide(intent=step_up.pk, assertion=touch)
+
+
+def test_a_token_that_cannot_be_opened_decides_nothing_and_says_what_to_do(desk: Desk) -> None:
+    RegistryAccount.objects.update(sealed_token="nonsense")
+    with pytest.raises(PresenceNotProved, match="Link the account again"):
         desk.open()
-    with pytest.raises(PresenceNotProved, match="Too many"):
+    assert_nothing_was_decided(desk)
+
+
+def test_nobody_fills_the_table_with_intents_nor_keeps_the_person_from_deciding(
+    desk: Desk,
+) -> None:
+    """As whoever holds a stolen cookie would, in the person's own session."""
+    for _ in range(stepup.MOST_OPEN + 5):
         desk.open()
-    code = desk.code(desk.ada)
-    with pytest.raises(PresenceNotProved, match="Too many"):
-        desk.decide(code=code)
     assert StepUp.objects.count() == stepup.MOST_OPEN
-    for step_up in StepUp.objects.all():
-        aged(step_up, settings.STEP_UP_SECONDS + 1)
-    assert desk.decide(code=code)
+    assert desk.by_passkey(desk.open())
+    assert StepUp.objects.count() == stepup.MOST_OPEN
+
+
+def test_another_session_takes_no_intent_away(desk: Desk) -> None:
+    step_up = desk.open()
+    for _ in range(stepup.MOST_OPEN + 5):
+        desk.open(session="6" * 64)
+    assert desk.by_passkey(step_up)
 
 
 # ---------- replayed
@@ -349,6 +404,7 @@ FORGERIES: dict[str, dict[str, object]] = {
     "another reason": {"reason": "another one"},
     "another policy": {"policy": ["nothing"]},
     "another session": {"session": "6" * 64},
+    "another account": {"account_mark": "0" * 64},
     "another challenge": {"challenge": "0" * 64},
     "opened later": {"opened_at": timezone.now() + timedelta(seconds=30)},
     "another method": {"method": "passkey"},

@@ -100,7 +100,7 @@ def test_without_its_audit_event_nothing_moves(monkeypatch: pytest.MonkeyPatch) 
     def breaks(*args: object, **detail: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(transitions, "record", breaks)
+    monkeypatch.setattr(transitions, "record_all", breaks)
     with pytest.raises(OSError, match="disk full"):
         move(row, from_states=[State.STAGED], to=State.APPROVING)
     row.refresh_from_db()
