@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.decisions import decide as rules
 from approvals.decisions import outcomes, stepup
 from approvals.decisions.decide import (
+    MOST_AT_ONCE,
     DecisionRefused,
     InTheWay,
     Malformed,
@@ -390,3 +391,21 @@ def assert_still_waiting(desk: Desk) -> None:
     assert desk.row.state == State.STAGED
     assert not Decision.objects.exists()
     assert not StepUp.objects.filter(consumed_at__isnull=False).exists()
+
+
+def test_no_more_are_decided_at_once_than_the_page_offers(desk: Desk) -> None:
+    rows = [desk.row] * (MOST_AT_ONCE + 1)
+    with pytest.raises(DecisionRefused, match="at most 100"):
+        desk.decide(staged_versions=rows)
+    assert not StepUp.objects.exists()
+
+
+def test_what_the_database_refuses_for_another_reason_is_not_said_to_be_somebody_elses_doing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*args: object, **named: object) -> None:
+        raise IntegrityError("FOREIGN KEY constraint failed")
+
+    monkeypatch.setattr("approvals.decisions.decide.move_all", breaks)
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        desk.decide()

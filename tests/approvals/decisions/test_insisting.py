@@ -330,7 +330,7 @@ def ended_by_failing(scene: Scene) -> None:
 def test_nobody_revives_a_decision_that_ended(scene: Scene, end: Callable[[Scene], None]) -> None:
     end(scene)
     scene.house.sandbox.control.reset()
-    DecisionItem.objects.update(state=ItemState.WAITING, lease_holder="", lease_until=None)
+    DecisionItem.objects.update(state=ItemState.WAITING, due_at=scene.decision.made_at)
     StagedVersion.objects.filter(pk=scene.item.staged_version_id).update(state=State.APPROVING)
     scene.house.work()
     assert calls_that_decide(scene.house.sandbox) == []

@@ -34,6 +34,8 @@ from approvals.decisions.models import (
 from approvals.inspection import inspecting
 from approvals.inspection import requests as inspection_requests
 from approvals.inspection.models import Inspection, InspectionRequest, PairClaim
+from approvals.people import membership
+from approvals.people.accounts import unlink_account
 from approvals.people.models import User
 from approvals.queue import live, sync
 from approvals.queue.models import Registry, StagedVersion, State
@@ -43,7 +45,7 @@ from tests.approvals.at_once import PATIENCE_SECONDS, at_once
 from tests.approvals.conftest import SESSION, House
 from tests.approvals.decisions.conftest import Desk
 from tests.approvals.events import topics
-from tests.approvals.factories import make_decision
+from tests.approvals.factories import make_decision, make_user
 from tests.packages import tarball
 
 # Each thread has a connection of its own, and sees what others have committed.
@@ -517,3 +519,35 @@ def test_it_goes_live_once_however_many_look(house: House) -> None:
     StagedVersion.objects.update(live_check_at=timezone.now())
     at_once(live.watch_due, live.watch_due, live.watch_due)
     assert topics().count("staged_version.live") == 1
+
+
+TAKEN_AWAY: dict[str, Callable[[User, User], object]] = {
+    "removed": lambda ada, grace: membership.deactivate(ada, actor=grace),
+    "unlinked": lambda ada, grace: unlink_account(ada.registry_accounts.get(), actor=ada),
+}
+
+
+@pytest.mark.parametrize("takes_away", TAKEN_AWAY.values(), ids=TAKEN_AWAY)
+def test_who_is_removed_as_a_worker_calls_either_decided_before_or_not_at_all(
+    house: House, takes_away: Callable[[User, User], object]
+) -> None:
+    ada = house.person("ada")
+    item = house.decide(ada, house.ready())
+    grace = make_user("grace", role="administrator")
+    results = at_once(house.work, lambda: takes_away(ada, grace))
+    assert not [result for result in results if isinstance(result, BaseException)], results
+    item.refresh_from_db()
+    expected = ItemState.DONE if house.approvals_sent() else ItemState.FAILED
+    assert item.state == expected
+
+
+@pytest.mark.parametrize("takes_away", TAKEN_AWAY.values(), ids=TAKEN_AWAY)
+def test_who_is_removed_as_they_decide_has_either_decided_before_or_not_at_all(
+    desk: Desk, takes_away: Callable[[User, User], object]
+) -> None:
+    grace = make_user("grace", role="administrator")
+    code = desk.code(desk.ada)
+    decided, taken = at_once(lambda: desk.decide(code=code), lambda: takes_away(desk.ada, grace))
+    assert not isinstance(taken, BaseException), taken
+    assert isinstance(decided, Decision | DecisionRefused), decided
+    assert Decision.objects.count() == isinstance(decided, Decision)

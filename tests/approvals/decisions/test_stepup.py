@@ -280,11 +280,11 @@ def test_what_happens_to_the_person_after_the_touch_counts(
     assert_nothing_was_decided(desk)
 
 
-def relink(user: User, *, username: str = "", token: str = "another-token") -> None:
+def relink(user: User, *, username: str = "ada") -> None:
     """As the page of registry accounts does it, in whichever browser."""
     account = RegistryAccount.objects.get(user=user)
-    with patch("approvals.people.accounts._whose", return_value=(username or "ada", False)):
-        link_account(user, registry_url=account.registry_url, token=token)
+    with patch("approvals.people.accounts._whose", return_value=(username, False)):
+        link_account(user, registry_url=account.registry_url, token="another-token")
 
 
 def test_another_registry_account_than_the_one_confirmed_decides_nothing(
@@ -293,7 +293,7 @@ def test_another_registry_account_than_the_one_confirmed_decides_nothing(
     step_up = desk.open()
     touch = desk.touch(step_up)
     relink(desk.ada, username="mallory")
-    with pytest.raises(PresenceNotProved, match="linked anew since.*confirm once more"):
+    with pytest.raises(PresenceNotProved, match=r"linked anew since.*confirm once more"):
         desk.decide(intent=step_up.pk, assertion=touch)
     assert_nothing_was_decided(desk)
     assert desk.by_passkey(desk.open())
