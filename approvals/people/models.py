@@ -307,6 +307,8 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
     sealed_key = SealedField()
     # The session that an app waits in for its first code; its secret opens in no other.
     session = ""
+    # django-otp's, which has no annotations.
+    throttling_failure_count: int
 
     class Meta:
         verbose_name = "authenticator app"
@@ -319,8 +321,7 @@ class SealedTOTPDevice(TOTPDevice):  # type: ignore[misc] # django-otp has no an
 
         Its own doubles up to a day, in which whoever types wrong codes keeps the person out.
         """
-        failures: int = self.throttling_failure_count
-        self.throttling_failure_count = min(failures, MOST_FAILURES)
+        self.throttling_failure_count = min(self.throttling_failure_count, MOST_FAILURES)
         allowed: tuple[bool, Any] = super().verify_is_allowed()
         return allowed
 
