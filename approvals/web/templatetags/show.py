@@ -198,3 +198,20 @@ def state_badge(staged_version: StagedVersion) -> dict[str, object]:
 def role_name(value: str) -> str:
     """A role without what it may do: "Release manager"."""
     return Role(value).label.partition(":")[0]
+
+
+@register.filter
+def role_powers(value: str) -> str:
+    """What a role may do, in words after "may"."""
+    return _POWERS[Role(value)]
+
+
+_READS = "read what waits and what was decided"
+_DECIDES = f"{_READS}, and approve and reject versions"
+_POWERS = {
+    Role.VIEWER: _READS,
+    Role.APPROVER: _DECIDES,
+    Role.RELEASE_MANAGER: f"{_DECIDES}, and say where a package must come from",
+    Role.ADMINISTRATOR: f"{_DECIDES}, say where a package must come from, invite people and add "
+    "registries",
+}

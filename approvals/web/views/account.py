@@ -13,9 +13,12 @@ from approvals.people.accounts import AccountNotLinked, troubles, unlink_account
 from approvals.people.membership import PersonNotChanged, change_profile
 from approvals.people.models import RegistryAccount, User
 from approvals.people.passwords import WrongPassword
+from approvals.people.permissions import reaches_of
 from approvals.queue.models import Registry
 from approvals.queue.registries import Linked, link_own_account
 from approvals.web.forms.account import ProfileForm, TokenForm
+from approvals.web.listing import registry_names
+from approvals.web.reach import reach_rows
 from approvals.web.views.guards import SignedInRequest
 from approvals.web.visible import visible
 
@@ -123,4 +126,5 @@ def profile(request: SignedInRequest) -> HttpResponse:
         else:
             messages.success(request, "Your profile is saved.")
             return redirect("profile")
-    return render(request, "web/account/profile.html", {"form": form})
+    scopes = reach_rows(reaches_of(request.user), registry_names(request.user))
+    return render(request, "web/account/profile.html", {"form": form, "scopes": scopes})

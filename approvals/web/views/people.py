@@ -1,6 +1,6 @@
 """People and invitations: everybody sees who belongs, administrators change it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from allauth.account.adapter import get_adapter
@@ -27,11 +27,11 @@ from approvals.people.membership import (
 )
 from approvals.people.models import Invitation, RegistryAccount, Role, User
 from approvals.people.permissions import may_manage, may_see_everything, reaches_of
-from approvals.people.scopes import Reach
 from approvals.queue.models import Registry
 from approvals.web.forms.account import OwnCodeForm
 from approvals.web.forms.people import AcceptForm, InviteForm, RoleForm
 from approvals.web.forms.security import PresenceCodeForm
+from approvals.web.reach import reach_line, reach_rows
 from approvals.web.views.guards import SignedInRequest, managers_only
 
 # A browser's answer has a few kilobytes.
@@ -55,7 +55,7 @@ def people(request: SignedInRequest) -> HttpResponse:
                 {
                     "person": person,
                     "has_factor": person.pk in with_factors,
-                    "scopes": _shown(reaches_of(person), names)
+                    "scopes": reach_rows(reaches_of(person), names)
                     if sees_scopes or person.pk == request.user.pk
                     else [],
                     "accounts": [
@@ -66,7 +66,7 @@ def people(request: SignedInRequest) -> HttpResponse:
                 for person in everybody
             ],
             "invitations": [
-                (one, _shown(invitations.reaches_of(one), names))
+                (one, reach_rows(invitations.reaches_of(one), names))
                 for one in invitations.open_invitations()
             ]
             if may_manage(request.user)
@@ -77,14 +77,6 @@ def people(request: SignedInRequest) -> HttpResponse:
 
 def _registry_names() -> dict[str, str]:
     return dict(Registry.objects.values_list("url", "name"))
-
-
-def _shown(reaches: Sequence[Reach], names: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Scopes as pages show them: packages, and the registry by its name."""
-    return [
-        (one.packages, names.get(one.registry_url, one.registry_url) or "every registry")
-        for one in reaches
-    ]
 
 
 def _troubles(account: RegistryAccount, names: Mapping[str, str]) -> list[str]:
@@ -103,7 +95,7 @@ def _person_page(request: SignedInRequest, person: User, **forms: object) -> Htt
             **_ways(request),
             "factors": factors.factors_of(person),
             "recovery_codes_left": factors.recovery_codes_left(person),
-            "scopes": _shown(reaches, names),
+            "scopes": reach_rows(reaches, names),
             "accounts": [
                 (account, _troubles(account, names))
                 for account in person.registry_accounts.order_by("registry_url")
@@ -337,7 +329,7 @@ def invite(request: SignedInRequest) -> HttpResponse:
                 {
                     "invitation": invitation,
                     "link": link,
-                    "scopes": _shown(invitations.reaches_of(invitation), names),
+                    "scopes": reach_rows(invitations.reaches_of(invitation), names),
                 },
             )
     return render(
@@ -404,4 +396,10 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         )
     except ValidationError as error:
         form.add_error(None, error)
-    return render(request, "web/people/invitation.html", {"form": form, "invitation": found})
+    # Without the names of registries: nothing of them is told before the second factor.
+    only = reach_line(invitations.reaches_of(found), {})
+    return render(
+        request,
+        "web/people/invitation.html",
+        {"form": form, "invitation": found, "only": only},
+    )

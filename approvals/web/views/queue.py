@@ -1,16 +1,20 @@
 """What waits, and what was decided."""
 
+from typing import Any
+
 from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from approvals.decisions.models import DecisionItem
 from approvals.people.accounts import troubles_of
+from approvals.people.permissions import reaches_of
 from approvals.people.sessions import not_activity_when
 from approvals.people.setup import missing_setup
-from approvals.queue.models import OPEN_STATES, StagedVersion, State
+from approvals.queue.models import OPEN_STATES, Registry, StagedVersion, State
 from approvals.web.forms.versions import VersionFilter
 from approvals.web.listing import is_poll, page_of, registry_names, render_list
+from approvals.web.reach import reach_line
 from approvals.web.views.guards import SignedInRequest
 
 CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
@@ -20,18 +24,22 @@ CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
 @require_safe
 def queue(request: SignedInRequest) -> HttpResponse:
     """What still needs somebody or something, oldest first."""
-    registries = registry_names(request.user)
+    user = request.user
+    registries = registry_names(user)
     form = VersionFilter(
         request.GET, states=list(OPEN_STATES), registries=list(registries.values())
     )
-    rows = form.narrow(StagedVersion.objects.visible_to(request.user).waiting())
-    context = {
+    rows = form.narrow(StagedVersion.objects.visible_to(user).waiting())
+    context: dict[str, Any] = {
         "form": form,
         "page": page_of(rows, request.GET.get("page")),
         "has_registries": bool(registries),
-        "missing_setup": missing_setup(request.user, registries),
-        "account_troubles": troubles_of(request.user, registries),
+        "missing_setup": missing_setup(user, registries),
+        "account_troubles": troubles_of(user, registries),
+        "only": reach_line(reaches_of(user), registries),
     }
+    if not context["page"].object_list and not StagedVersion.objects.visible_to(user).exists():
+        context["never_staged_at"] = list(Registry.objects.visible_to(user))
     return render_list(request, "web/queue.html", "web/queue/list.html", context)
 
 

@@ -27,7 +27,7 @@ from approvals.people.models import Invitation, Role, Scope, SealedTOTPDevice, T
 from tests.approvals.codes import code_now, enrol, enrol_passkey, wrong_code
 from tests.approvals.factories import make_account, make_registry, make_user
 from tests.approvals.managing import fresh_proof, invite
-from tests.approvals.web.pages import sign_in
+from tests.approvals.web.pages import sign_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -223,9 +223,35 @@ def test_an_invitation_for_some_packages(browser: Client) -> None:
     link = invitation_link(browser, reach="some", packages_0="@acme/*")
     assert "@acme/*</span> at every registry" in browser.get(reverse("people")).content.decode()
     guest = Client()
+    page = text_of(guest.get(link))
+    assert "only for @acme/*" in page
+    assert "You do not see other packages." in page
     guest.post(link, {**BEN, "reach": "everything", "packages_0": "*"})
     ben = User.objects.get(username="ben")
     assert [(scope.registry_url, scope.packages) for scope in ben.scopes.all()] == [("", "@acme/*")]
+
+
+def test_the_link_comes_with_what_it_makes_of_somebody(browser: Client) -> None:
+    wanted = {"role": Role.RELEASE_MANAGER, "reach": "some", "packages_0": "@acme/*"}
+    page = text_of(browser.post(reverse("invite"), {**wanted, **chiefs_code()}))
+    assert "Release manager : may read what waits" in page
+    assert "say where a package must come from" in page
+    assert "Only the packages @acme/* at every registry" in page
+
+
+@pytest.mark.parametrize(
+    ("packages", "words"),
+    [("@acme/*", "only for @acme/*"), ("*", "only for every package at one registry")],
+    ids=["some", "all"],
+)
+def test_an_invitation_names_no_registry_to_who_holds_the_link(
+    browser: Client, packages: str, words: str
+) -> None:
+    registry = make_registry("hush-registry")
+    link = invitation_link(browser, reach="some", packages_1=packages)
+    page = text_of(Client().get(link))
+    assert words in page
+    assert registry.name not in page
 
 
 def test_scopes_of_others_tell_a_scoped_person_nothing(

@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from approvals.people.models import Role
 from approvals.queue.models import State
 from tests.approvals.factories import (
     make_decision,
@@ -111,11 +112,6 @@ def test_empty_queue_without_a_registry_tells_the_administrator_what_to_do() -> 
     assert reverse("registry_add") in sign_in(administrator).get("/").content.decode()
 
 
-def test_empty_queue_with_a_registry(client: Client) -> None:
-    make_registry()
-    assert "Nothing waits" in text_of(client.get("/"))
-
-
 def test_fifty_a_page(client: Client) -> None:
     for number in range(51):
         make_staged_version(f"package-{number}")
@@ -192,6 +188,33 @@ def test_hostile_words_stay_words(client: Client) -> None:
     assert LONG_NAME in text
     assert "eve U+202E gpj.exe" in text
     assert_strict(response)
+
+
+def test_before_anything_was_staged_the_page_says_when_the_registries_were_asked(
+    client: Client,
+) -> None:
+    make_registry("main", last_polled_at=timezone.now() - timedelta(minutes=3))
+    make_registry("new")
+    make_registry("asleep", enabled=False)
+    response = client.get("/")
+    text = text_of(response)
+    for words in (
+        "Nothing is staged yet",
+        "npm stage publish",
+        "main was last asked 3 min ago",
+        "new has not been asked yet",
+        "asleep is not polled",
+    ):
+        assert words in text
+    assert "is decided" not in text
+    assert "its read token" not in text
+    assert_strict(response)
+    chiefs = sign_in(make_user("chief", role=Role.ADMINISTRATOR))
+    assert "its read token may not see it" in text_of(chiefs.get("/"))
+    make_staged_version("done", state=State.LIVE)
+    text = text_of(client.get("/"))
+    assert "Nothing is staged yet" not in text
+    assert "Every staged version is decided." in text
 
 
 def test_failing_registries_are_named_on_every_page(client: Client) -> None:

@@ -223,6 +223,41 @@ def test_queue_and_history_leave_out_what_is_out_of_scope(
     assert "hidden-thing" not in part.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("packages", "line"),
+    [
+        (["@acme/*"], "You see only @acme/* ."),
+        (["b", "a"], "You see only a, b ."),
+        ([f"p{number}" for number in range(7)], "You see only p0, p1, p2, p3, p4 and 2 more ."),
+    ],
+    ids=["one", "two", "many"],
+)
+def test_the_queue_and_the_profile_say_what_one_sees_only(packages: list[str], line: str) -> None:
+    browser = sign_in(scoped(Role.APPROVER, *packages))
+    assert line in text_of(browser.get("/"))
+    profile = text_of(browser.get(reverse("profile")))
+    assert all(f"{one} at every registry" in profile for one in packages)
+
+
+def test_a_scope_at_one_registry_names_it(registry: Registry) -> None:
+    browser = sign_in(scoped(Role.APPROVER, url=registry.url))
+    assert "You see only @acme/* at npm ." in text_of(browser.get("/"))
+
+
+def test_who_sees_everything_is_told_so() -> None:
+    browser = sign_in(make_user(role=Role.APPROVER))
+    assert "You see only" not in text_of(browser.get("/"))
+    assert "Every package at every registry" in text_of(browser.get(reverse("profile")))
+
+
+def test_nothing_staged_in_scope_tells_nothing_of_what_is_elsewhere(
+    outside: StagedVersion,
+) -> None:
+    page = text_of(sign_in(scoped(Role.APPROVER)).get("/"))
+    assert "Nothing is staged yet" in page
+    assert "hidden-thing" not in page
+
+
 def test_the_queue_takes_as_many_queries_for_many_as_for_few(registry: Registry) -> None:
     browser = sign_in(scoped(Role.APPROVER, "@acme/*", "left-*", "right", "@*/core"))
 
