@@ -69,7 +69,8 @@ def _point(finding: Finding) -> Point:
     return Point(finding.title, finding.evidence, is_bad=is_bad, rule=finding.rule)
 
 
-@lru_cache(maxsize=64)
+# Several pages of as many versions as are decided at once.
+@lru_cache(maxsize=512)
 def _found(
     inspection_id: int, made_at: datetime, staged_version_id: int
 ) -> tuple[list[tuple[int, str]], list[Point]]:

@@ -4,8 +4,10 @@ from html import unescape
 
 import pytest
 from django.core.signals import got_request_exception
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from django.views.debug import ExceptionReporter
@@ -416,6 +418,31 @@ def test_more_than_fit_on_a_page_are_not_decided_at_once(client: Client) -> None
     chosen = [str(number) for number in range(1, 102)]
     response = client.get(reverse("confirm_approve_several"), {"version": chosen}, follow=True)
     assert "between 1 and 100 at once" in text_of(response)
+
+
+def queries_for(client: Client, ada: User, number: int) -> tuple[int, int]:
+    """How many queries the confirmation of so many versions takes, and deciding them."""
+    rows = [make_staged_version(f"package-{number}-{one}") for one in range(number)]
+    for row in rows:
+        make_inspection(row)
+    address, chosen = reverse("confirm_approve_several"), [row.pk for row in rows]
+    with CaptureQueriesContext(connection) as shown:
+        page = client.get(address, {"version": chosen})
+    SealedTOTPDevice.objects.update(last_t=-1)
+    form = {"version": chosen, "seen": seen_in(page), "code": code_of(ada)}
+    with CaptureQueriesContext(connection) as sent:
+        assert client.post(address, form).status_code == 302
+    return len(shown), len(sent)
+
+
+def test_deciding_many_asks_the_database_hardly_more_than_deciding_few(
+    client: Client, ada: User
+) -> None:
+    queries_for(client, ada, 2)
+    few, many = queries_for(client, ada, 3), queries_for(client, ada, 23)
+    # What is said of each version is read once and kept; nothing of it is read to decide.
+    assert (many[0] - few[0]) / 20 <= 4
+    assert many[1] == few[1]
 
 
 # ---------- by passkey
