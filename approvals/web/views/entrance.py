@@ -130,8 +130,8 @@ def _tell_of_recovery_code(request: SignedInRequest) -> None:
     messages.warning(
         request,
         format_html(
-            "<span>You used a recovery code; {} left. If a device is lost, remove it and add a new one "
-            'under <a href="{}">Security</a>.</span>',
+            "<span>You used a recovery code; {} left. If a device is lost, remove it and add a "
+            'new one under <a href="{}">Security</a>.</span>',
             f"{left} {'is' if left == 1 else 'are'}" if left else "none are",
             reverse("security"),
         ),
