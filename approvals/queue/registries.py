@@ -119,7 +119,7 @@ def normalised_url(url: str) -> str:
         scheme, host, port = origin(parts)
         host, path = _normalised_host(host), _normalised_path(parts.path)
     except ValueError as error:
-        raise RegistryNotUsable(f"The registry could not be used: {error}") from error
+        raise RegistryNotUsable(f"The registry could not be used: {_ended(error)}") from error
     port_text = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
     normalised = f"{scheme}://{host}{port_text}{path}"
     if (
@@ -327,4 +327,4 @@ def _try_token(url: str, token: str) -> TokenView:
             "paste it whole."
         ) from error
     except (RegistryError, ValueError) as error:
-        raise RegistryNotUsable(f"The registry could not be used: {error}") from error
+        raise RegistryNotUsable(f"The registry could not be used: {_ended(error)}") from error
