@@ -20,6 +20,13 @@ def show_presence_with_passkey(page: Page) -> None:
     expect(page.get_by_role("heading", name="Add an authenticator app")).to_be_visible()
 
 
+def copied(page: Page) -> list[str]:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
+    return str(page.evaluate("navigator.clipboard.readText()")).split()
+
+
 def test_signed_out_elsewhere_leads_back(dashboard: Dashboard, open_browser: OpenBrowser) -> None:
     person = dashboard.approver()
     page = open_browser(person)
@@ -103,10 +110,7 @@ def test_factors_come_and_go_and_the_last_one_is_kept(
     expect(shown).to_have_count(10)
     assert_fits(page)
     code = shown.first.inner_text()
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy").click()
-    expect(page.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()").split() == shown.all_inner_texts()
+    assert copied(page) == shown.all_inner_texts()
 
     # A touch that does not come keeps the place.
     passkey.refuse()

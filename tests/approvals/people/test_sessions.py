@@ -190,6 +190,13 @@ def test_nobody_ends_somebody_elses(ana: User) -> None:
     assert is_in(anas)
 
 
+def test_ending_all_others_is_offered_where_there_are_some(ana: User) -> None:
+    here = sign_in(ana)
+    assert "End all other sessions" not in text_of(here.get(reverse("sessions")))
+    sign_in(ana).get(reverse("sessions"))
+    assert "End all other sessions" in text_of(here.get(reverse("sessions")))
+
+
 def test_all_others_are_ended_also_those_that_were_never_listed(ana: User) -> None:
     here, listed, unlisted = sign_in(ana), sign_in(ana), sign_in(ana)
     bens = sign_in(make_user("ben"))
