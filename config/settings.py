@@ -320,10 +320,12 @@ TRY_LIMITS = {
     "password_reset": {"person": (3, 3600), "address": (20, 3600)},
     "code": {"person": (10, 900), "address": (50, 900)},
     "code_a_day": {"person": (100, 86_400)},
+    "recovery": {"person": (10, 900), "address": (50, 900)},
     "step_up": {"person": (30, 900), "address": (150, 900)},
     # The same where a password alone leads: who stole one must not use up what decisions need.
     "door_code": {"person": (10, 900), "address": (50, 900)},
     "door_code_a_day": {"person": (50, 86_400)},
+    "door_recovery": {"person": (10, 900), "address": (50, 900)},
     "door_step_up": {"person": (30, 900), "address": (150, 900)},
     "door_passkey_asked": {"person": (60, 900), "address": (300, 900)},
     "invitation": {"address": (20, 900)},

@@ -118,13 +118,14 @@ def check_code(
     if not by_recovery:
         # What cannot be a code is no guess either, and costs nothing.
         totp.six_digits(code)
-    with counted("door_code" if at_door else "code", user, address):
+    what = "recovery" if by_recovery else "code"
+    with counted(f"door_{what}" if at_door else what, user, address):
         if by_recovery:
             recovery_codes.use(user, code)
         else:
             totp.verify(user, code, at_door=at_door)
-    if by_recovery:
-        _forgive_wrong_codes(user)
+    if by_recovery or at_door:
+        _forgive_wrong_codes(user, all_of_them=by_recovery)
     return "recovery" if by_recovery else "totp"
 
 
@@ -150,7 +151,7 @@ def check_passkey(
     passkeys.must_be_assertion(assertion)
     with counted("door_step_up" if at_door else "step_up", user, address):
         passkeys.check(user, challenge, assertion)
-    _forgive_wrong_codes(user)
+    _forgive_wrong_codes(user, all_of_them=True)
     return "passkey"
 
 
@@ -168,9 +169,12 @@ def counted(what: str, user: AbstractBaseUser, address: str = "") -> Iterator[No
         limits.give_back(kind, person=user, address=address)
 
 
-def _forgive_wrong_codes(user: AbstractBaseUser) -> None:
-    """Ends what wrong codes cause, whoever typed them: the person is here."""
+def _forgive_wrong_codes(user: AbstractBaseUser, *, all_of_them: bool) -> None:
+    """Ends what wrong codes inside cause, whoever typed them: the person is here.
+
+    `all_of_them` ends what those at the door cause too.
+    """
     totp.end_pauses(user)
-    for what, others in _CODES.items():
-        for kind in (what, *others):
+    for what in _CODES if all_of_them else ["code"]:
+        for kind in (what, *_CODES[what]):
             limits.clear(kind, person=user)

@@ -54,6 +54,11 @@ def change_password(user: User, password: str, *, by_mail: bool) -> None:
         # Whoever knew the former one may have typed wrong codes. Not the tries of a whole day:
         # who can read the person's mail can also change the password, again and again.
         totp.end_pauses(user)
-        limits.clear("door_code", person=user)
+        for kind in ("door_code", "door_recovery"):
+            limits.clear(kind, person=user)
+        if by_mail:
+            # Every session ends: whoever guessed in one of them is out.
+            for kind in ("code", "code_a_day", "recovery"):
+                limits.clear(kind, person=user)
         publish("person.password_changed", person=user.pk, url_path="/security/")
         record("person.password_changed", actor=user, subject=user, by_mail=by_mail)

@@ -181,7 +181,7 @@ def test_guessing_a_code_makes_nobody_wait_who_is_inside(ada: User) -> None:
 def test_guessing_a_recovery_code_stops_and_recovers(ada: User) -> None:
     genuine = recovery_codes.make(ada)[0]
     client = sign_in_unverified(ada)
-    number, seconds = limit("door_code", "person")
+    number, seconds = limit("door_recovery", "person")
 
     def send(code: str) -> HttpResponse:
         return client.post(reverse("verify"), {"recovery_code": code})

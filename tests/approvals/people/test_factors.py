@@ -75,8 +75,8 @@ def test_wrong_codes_stop_at_the_limit_whatever_the_address(ana: User, settings:
     factors.check_code(ben, code_now(ben), address="192.0.2.9")
 
 
-def test_guessing_recovery_codes_stops_at_the_same_limit(ana: User, settings: Settings) -> None:
-    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": {"person": (3, 900)}}
+def test_guessing_recovery_codes_stops_at_such_a_limit(ana: User, settings: Settings) -> None:
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "recovery": {"person": (3, 900)}}
     right = recovery_codes.make(ana)[0]
     for _ in range(3):
         with pytest.raises(factors.FactorRefused, match="wrong"):
@@ -87,7 +87,8 @@ def test_guessing_recovery_codes_stops_at_the_same_limit(ana: User, settings: Se
 
 
 def test_right_codes_and_what_is_no_code_cost_no_tries(ana: User, settings: Settings) -> None:
-    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": {"person": (1, 900)}}
+    once = {"person": (1, 900)}
+    settings.TRY_LIMITS = {**settings.TRY_LIMITS, "code": once, "recovery": once}
     enrol(ana)
     for code in recovery_codes.make(ana)[:3]:
         factors.check_code(ana, code, recovery=True)
@@ -187,7 +188,6 @@ def test_whoever_shows_another_factor_is_not_kept_waiting(ana: User, by: str) ->
         challenge = secrets.token_hex(32)
         factors.check_passkey(ana, challenge, key.get(passkeys.options(ana, challenge)))
     else:
-        # Where it is taken, tries are counted apart.
         factors.check_code(ana, recovery, recovery=True, at_door=True)
     assert factors.check_code(ana, code_now(ana)) == "totp"
 
@@ -221,3 +221,25 @@ def test_a_new_password_does_not_give_a_guesser_another_day(ana: User, clock: Cl
             except factors.FactorRefused:
                 tried += 1
     assert tried == 50
+
+
+def test_a_code_at_the_door_ends_what_a_guesser_inside_has_used_up(ana: User) -> None:
+    enrol(ana)
+    for _ in range(10):
+        with pytest.raises(factors.FactorRefused, match="wrong"):
+            factors.check_code(ana, wrong_code(ana))
+        unlock(ana)
+    with pytest.raises(factors.TooManyTries):
+        factors.check_code(ana, code_now(ana))
+    factors.check_code(ana, code_now(ana), at_door=True)
+    assert factors.check_code(ana, code_now(ana, steps=1)) == "totp"
+
+
+def test_a_recovery_code_lets_in_whoever_was_kept_out_by_wrong_codes(ana: User) -> None:
+    enrol(ana)
+    recovery = recovery_codes.make(ana)[0]
+    for _ in range(12):
+        with pytest.raises(factors.FactorRefused):
+            factors.check_code(ana, wrong_code(ana), at_door=True)
+    assert factors.check_code(ana, recovery, recovery=True, at_door=True) == "recovery"
+    assert factors.check_code(ana, code_now(ana), at_door=True) == "totp"
