@@ -123,8 +123,10 @@ def open_step_up(
             "Link your own account at the registry first: your decisions are carried out with it."
         )
     left_open = StepUp.objects.filter(user=user, session=session, proved_at__isnull=True)
-    newest = left_open.order_by("-opened_at").values_list("pk", flat=True)[: MOST_OPEN - 1]
-    left_open.exclude(pk__in=list(newest)).delete()
+    # Named one by one: what is opened in this moment is not among them.
+    oldest = list(left_open.order_by("-opened_at").values_list("pk", flat=True)[MOST_OPEN - 1 :])
+    if oldest:
+        left_open.filter(pk__in=oldest).delete()
     step_up = StepUp(
         user=user,
         action=action,

@@ -25,7 +25,7 @@ from approvals.decisions import execute
 from approvals.decisions.models import Action, Decision, DecisionItem, StepUp
 from approvals.decisions.stepup import binding_of_versions, mark_of, sealed_proof
 from approvals.inspection.compare import compare_tarballs
-from approvals.people.models import Role, User
+from approvals.people.models import RegistryAccount, Role, User
 from approvals.queue.models import Package, Registry, StagedVersion, State
 from approvals.queue.registries import add_registry
 from approvals.queue.sync import poll
@@ -66,6 +66,7 @@ def run_all(folder: Path) -> int:
                 ("review page, 7,000 changed files / 100", 1.5, review_page),
                 ("syncing 1,000 new / fetching the same pages", 1.5, lambda: syncing(folder)),
                 ("carrying out 40 / the same calls in a loop", 1.1, lambda: carrying_out(folder)),
+                ("carrying out 40 at once / the same calls", 1.1, lambda: batch(folder)),
                 ("comparing / gunzipping both tarballs", 2.0, lambda: comparing(folder)),
                 ("verifying a bundle / its signatures alone", 10.0, verifying),
             ):
@@ -142,19 +143,30 @@ def syncing(folder: Path) -> float:
     return took / bare
 
 
-def carrying_out(folder: Path) -> float:
+def batch(folder: Path) -> float:
+    """One decision over many versions, against a loop of the same registry calls."""
+    return carrying_out(folder, together=True)
+
+
+def carrying_out(folder: Path, *, together: bool = False) -> float:
     """Decisions that are recorded already, against a loop of the same registry calls."""
     count = 40
-    with _sandbox(folder / "carrying-out") as sandbox:
+    with _sandbox(folder / f"carrying-out-{together}") as sandbox:
         ids = [
             sandbox.stage(publish_document(f"package-{number}", "1.0.0"), by="ci")
             for number in range(2 * count)
         ]
         token = sandbox.token("ci")
-        registry = add_registry(actor=None, name="batch", url=sandbox.url, read_token=token)
+        registry = add_registry(
+            actor=None, name=f"batch-{together}", url=sandbox.url, read_token=token
+        )
         poll(registry)
-        user = User.objects.create_user("ada", "ada@example.org", role=Role.APPROVER)
-        _decide_all(user, registry, ids[:count], token)
+        name = f"ada-{together}"
+        user = User.objects.create_user(name, f"{name}@example.org", role=Role.APPROVER)
+        account = make_account(user, registry, token=token)
+        chosen = ids[:count]
+        for some in [chosen] if together else [[one] for one in chosen]:
+            _decide(account, some)
         sandbox.control.slow_down(REGISTRY_ANSWERS_AFTER_SECONDS)
 
         began = time.perf_counter()
@@ -251,33 +263,35 @@ def _fill(registry: Registry, total: int) -> None:
     )
 
 
-def _decide_all(user: User, registry: Registry, ids: list[str], token: str) -> None:
-    account = make_account(user, registry, token=token)
-    for stage_id in ids:
-        row = StagedVersion.objects.with_package().get(stage_id=stage_id)
-        row.state, row.sha512 = State.APPROVING, "0" * 128
-        row.save()
-        now = timezone.now()
-        step_up = StepUp.objects.create(
-            user=user,
-            action=Action.APPROVE,
-            binding=binding_of_versions(Action.APPROVE, [row]),
-            method="totp",
-            proved_at=now,
-            consumed_at=now,
-            account_mark=mark_of(account),
-        )
-        StepUp.objects.filter(pk=step_up.pk).update(sealed_proof=sealed_proof(step_up))
-        decision = Decision.objects.create(
-            user=user, action=Action.APPROVE, made_at=now, step_up=step_up, account=account
-        )
-        DecisionItem.objects.create(
+def _decide(account: RegistryAccount, ids: list[str]) -> None:
+    """One decision, as it is after its proof of presence was consumed."""
+    StagedVersion.objects.filter(stage_id__in=ids).update(state=State.APPROVING, sha512="0" * 128)
+    rows = list(StagedVersion.objects.with_package().filter(stage_id__in=ids))
+    now = timezone.now()
+    step_up = StepUp.objects.create(
+        user=account.user,
+        action=Action.APPROVE,
+        binding=binding_of_versions(Action.APPROVE, rows),
+        opened_at=now,
+        method="totp",
+        proved_at=now,
+        consumed_at=now,
+        account_mark=mark_of(account),
+    )
+    StepUp.objects.filter(pk=step_up.pk).update(sealed_proof=sealed_proof(step_up))
+    decision = Decision.objects.create(
+        user=account.user, action=Action.APPROVE, made_at=now, step_up=step_up, account=account
+    )
+    DecisionItem.objects.bulk_create(
+        DecisionItem(
             decision=decision,
             staged_version=row,
             stage_id=row.stage_id,
             sha1=row.shasum,
             sha512=row.sha512,
         )
+        for row in rows
+    )
 
 
 def _page(client: Client, path: str = "/") -> None:
