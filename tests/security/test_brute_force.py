@@ -254,11 +254,9 @@ def test_nobody_fills_the_table_of_intents(ada: User) -> None:
         form = {"version": row.pk, "seen": seen}
         return client.post(reverse("approve_intent"), form).status_code
 
-    assert 422 in [begin() for _ in range(MANY // 4)]
-    assert StepUp.objects.count() < MANY // 4
-    long = timedelta(seconds=django_settings.STEP_UP_SECONDS + 1)
-    StepUp.objects.update(opened_at=F("opened_at") - long)
-    assert begin() == 200
+    # The oldest make room, so that the person is never kept from deciding.
+    assert {begin() for _ in range(MANY // 4)} == {200}
+    assert StepUp.objects.count() < MANY // 8
 
 
 # ---------- an open browser
