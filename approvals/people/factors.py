@@ -144,7 +144,7 @@ def check_passkey(
 ) -> Method:
     """Takes what a passkey of this person's signed as proof that they are here.
 
-    `challenge` must have been made for one purpose, and be used up by the caller before this.
+    `challenge` must have been made for one purpose, and serve once: the caller sees to that.
     `at_door` as in check_code. Raises FactorRefused.
     """
     # What no passkey signed is no guess, and costs nothing.
