@@ -22,6 +22,8 @@ def open_confirmation(page: Page, release: Release, action: str = APPROVE) -> No
     page.goto(release.path)
     page.get_by_role("link", name=action).click()
     expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
+    # Until the script runs that lets a whole code go off by itself.
+    page.wait_for_load_state("load")
 
 
 def confirm(page: Page, action: str, code: str, registry_code: str = "") -> None:

@@ -43,6 +43,8 @@ def aboard(watch: Watch, sailor: Sailor) -> Hands:
     else:
         assert sailor.codes
         sign_in(page, sailor.name, PASSWORD)
+        expect(page.get_by_role("heading", name="Now your second factor")).to_be_visible()
+        page.wait_for_load_state("load")
         # It goes off by itself when it is whole.
         page.get_by_label("Code of your authenticator app").fill(sailor.codes.next(lasting=15))
     expect(page.get_by_role("heading", name="Queue")).to_be_visible()
