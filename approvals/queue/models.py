@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from approvals.people.models import User
-from approvals.people.permissions import Person, may_see, reaches_of
+from approvals.people.permissions import Person, reaches_of
 from approvals.people.scopes import packages_within
 from approvals.sealing import SealedField
 
@@ -183,9 +183,6 @@ class StagedVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.package.name}@{self.version}"
-
-    def is_visible_to(self, user: Person) -> bool:
-        return may_see(user, self.registry.url, self.package.name)
 
     @property
     def is_open(self) -> bool:
