@@ -158,15 +158,28 @@ class RegistryClient:
         if answer.body.strip():
             _outcome(answer)
 
-    def packument(self, name: str) -> Packument:
-        """What is published of a package; NotFound if nothing is."""
+    def packument(
+        self,
+        name: str,
+        *,
+        max_bytes: int | None = None,
+        seconds: float = PACKUMENT_SECONDS,
+        tries: int | None = None,
+    ) -> Packument:
+        """What is published of a package; NotFound if nothing is.
+
+        `max_bytes` and `seconds` bound each answer, `tries` how often one is asked for.
+        """
 
         def read(response: requests.Response) -> Packument:
-            with Body(response, MAX_BYTES, PACKUMENT_SECONDS, decode=True) as body:
+            with Body(
+                response, MAX_BYTES if max_bytes is None else max_bytes, seconds, decode=True
+            ) as body:
                 return read_packument(body, name)
 
         # The whole packument, because npm's abbreviated one has neither `time` nor maintainers.
-        return self.transport.get(self.transport.url(f"/{escape_package_name(name)}"), read)
+        url = self.transport.url(f"/{escape_package_name(name)}")
+        return self.transport.get(url, read, tries=tries)
 
     def download_published(
         self, version: PublishedVersion, destination: Path, on_progress: Progress | None = None

@@ -21,6 +21,9 @@ MAX_ENTRIES = 50_000
 """Versions, dist-tags, times or maintainers."""
 MAX_DEPTH = 1000
 MAX_FIELD = 1024
+MAX_COMMAND = 300
+"""Characters kept of an install script's command."""
+INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
 
 _Wanted: TypeAlias = dict[str, "_Wanted"]
 
@@ -35,6 +38,9 @@ _WANTED: _Wanted = {
         _ANY: {
             "deprecated": {},
             "_npmUser": {"name": {}},
+            "gypfile": {},
+            "hasInstallScript": {},
+            "scripts": {"preinstall": {}, "install": {}, "postinstall": {}},
             "dist": {
                 "shasum": {},
                 "integrity": {},
@@ -191,4 +197,19 @@ def _published(version: str, facts: dict[str, object]) -> PublishedVersion:
         deprecated="deprecated" if deprecated is True else _text(deprecated),
         attestations_url=_text(facts.get("dist.attestations.url"), MAX_URL) or None,
         npm_user=_text(facts.get("_npmUser.name") or facts.get("_npmUser")),
+        install_scripts=_install_scripts(facts),
     )
+
+
+def _install_scripts(facts: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    """What npm runs on installation, as far as the registry says."""
+    scripts = [
+        (name, _text(command, MAX_COMMAND))
+        for name in INSTALL_SCRIPTS
+        if (command := facts.get(f"scripts.{name}")) and isinstance(command, str)
+    ]
+    if facts.get("gypfile") is True and not any(name != "postinstall" for name, _ in scripts):
+        scripts.append(("install", "node-gyp rebuild"))
+    elif facts.get("hasInstallScript") is True and not scripts:
+        scripts.append(("install", ""))
+    return tuple(scripts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
@@ -24,7 +25,7 @@ class PublishedVersion:
 
     `shasum` is SHA-1 in hex, `integrity` a Subresource Integrity string ("" where the registry
     gives none), `deprecated` the deprecation message ("" if not deprecated), `npm_user` who
-    published it.
+    published it. `install_scripts` are what npm runs on installation: names with commands.
     """
 
     version: str
@@ -34,6 +35,7 @@ class PublishedVersion:
     deprecated: str
     attestations_url: str | None
     npm_user: str
+    install_scripts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class Packument:
     dist_tags: dict[str, str]
     time: dict[str, str]
     maintainers: list[str]
+
+    @property
+    def first_published(self) -> str:
+        """When it was made or first published, whatever is known of, as the registry writes it."""
+        known = [time for version, time in self.time.items() if version != "modified"]
+        moments = [(moment, time) for time in known if (moment := moment_of(time)) is not None]
+        return min(moments)[1] if moments else ""
+
+
+def moment_of(time: str) -> datetime | None:
+    """The moment that the registry writes as ISO 8601; None where it writes anything else."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ class Build:
     its repository, `workflow_repository` the repository that it is from; `signer_workflow` is the
     whole address of the workflow that signed, which differs where a reusable workflow did; `runner`
     is "hosted", "self-hosted" or "". The predicate, which the workflow writes itself, is believed
-    only about `builder`, and about `run_url` where an early certificate is silent.
+    only about `builder`, and about `run_url` where an early certificate is silent. `triggered_by`
+    (names of accounts with spaces between them) and `triggered_by_ids` (their numbers) are what it
+    says of who started the run: for that, somebody may be kept out, and nobody let in.
     """
 
     platform: str
@@ -42,6 +44,8 @@ class Build:
     run_url: str = ""
     visibility: str = ""
     environment: str = ""
+    triggered_by: str = ""
+    triggered_by_ids: str = ""
 
 
 @dataclass(frozen=True)

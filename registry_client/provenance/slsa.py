@@ -155,7 +155,52 @@ def completed(build: Build, statement: Statement) -> Build:
         address = re.compile(re.escape(build.repository) + _RUN_PATH)
         runs = [one.value for one in said if one.fact == "run_url"]
         run_url = next((run for run in runs if address.fullmatch(run)), "")
-    return replace(build, builder=clean_words(builder), run_url=run_url)
+    names, ids = _triggered_by(statement)
+    return replace(
+        build,
+        builder=clean_words(builder),
+        run_url=run_url,
+        triggered_by=names,
+        triggered_by_ids=ids,
+    )
+
+
+# Where generators write down who started the run, and the number of that account: npm in GitLab's
+# CI (libnpmpublish), GitLab Runner, slsa-github-generator, and what is alike.
+_ENVIRONMENTS = (
+    ("invocation", "parameters"),
+    ("invocation", "environment"),
+    ("buildDefinition", "externalParameters", "variables"),
+    ("buildDefinition", "internalParameters"),
+    ("buildDefinition", "internalParameters", "github"),
+)
+_ACTORS = ("GITLAB_USER_LOGIN", "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "actor")
+_ACTOR_IDS = ("GITHUB_ACTOR_ID", "actor_id")
+_LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-\[\]]{0,99}")
+_ID = re.compile(r"[0-9]{1,20}")
+_MOST_TRIGGERING = 4
+
+
+def _triggered_by(statement: Statement) -> tuple[str, str]:
+    """Names and numbers of those who started the run, with spaces between; "" where nothing does.
+
+    What is no account's name is left out: it keeps nobody from proving where they built.
+    """
+    names: dict[str, None] = {}
+    ids: dict[str, None] = {}
+    for path in _ENVIRONMENTS:
+        found: Any = statement.predicate
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            continue
+        for keys, pattern, kept in ((_ACTORS, _LOGIN, names), (_ACTOR_IDS, _ID, ids)):
+            for key in keys:
+                # slsa-github-generator writes the names of variables in small letters.
+                for said in (found.get(key), found.get(key.lower())):
+                    if isinstance(said, str) and pattern.fullmatch(said):
+                        kept[said] = None
+    return " ".join(list(names)[:_MOST_TRIGGERING]), " ".join(list(ids)[:_MOST_TRIGGERING])
 
 
 def _compare(build: Build, said: Said) -> None:

@@ -277,3 +277,48 @@ def test_fifty_megabytes_of_packument_take_little_memory() -> None:
     assert versions == 3000
     assert size > 50_000_000
     assert memory < 20_000_000, memory
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (
+            {"scripts": {"install": "a", "test": "b", "postinstall": "c"}},
+            ["install", "postinstall"],
+        ),
+        ({"gypfile": True}, ["install"]),
+        ({"gypfile": True, "scripts": {"preinstall": "a"}}, ["preinstall"]),
+        ({"hasInstallScript": True}, ["install"]),
+        ({"scripts": {"install": 7, "preinstall": ""}}, []),
+        ({"scripts": "install"}, []),
+        ({}, []),
+    ],
+    ids=["scripts", "gypfile", "gypfile-and-script", "flag", "odd", "text", "none"],
+)
+def test_what_runs_on_installation_is_kept(said: dict[str, Any], kept: list[str]) -> None:
+    document = {"name": "lib", "versions": {"1.0.0": said}}
+    assert [name for name, _ in read(document).versions["1.0.0"].install_scripts] == kept
+
+
+def test_a_command_of_any_length_is_cut() -> None:
+    document = {"name": "lib", "versions": {"1.0.0": {"scripts": {"install": "x" * 100_000}}}}
+    ((_, command),) = read(document).versions["1.0.0"].install_scripts
+    assert len(command) <= packument.MAX_COMMAND
+
+
+def test_the_first_time_is_when_it_was_first_published() -> None:
+    times = {"modified": "2019", "created": "2020-02-01", "1.0.0": "2020-01-01", "2.0.0": "2021"}
+    assert read({"name": "lib", "time": times}).first_published == "2020-01-01"
+    assert read({"name": "lib"}).first_published == ""
+
+
+@pytest.mark.parametrize("odd", ["", "0", "soon", "2019", "0000-00-00", "19-1-1"])
+def test_a_time_that_is_none_makes_no_package_older_or_of_no_age(odd: str) -> None:
+    times = {"created": odd, "1.0.0": "2020-01-01T00:30:00+02:00", "2.0.0": "2019-12-31T23:00:00Z"}
+    assert read({"name": "lib", "time": times}).first_published == "2020-01-01T00:30:00+02:00"
+    assert read({"name": "lib", "time": {"created": odd}}).first_published == ""
+
+
+def test_times_at_the_end_of_time_are_compared() -> None:
+    times = {"1.0.0": "0001-01-01T00:00:00+14:00", "2.0.0": "9999-12-31T23:59:59-14:00"}
+    assert read({"name": "lib", "time": times}).first_published == times["1.0.0"]

@@ -131,6 +131,7 @@ def test_gitlab(kind: Kind) -> None:
         builder="https://gitlab.com/acme/gadgets/-/runners/12270845",
         run_url="https://gitlab.com/acme/gadgets/-/jobs/88001",
         visibility="public",
+        triggered_by="ada-at-gitlab",
     )
 
 
