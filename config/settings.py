@@ -265,6 +265,11 @@ CELERY_TASK_DEFAULT_QUEUE = "countersign"
 CELERY_TASK_ROUTES = {
     "approvals.inspection.tasks.*": {"queue": "inspection"},
     "approvals.provenance.tasks.*": {"queue": "provenance"},
+    "approvals.queue.tasks.look_up_published_packages": {"queue": "provenance"},
+    "approvals.decisions.tasks.gather_releases": {"queue": "countersign"},
+    "approvals.decisions.tasks.refresh_published_packages": {"queue": "countersign"},
+    # What policies say of thousands of versions may take a while, and nobody waits for it there.
+    "approvals.decisions.tasks.look_at_policies": {"queue": "countersign"},
     "approvals.decisions.tasks.*": {"queue": "decisions"},
 }
 # The broker is only a doorbell. Each of these looks into the database for work that is due, so a
@@ -281,7 +286,10 @@ CELERY_BEAT_SCHEDULE = {
         "watch accepted versions": "approvals.queue.tasks.watch_accepted_versions",
         "inspect": "approvals.inspection.tasks.inspect_waiting",
         "look for provenance": "approvals.provenance.tasks.check_waiting",
+        "look up published packages": "approvals.queue.tasks.look_up_published_packages",
+        "gather releases": "approvals.decisions.tasks.gather_releases",
         "carry out decisions": "approvals.decisions.tasks.carry_out_waiting",
+        "look at policies": "approvals.decisions.tasks.look_at_policies",
         "tell": "approvals.notifications.tasks.tell_waiting",
     }.items()
 }
@@ -293,7 +301,13 @@ CELERY_BEAT_SCHEDULE |= {
         "forget expired sessions": "approvals.people.tasks.forget_expired_sessions",
         "forget old tries": "approvals.people.tasks.forget_old_tries",
         "forget expired tarballs": "approvals.inspection.tasks.forget_expired_tarballs",
+        "forget unwanted packages": "approvals.queue.tasks.forget_unwanted_packages",
     }.items()
+}
+CELERY_BEAT_SCHEDULE["refresh published packages"] = {
+    "task": "approvals.decisions.tasks.refresh_published_packages",
+    "schedule": schedule(300),
+    "options": {"expires": 300},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
@@ -393,6 +407,8 @@ DIFF_LIMITS = {
     "file_size": env.megabytes("COUNTERSIGN_TARBALL_DIFF_FILE_MB", 16),
     "all_diffs": env.megabytes("COUNTERSIGN_TARBALL_DIFFS_MB", 32),
 }
+# A folder of rules for YARA-X, searched in every file that is new or differs; "" for none.
+YARA_RULES = env.text("COUNTERSIGN_YARA_RULES")
 TARBALL_DAYS = env.whole("COUNTERSIGN_TARBALL_DAYS", 30, least=1, most=36_500)
 # Besides the baseline, of how many published versions it is looked up where they were built.
 PROVENANCE_HISTORY = env.whole("COUNTERSIGN_PROVENANCE_HISTORY", 10, least=0, most=50)
@@ -400,6 +416,8 @@ PROVENANCE_HISTORY = env.whole("COUNTERSIGN_PROVENANCE_HISTORY", 10, least=0, mo
 REKOR_URL = env.service_url("COUNTERSIGN_REKOR_URL")
 # Only `manage.py refresh_trust` asks there.
 TUF_URL = env.service_url("COUNTERSIGN_TUF_URL", "https://tuf-repo-cdn.sigstore.dev")
+# Within so long the same actor stages what belongs together, where no provenance says it.
+RELEASE_WINDOW_SECONDS = env.whole("COUNTERSIGN_RELEASE_WINDOW_SECONDS", 600, least=1, most=86_400)
 STEP_UP_SECONDS = 120
 REGISTRY_PROOF_SECONDS = 300
 QUESTION_SECONDS = env.whole("COUNTERSIGN_QUESTION_SECONDS", 900, least=1, most=86_400)

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import Count, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from approvals.audit.models import AuditEvent, AuditHead
-from approvals.audit.record import event_hash
+from approvals.audit.record import event_hash, is_written_here
 
 PAGE = 1000
+# As many events at the end are proved one by one where something relies on them: 30 ms.
+PROVED = 500
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,33 @@ def verify(expected: Head | None = None) -> Verification:
     except _Broken as broken:
         return Verification(end.sequence, end, str(broken), broken.sequence)
     return Verification(end.sequence, end)
+
+
+def is_whole_since(sequence: int) -> bool:
+    """Whether the chain goes on from this event to its head, for whoever relies on what it says.
+
+    Finds any event that is missing, as the last one is bound to its number, and any of the newest
+    `PROVED` that was changed or replaced. The others only `verify` proves. Two queries.
+    """
+    since = AuditEvent.objects.order_by().filter(sequence__range=(sequence, OuterRef("sequence")))
+    counted = since.annotate(all=Value(1)).values("all").annotate(number=Count("pk"))
+    head = (
+        AuditHead.objects.filter(id=1)
+        .annotate(since=Coalesce(Subquery(counted.values("number")), 0))
+        .first()
+    )
+    if head is None:
+        return not AuditEvent.objects.exists()
+    if head.since != max(0, head.sequence - sequence + 1):
+        return False
+    first = max(sequence, head.sequence - PROVED + 1)
+    before = None
+    newest = AuditEvent.objects.filter(sequence__range=(first, head.sequence))
+    for event in newest.order_by("sequence"):
+        if not is_written_here(event) or before not in (None, event.previous_hash):
+            return False
+        before = event.hash
+    return before in (None, head.hash)
 
 
 def _events_up_to_head() -> Iterator[AuditEvent]:

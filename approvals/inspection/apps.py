@@ -6,6 +6,7 @@ class InspectionConfig(AppConfig):
 
     def ready(self) -> None:
         from approvals.audit import outbox
+        from approvals.inspection import checks  # noqa: F401 - registered by being imported
         from approvals.inspection.tarballs import check_storage
         from approvals.inspection.tasks import inspect_waiting
 

@@ -4,12 +4,12 @@ A claim has a lease, as all work has: that of a worker that died runs out, and s
 take the pair.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
 
-from approvals.inspection.compare import ENGINE
+from approvals.inspection.engine import engine_version
 from approvals.inspection.models import Inspection, PairClaim
 
 
@@ -23,7 +23,7 @@ class Pair:
 
     staged_sha512: str
     baseline_sha512: str
-    engine_version: str = ENGINE
+    engine_version: str = field(default_factory=engine_version)
 
     def inspection(self) -> Inspection | None:
         """The finished comparison, if there is one."""

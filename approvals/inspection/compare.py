@@ -19,6 +19,7 @@ from approvals.inspection.changes import (
     shown_side,
 )
 from approvals.inspection.filetree import ContentStore, FileInfo, FileTree, fetch_contents
+from approvals.inspection.findings import findings_in_tarball, searcher_of_rules
 from approvals.inspection.installing import is_nested_manifest, problems_of_installing
 from approvals.inspection.kinds import classify
 from approvals.inspection.lockstep import BaselineError, read_side_by_side
@@ -30,16 +31,20 @@ from approvals.inspection.manifest import (
 from approvals.inspection.renames import Rename, identical_renames, similar_renames
 from approvals.inspection.results import CompareLimits, Comparison, FileChange, UnchangedFile
 from approvals.inspection.risk import MANIFEST, Risk
+from approvals.inspection.script_calls import is_recipe
+from approvals.inspection.search.look import Look
 from approvals.inspection.text import display_text
 from registry_client.tar_paths import Problem
 
-ENGINE = "3"
+ENGINE = "4"
+"""The number of what compares and of the rules in force; it goes up with either."""
 
 OnProgress = Callable[[str, int, int], None]
 
 READING = "Reading the tarballs"
 READING_AGAIN = "Reading a tarball again"
 COMPARING = "Comparing the files"
+SEARCHING = "Searching for what a reviewer must not miss"
 
 
 def compare_tarballs(
@@ -48,18 +53,19 @@ def compare_tarballs(
     *,
     limits: CompareLimits | None = None,
     on_progress: OnProgress | None = None,
+    stage_id: str = "",
 ) -> Comparison:
     """Compare a staged tarball with its baseline (None for a first release).
 
     `on_progress` gets a stage in words, how much is done and how much there is: bytes of both
     tarballs while they are read, then files that differ. It is called in the caller's thread, and
-    what it raises ends the comparison. Raises TarballError if the staged tarball cannot be read
-    safely and wholly; an unreadable baseline is a problem of the result instead, with everything
-    counted as added.
+    what it raises ends the comparison. `stage_id` is for the log. Raises TarballError if the
+    staged tarball cannot be read safely and wholly; an unreadable baseline is a problem of the
+    result instead, with everything counted as added.
     """
     with ContentStore() as old_store, ContentStore() as new_store:
         run = _Run(limits or CompareLimits(), (old_store, new_store), on_progress or _silent)
-        return run.compare(staged, baseline)
+        return run.compare(staged, baseline, stage_id)
 
 
 class _Run:
@@ -75,7 +81,7 @@ class _Run:
         self.old_store, self.new_store = stores
         self.on_progress = on_progress
 
-    def compare(self, staged: Path, baseline: Path | None) -> Comparison:
+    def compare(self, staged: Path, baseline: Path | None, stage_id: str) -> Comparison:
         old, new, old_problems = self._read(staged, baseline)
         manifest_new, manifest_problem = self._manifest(new, self.new_store)
         manifest_old, old_manifest_problem = self._manifest(old, self.old_store)
@@ -94,7 +100,7 @@ class _Run:
             ),
             self.limits,
         )
-        files = self._files(changes, pairs, [*renames, *similar], _second_copies(new))
+        looked_at = self._files(changes, pairs, [*renames, *similar], _second_copies(new))
         installing = problems_of_installing(
             old,
             new,
@@ -104,6 +110,37 @@ class _Run:
         )
         readme, readme_note = self._readme(new)
         changelog, changelog_path, changelog_note = self._changelog(old, new, manifest_new)
+        manifest_changes = (
+            ()
+            if manifest_new is None or (manifest_old is None and old is not None)
+            else compare_manifests(manifest_old or {}, manifest_new)
+        )
+        problems = (
+            *installing,
+            *changes.unseen.problems(),
+            *(() if is_whole else (_RENAMES_LIMITED,)),
+            *_more_copies(new),
+            *new.problems,
+        )
+        look = Look(
+            old=old,
+            new=new,
+            files=looked_at,
+            contents=(self.old_store.get_or_none, self.new_store.get_or_none),
+            manifests=(manifest_old, manifest_new),
+            manifest_problem=manifest_problem,
+            manifest_changes=manifest_changes,
+            problems=problems,
+            problems_left_out=new.problems_left_out,
+            old_problems=old_problems,
+            limits=self.limits,
+            searcher=searcher_of_rules(),
+            stage_id=stage_id,
+        )
+        findings = findings_in_tarball(look, partial(self.on_progress, SEARCHING))
+        self.on_progress(SEARCHING, 1, 1)
+        files = [change for change, _, _ in looked_at]
+        files.sort(key=lambda change: (change.path, change.status == "left_out"))
         return Comparison(
             files=tuple(files),
             unchanged_count=len(unchanged),
@@ -112,24 +149,17 @@ class _Run:
             manifest_old=manifest_old,
             manifest_new=manifest_new,
             manifest_problem=manifest_problem,
-            manifest_changes=()
-            if manifest_new is None or (manifest_old is None and old is not None)
-            else compare_manifests(manifest_old or {}, manifest_new),
+            manifest_changes=manifest_changes,
             readme=readme,
             readme_note=readme_note,
-            problems=(
-                *installing,
-                *changes.unseen.problems(),
-                *(() if is_whole else (_RENAMES_LIMITED,)),
-                *_more_copies(new),
-                *new.problems,
-            ),
+            problems=problems,
             old_problems=old_problems,
             problems_left_out=new.problems_left_out,
             unchanged=tuple(_unchanged(info, changes.risk) for info in unchanged),
             changelog=changelog,
             changelog_path=changelog_path,
             changelog_note=changelog_note,
+            findings=tuple(findings),
         )
 
     def _read(
@@ -190,7 +220,8 @@ class _Run:
         pairs: list[Sides],
         renames: list[Rename],
         copies: list[tuple[FileInfo, FileInfo]],
-    ) -> list[FileChange]:
+    ) -> list[tuple[FileChange, FileInfo | None, FileInfo | None]]:
+        """Each file that differs with its sides, the riskiest first; what is removed comes last."""
         gone = {pair.old.index for pair in renames}
         come = {pair.new.index for pair in renames}
         work: list[tuple[FileInfo | None, FileInfo | None, int | None, bool]] = [
@@ -217,9 +248,9 @@ class _Run:
         files = []
         for number, (old, new, similarity, is_left_out) in enumerate(work):
             self.on_progress(COMPARING, number, len(work))
-            files.append(changes.change(old, new, similarity, is_left_out=is_left_out))
+            change = changes.change(old, new, similarity, is_left_out=is_left_out)
+            files.append((change, old, new))
         self.on_progress(COMPARING, len(work), len(work))
-        files.sort(key=lambda change: (change.path, change.status == "left_out"))
         return files
 
     def _manifest(
@@ -351,7 +382,10 @@ def _is_same(before: FileInfo | None, new: FileTree, path: str) -> bool:
 
 def _is_needed(path: str) -> bool:
     """Whether a file's content is needed even if it did not change."""
-    return path == MANIFEST or _is_readme(path) or is_changelog(path) or is_nested_manifest(path)
+    if path == MANIFEST or _is_readme(path) or is_changelog(path) or is_nested_manifest(path):
+        return True
+    # What it runs may change where it does not.
+    return is_recipe(path)
 
 
 def _is_readme(path: str) -> bool:

@@ -1,16 +1,22 @@
 """Making one inspection: from two tarballs to the rows that say what differs."""
 
 import logging
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.record import record
+from approvals.inspection.asking import ask_about
 from approvals.inspection.claims import Pair, PairTaken
 from approvals.inspection.compare import compare_tarballs
+from approvals.inspection.engine import engine_version
+from approvals.inspection.finding import Finding, findings_from
+from approvals.inspection.findings import findings_at_registry
 from approvals.inspection.folders import temporary_folder
 from approvals.inspection.keep import keep
 from approvals.inspection.leases import LeaseLost, Progress, Work, give_back
@@ -22,8 +28,10 @@ from approvals.inspection.models import (
     OtherBaselineRequest,
 )
 from approvals.inspection.requests import MOST_PUBLISHED_VERSIONS
+from approvals.inspection.search.operator_rules import operator_rules
 from approvals.inspection.sources import InspectionFailed, Sources
-from approvals.inspection.unusual import dangers_in, unusual_of
+from approvals.inspection.staged_as import staging_of
+from approvals.inspection.standing import Source, write_findings
 from approvals.inspection.viewed import carry_over
 from approvals.queue.models import LONGEST_GIT_HEAD, AlarmKind, StagedVersion
 from approvals.queue.registries import client_for
@@ -128,8 +136,17 @@ def _inspect(work: Work) -> None:
             staged = sources.staged()
         old = sources.published(baseline.version) if baseline.version else None
         inspection = _compared(staged, old, progress)
+        at_registry = []
+        if not isinstance(work, OtherBaselineRequest):
+            summary = inspection.summary
+            asked = ask_about(
+                summary.get("manifest_old"), summary.get("manifest_new"), client, progress
+            )
+            at_registry = findings_at_registry(
+                staging_of(row, inspection, baseline, packument, asked)
+            )
         with transaction.atomic():
-            _done(work, inspection, baseline, packument)
+            _done(work, inspection, baseline, packument, at_registry)
 
 
 def _compared(staged: Download, baseline: Download | None, progress: Progress) -> Inspection:
@@ -137,7 +154,9 @@ def _compared(staged: Download, baseline: Download | None, progress: Progress) -
 
     It is kept even where the work itself is somebody else's by then. Raises PairTaken.
     """
-    pair = Pair(staged.sha512, baseline.sha512 if baseline else "")
+    # Read once: what is found with them is kept under their digest.
+    rules = operator_rules(settings.YARA_RULES)
+    pair = Pair(staged.sha512, baseline.sha512 if baseline else "", engine_version(rules))
     if (inspection := pair.inspection()) is not None:
         return inspection
     with progress.claiming(pair):
@@ -147,10 +166,11 @@ def _compared(staged: Download, baseline: Download | None, progress: Progress) -
         comparison = compare_tarballs(
             staged.path,
             baseline.path if baseline else None,
-            limits=compare_limits(),
+            limits=compare_limits(rules),
             on_progress=progress,
+            stage_id=str(progress.work.staged_version.stage_id),
         )
-        return keep(comparison, staged, baseline)
+        return keep(comparison, staged, baseline, engine=pair.engine_version)
 
 
 def _chosen(work: OtherBaselineRequest, packument: Packument | None) -> Baseline:
@@ -173,7 +193,11 @@ def published_versions(packument: Packument | None) -> list[str]:
 
 
 def _done(
-    work: Work, inspection: Inspection, baseline: Baseline, packument: Packument | None
+    work: Work,
+    inspection: Inspection,
+    baseline: Baseline,
+    packument: Packument | None,
+    at_registry: list[Finding],
 ) -> None:
     fields: dict[str, Any] = {"inspection": inspection}
     if work.inspection_id not in (None, inspection.pk):
@@ -189,10 +213,12 @@ def _done(
         "baseline_reason": baseline.reason[:400],
         "maintainers": list(packument.maintainers) if packument else [],
         "published_versions": published_versions(packument),
-        "dangers": dangers_in(unusual_of(row, inspection)),
     }
     if not give_back(work, State.DONE, **fields):
         raise LeaseLost
+    in_tarball = findings_from(inspection.findings)
+    write_findings(row, Source.TARBALL, in_tarball, inspection=inspection)
+    write_findings(row, Source.REGISTRY, at_registry)
     # Together: whoever knows the digest may judge by what the tarball says of itself.
     StagedVersion.objects.filter(pk=row.pk).update(
         sha512=inspection.staged_sha512, git_head=git_head_of(inspection)
@@ -206,6 +232,7 @@ def _done(
         sha512=inspection.staged_sha512,
         baseline=version or None,
         files_changed=inspection.files_changed,
+        findings=dict(Counter(str(one.severity) for one in [*in_tarball, *at_registry])),
     )
 
 

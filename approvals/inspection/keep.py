@@ -8,7 +8,7 @@ from dataclasses import asdict
 from django.db import transaction
 
 from approvals.inspection import results
-from approvals.inspection.compare import ENGINE
+from approvals.inspection.engine import engine_version
 from approvals.inspection.models import FileChange, FileDiff, Inspection, UnchangedFiles
 from approvals.inspection.results import Comparison
 from registry_client.client import Download
@@ -16,10 +16,13 @@ from registry_client.client import Download
 FILES_PER_INSERT = 500
 
 
-def keep(comparison: Comparison, staged: Download, baseline: Download | None) -> Inspection:
+def keep(
+    comparison: Comparison, staged: Download, baseline: Download | None, *, engine: str = ""
+) -> Inspection:
     """Writes down what was found, in a transaction of its own: whatever becomes of the work that
     it was found for, nobody has to find it again.
 
+    `engine` is the version that it was begun with: the operator may change rules meanwhile.
     Where another worker has compared the same pair meanwhile, that inspection is the one.
     """
     # They take a moment, which no transaction should.
@@ -29,10 +32,11 @@ def keep(comparison: Comparison, staged: Download, baseline: Download | None) ->
         inspection, created = Inspection.objects.get_or_create(
             staged_sha512=staged.sha512,
             baseline_sha512=baseline.sha512 if baseline else "",
-            engine_version=ENGINE,
+            engine_version=engine or engine_version(),
             defaults={
                 "staged_sha1": staged.sha1,
                 "summary": comparison.summary(),
+                "findings": [asdict(finding) for finding in comparison.findings],
                 "files_changed": len(comparison.files),
                 "lines_added": comparison.added_lines,
                 "lines_removed": comparison.removed_lines,

@@ -86,6 +86,7 @@ class Progress:
         try:
             yield
         finally:
+            self._pair = None
             claims.let_go(pair, holder)
 
     def _write(self, step: str, done: int, total: int, lease: timedelta) -> None:

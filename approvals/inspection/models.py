@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact
 from django.utils import timezone
 
-from approvals.queue.models import StagedVersion
+from approvals.inspection.engine import engine_number
+from approvals.inspection.finding import (
+    LONGEST_EXCERPT,
+    LONGEST_PATH,
+    LONGEST_RULE,
+    LONGEST_TEXT,
+    LONGEST_TITLE,
+    Severity,
+)
+from approvals.queue.models import Package, StagedVersion
+
+FIRST_ENGINE_WITH_RULES = 4
+LONGEST_WORDS = 300
+"""Characters of what a person says of a finding or a rule."""
+_FINGERPRINT = 64
 
 
 class Inspection(models.Model):
@@ -21,6 +37,10 @@ class Inspection(models.Model):
     made_at = models.DateTimeField(default=timezone.now)
     # Totals, manifests and their changes, README, problems: as compare.py describes them.
     summary = models.JSONField(default=dict)
+    # What the rules found in the tarball, as finding.py describes it. With that of each staged
+    # version, it is in StagedFinding; here it is what was found of these two tarballs.
+    # Whatever of the release before still runs while this one is installed knows of none.
+    findings = models.JSONField(default=list, db_default=Value([], output_field=models.JSONField()))
     files_changed = models.PositiveIntegerField(default=0)
     lines_added = models.PositiveIntegerField(default=0)
     lines_removed = models.PositiveIntegerField(default=0)
@@ -36,16 +56,11 @@ class Inspection(models.Model):
     def __str__(self) -> str:
         return f"{self.staged_sha512[:12]} against {self.baseline_sha512[:12] or 'nothing'}"
 
-    def named_otherwise(self, staged_version: StagedVersion) -> str:
-        """A sentence about a package.json that names another package or version, or ""."""
-        manifest = self.summary.get("manifest_new") or {}
-        inside = f"{manifest.get('name')}@{manifest.get('version')}"
-        if not manifest or inside == str(staged_version):
-            return ""
-        return (
-            f"The package.json in the tarball says {inside[:300]}, but it is staged as "
-            f"{staged_version}."
-        )
+    @property
+    def is_searched(self) -> bool:
+        """Whether rules have looked into it: the first engines only compared."""
+        number = engine_number(self.engine_version)
+        return number.isdecimal() and int(number) >= FIRST_ENGINE_WITH_RULES
 
 
 class FileChange(models.Model):
@@ -274,8 +289,6 @@ class InspectionRequest(InspectionWork):
     maintainers = models.JSONField(default=list, blank=True)
     # What else it can be compared with: the published versions, newest first, at most 500.
     published_versions = models.JSONField(default=list, blank=True)
-    # How many of the unusual things are new and dangerous: the queue says so.
-    dangers = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -325,3 +338,145 @@ class OtherBaselineRequest(InspectionWork):
 
     def __str__(self) -> str:
         return f"{self.staged_version_id} against {self.baseline_version}: {self.state}"
+
+
+class StagedFinding(models.Model):
+    """One finding about one staged version, as the rules judged it.
+
+    Settings and what people have looked at are applied when it is read, so that they hold at once.
+    """
+
+    class Source(models.TextChoices):
+        """Who found it, and writes it anew: nobody else touches it."""
+
+        TARBALL = "tarball"
+        REGISTRY = "registry"
+        PROVENANCE = "provenance"
+
+    staged_version = models.ForeignKey(
+        StagedVersion, on_delete=models.CASCADE, related_name="findings"
+    )
+    source = models.CharField(max_length=12, choices=Source)
+    # In the order in which its source gave them.
+    position = models.PositiveIntegerField()
+    rule = models.CharField(max_length=LONGEST_RULE)
+    severity = models.CharField(max_length=10, choices=Severity)
+    is_new = models.BooleanField()
+    title = models.CharField(max_length=LONGEST_TITLE)
+    why = models.CharField(max_length=LONGEST_TEXT)
+    what_to_check = models.CharField(max_length=LONGEST_TEXT)
+    path = models.CharField(max_length=LONGEST_PATH, blank=True)
+    line = models.PositiveIntegerField(null=True, blank=True)
+    # Of the file in the comparison that the decision stands on, if it differs there.
+    file_position = models.PositiveIntegerField(null=True, blank=True)
+    excerpt = models.CharField(max_length=LONGEST_EXCERPT, blank=True)
+    detail = models.CharField(max_length=LONGEST_TEXT, blank=True)
+    stands_for = models.PositiveIntegerField(default=1)
+    # SHA-256 over the rule and its evidence: the same as long as that is.
+    fingerprint = models.CharField(max_length=_FINGERPRINT)
+
+    class Meta:
+        # By its key: by the row itself, every read would sort by another table's columns.
+        ordering = ["staged_version_id", "source", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staged_version", "source", "position"], name="finding_position_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=Severity.values), name="finding_severity_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(source__in=["tarball", "registry", "provenance"]),
+                name="finding_source_known",
+            ),
+            models.CheckConstraint(condition=~Q(rule=""), name="finding_names_its_rule"),
+            models.CheckConstraint(
+                condition=Q(line__isnull=True) | Q(line__gte=1), name="finding_line_from_one"
+            ),
+            models.CheckConstraint(
+                condition=Q(line__isnull=True, file_position__isnull=True) | ~Q(path=""),
+                name="finding_line_is_of_a_file",
+            ),
+            models.CheckConstraint(
+                condition=Q(stands_for__gte=1), name="finding_stands_for_something"
+            ),
+            models.CheckConstraint(
+                condition=Exact(Length("fingerprint"), _FINGERPRINT),
+                name="finding_fingerprint_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} of {self.staged_version_id}"
+
+
+class LookedAt(models.Model):
+    """A person has looked at this evidence: for this package and rule, until it changes."""
+
+    package = models.ForeignKey(Package, on_delete=models.CASCADE, related_name="looked_at")
+    rule = models.CharField(max_length=LONGEST_RULE)
+    fingerprint = models.CharField(max_length=_FINGERPRINT)
+    # Whoever it was is remembered in the audit log when the account is gone.
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    at = models.DateTimeField(default=timezone.now)
+    words = models.CharField(max_length=LONGEST_WORDS)
+
+    class Meta:
+        verbose_name_plural = "looked at"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["package", "rule", "fingerprint"], name="looked_at_once"
+            ),
+            models.CheckConstraint(condition=~Q(words=""), name="looked_at_says_why"),
+            models.CheckConstraint(
+                condition=Exact(Length("fingerprint"), _FINGERPRINT),
+                name="looked_at_fingerprint_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} in {self.package_id}"
+
+
+class RuleSetting(models.Model):
+    """How much a rule counts for the packages of a pattern; the closest pattern holds."""
+
+    class Weight(models.TextChoices):
+        USUAL = "usual", "as the rule says"
+        OFF = "off", "off"
+        CRITICAL = "critical", "critical"
+        HIGH = "high", "high"
+        MEDIUM = "medium", "medium"
+        LOW = "low", "low"
+        INFO = "info", "info"
+
+    rule = models.CharField(max_length=LONGEST_RULE)
+    # As in scopes.py: a name, @acme/*, or * alone for every package.
+    packages = models.CharField(max_length=214)
+    weight = models.CharField(max_length=10, choices=Weight)
+    words = models.CharField("why", max_length=LONGEST_WORDS)
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    set_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["rule", "packages"]
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "packages"], name="rule_set_once_a_pattern"),
+            models.CheckConstraint(
+                condition=Q(
+                    weight__in=["usual", "off", "critical", "high", "medium", "low", "info"]
+                ),
+                name="rule_weight_known",
+            ),
+            models.CheckConstraint(
+                condition=~(Q(rule="") | Q(packages="") | Q(words="")),
+                name="rule_setting_says_what_for_whom_and_why",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} for {self.packages}: {self.weight}"

@@ -4,16 +4,20 @@ Nothing that a package says reaches the terminal as it is: control characters an
 the direction of writing would otherwise rewrite what stands around them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from approvals.inspection.finding import Finding, Severity
 from approvals.inspection.results import Comparison, FileChange, ManifestChange, Totals
-from approvals.inspection.unusual import Point, unusual_in
 from registry_client.tar_paths import printable
 
 MOST_LINES = 40
 LONGEST_TEXT = 200
+LEAST_SERIOUS = 10
+"""Of low severity, or only good to know, are shown unless all is asked for."""
+_MINOR = (Severity.LOW, Severity.INFO)
+_NOT_HARMLESS = "Rules find what looks like known attacks and accidents, and nothing else."
 _LETTERS = {
     "added": "A",
     "removed": "D",
@@ -45,10 +49,7 @@ class _Printer:
             yield f"       sha512 {digests[0]}"
         yield f"  new  {_totals(found.new)}"
         yield f"       sha512 {digests[1]}"
-        points = unusual_in(found.summary())
-        yield from self._section("Unusual", [line for point in points for line in _point(point)])
-        if not points:
-            yield from ("", "Nothing unusual was found.")
+        yield from self._findings(found.findings)
         changes = [self._manifest(change) for change in found.manifest_changes]
         yield from self._section("package.json", changes)
         files = sorted(found.files, key=lambda change: (change.rank, change.path))
@@ -64,13 +65,44 @@ class _Printer:
             return f"{after}, without a baseline"
         return f"{_named(found.manifest_old)} -> {after}"
 
-    def _section(self, title: str, lines: Iterable[str]) -> Iterator[str]:
+    def _findings(self, findings: Sequence[Finding]) -> Iterator[str]:
+        if not findings:
+            yield from ("", f"Findings: none. {_NOT_HARMLESS}")
+            return
+        groups = [(one, [f for f in findings if f.severity == one]) for one in Severity]
+        counts = [f"{len(group):,} {one.label.lower()}" for one, group in groups if group]
+        yield from ("", f"Findings: {', '.join(counts)}")
+        for severity, group in groups:
+            # What is serious is never cut off.
+            most = LEAST_SERIOUS if severity in _MINOR and not self.is_whole else len(group)
+            lines = [line for finding in group[:most] for line in self._finding(finding)]
+            if more := len(group[most:]):
+                lines.append(f"... {more:,} more; --verbosity 2 shows all, and why.")
+            yield from self._section(severity.label, lines, most=len(lines))
+
+    def _finding(self, finding: Finding) -> Iterator[str]:
+        place = printable(finding.path)
+        if finding.line is not None:
+            place += f":{finding.line}"
+        before = "" if finding.is_new else " (was there before)"
+        yield f"{place and f'{place}: '}{printable(finding.title)}{before}"
+        for text in (finding.excerpt, finding.detail):
+            if text:
+                yield f"    {self._text(text)}"
+        if self.is_whole:
+            yield f"    Why: {printable(finding.why)}"
+            yield f"    What to check: {printable(finding.what_to_check)}"
+            yield f"    Rule: {printable(finding.rule)}"
+
+    def _section(
+        self, title: str, lines: Iterable[str], *, most: int = MOST_LINES
+    ) -> Iterator[str]:
         lines = list(lines)
         if not lines:
             return
         yield ""
         yield printable(title)
-        most = len(lines) if self.is_whole else MOST_LINES
+        most = len(lines) if self.is_whole else most
         for line in islice(lines, most):
             yield f"  {line}".rstrip()
         if len(lines) > most:
@@ -117,11 +149,6 @@ def _change_of(change: FileChange) -> str:
 def _sizes(change: FileChange) -> str:
     sizes = [size for size in (change.old_size, change.new_size) if size is not None]
     return f"{' -> '.join(f'{size:,}' for size in sizes)} bytes"
-
-
-def _point(point: Point) -> Iterator[str]:
-    about = f" {printable(point.about)}" if point.about else ""
-    yield f"{'!' if point.is_bad else '-'}{about and about + ':'} {printable(point.sentence)}"
 
 
 def _counts(found: Comparison) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.inspection.compare import ENGINE
+from approvals.inspection.engine import engine_number, engine_version
 from approvals.inspection.leases import LEASE, Work
 from approvals.inspection.models import (
     InspectionRequest,
@@ -73,9 +74,10 @@ def _ask_again_for_outdated() -> int:
 
 def _is_earlier(engine: str) -> bool:
     # Where a worker of the release before still runs, it must not undo what the new ones do.
-    if engine.isdecimal() and ENGINE.isdecimal():
-        return int(engine) < int(ENGINE)
-    return engine != ENGINE
+    number = engine_number(engine)
+    if number.isdecimal() and ENGINE.isdecimal():
+        return int(number) < int(ENGINE)
+    return number != ENGINE
 
 
 def _again(requests: QuerySet[InspectionRequest], *, from_states: list[State]) -> int:
@@ -137,7 +139,7 @@ def compare_with(
         raise BaselineRefused(f"{version} is npm's placeholder: there is nothing in it.")
     with transaction.atomic():
         # Whoever else asks for the same staged version waits here.
-        row = StagedVersion.objects.select_for_update().get(pk=staged_version.pk)
+        row = StagedVersion.objects.select_for_update(no_key=True).get(pk=staged_version.pk)
         compared = InspectionRequest.objects.filter(staged_version=row, state=State.DONE).first()
         if compared is not None and version == compared.baseline_version:
             raise BaselineRefused(f"{version} is what it is compared with already.")
@@ -165,7 +167,7 @@ def compare_with(
 
 def _worth_asking_again(request: OtherBaselineRequest) -> bool:
     inspection = request.inspection
-    outdated = inspection is not None and inspection.engine_version != ENGINE
+    outdated = inspection is not None and inspection.engine_version != engine_version()
     return request.state == State.FAILED or (request.state == State.DONE and outdated)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal
 
+from approvals.inspection.finding import Finding
+from approvals.inspection.search.operator_rules import OperatorRules
 from registry_client.tar_paths import Problem
 from registry_client.tarball import MIB, Limits
 
@@ -20,7 +22,9 @@ class CompareLimits:
     `all_diffs` and `line` bound the text that is kept. The `rename_` limits are for the search
     for similar files, on each side; `rename_chunks` bounds its memory and `rename_steps` its time.
     `nested_manifests` and their size together bound the search for install scripts of packages
-    inside the package. `changelog_size` is the most that is read of one.
+    inside the package. Rules search at most `search_size` bytes and parse `parse_size` of them, and
+    begin nothing long after `search_seconds` of the worker's time. `changelog_size` is
+    the most that is read of one. `yara_rules` are the operator's own.
     """
 
     tarball: Limits = field(default_factory=Limits)
@@ -41,8 +45,12 @@ class CompareLimits:
     manifest_depth: int = 50
     nested_manifests: int = 1_000
     nested_manifests_size: int = 8 * MIB
+    search_size: int = 256 * MIB
+    parse_size: int = 3 * MIB
+    search_seconds: float = 7.0
     readme_size: int = 512 * 1024
     changelog_size: int = 4 * MIB
+    yara_rules: OperatorRules = field(default_factory=OperatorRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,7 @@ class Comparison:
     changelog: str = ""
     changelog_path: str = ""
     changelog_note: str = ""
+    findings: tuple[Finding, ...] = ()
 
     @property
     def added_lines(self) -> int:
@@ -157,12 +166,12 @@ class Comparison:
         return sum(file.removed_lines or 0 for file in self.files if file.status != "left_out")
 
     def summary(self) -> dict[str, Any]:
-        """All but the files, as dicts, lists, strings and numbers."""
+        """All but the files and the findings, as dicts, lists, strings and numbers."""
         # Copied one by one: with thousands of files, asdict would take longer than comparing.
         return {
             name: _plain(getattr(self, name))
             for name in self.__dataclass_fields__
-            if name not in ("files", "unchanged")
+            if name not in ("files", "unchanged", "findings")
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -170,7 +179,12 @@ class Comparison:
         unchanged = [
             {"path": file.path, "size": file.size, "kind": file.kind} for file in self.unchanged
         ]
-        return self.summary() | {"files": _plain(self.files), "unchanged": unchanged}
+        findings = [finding.as_json() for finding in self.findings]
+        return self.summary() | {
+            "files": _plain(self.files),
+            "unchanged": unchanged,
+            "findings": findings,
+        }
 
 
 def _plain(value: Any) -> Any:

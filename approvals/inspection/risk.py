@@ -6,6 +6,7 @@ from posixpath import basename, normpath, splitext
 from typing import Any
 
 from approvals.inspection.filetree import FileInfo
+from approvals.inspection.script_calls import implied_names, led_to
 from registry_client.tar_names import GITIGNORE, NPMIGNORE
 
 # npm runs these on the machine of whoever installs the package (docs: "scripts", life cycle).
@@ -36,8 +37,10 @@ class Risk:
 
     def __init__(self, manifest: dict[str, Any] | None) -> None:
         manifest = manifest or {}
-        scripts = install_scripts(manifest)
-        self._scripts = _paths(word for text in scripts.values() for word in _WORD.findall(text))
+        commands = led_to(manifest, INSTALL_SCRIPTS).values()
+        words = [word for text in commands for word in _WORD.findall(text)]
+        self._scripts = _paths(words)
+        self._implied = implied_names(basename(word).lower() for word in words)
         self._entries = _paths(
             ["index.js", *_strings([manifest.get(field) for field in _ENTRY_FIELDS])]
         )
@@ -47,7 +50,9 @@ class Risk:
         path, name = info.path, basename(info.path)
         checks = (
             path == MANIFEST,
-            _is_named(path, name, self._scripts) or name == NATIVE_BUILD,
+            _is_named(path, name, self._scripts)
+            or name == NATIVE_BUILD
+            or name.lower() in self._implied,
             _is_named(path, name, self._entries),
             name == MANIFEST,
             _ending(path) in CODE_ENDINGS or info.shebang,

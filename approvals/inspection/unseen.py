@@ -11,7 +11,6 @@ BECAME_CODE = "became-code"
 LIMITED_DIFF = "limit-diff"
 # Stands for dangerous problems that are too many to be named.
 MORE_DANGERS = "more-dangers"
-DANGEROUS = frozenset({NUL_IN_CODE, BECAME_CODE, MORE_DANGERS})
 _MOST = 40
 # Of each rule. Nobody has so many by mistake.
 _MOST_DANGERS = 1_000

@@ -21,6 +21,8 @@ class Audience(Enum):
     EVERYONE = "everyone"
     DECIDERS = "who may approve"
     MANAGERS = "administrators"
+    # Of those, whoever wants e-mail, and may see the package.
+    CONCERNED = "those whom it concerns"
     PERSON = "the person it is about"
 
 
@@ -33,6 +35,13 @@ class Topic:
     audience: Audience = Audience.EVERYONE
     # Whoever stages twelve packages at once should not cause twelve e-mails to everyone.
     by_email: bool = True
+    by_webhook: bool = True
+    # A field of the event: where that is empty or false, it is no news.
+    only_if: str = ""
+
+    def is_news(self, event: OutboxEvent) -> bool:
+        """Whether anybody is told of this very event."""
+        return not self.only_if or bool(event.payload.get(self.only_if))
 
 
 _NOT_YOU = (
@@ -66,6 +75,77 @@ TOPICS: Mapping[str, Topic] = {
     "staged_version.failed": Topic(
         "Failed: {name}",
         "The decision on {name} could not be carried out at {registry}. A person must look at it.",
+    ),
+    "staged_version.expired": Topic(
+        "Too old to be approved: {name}",
+        "{name} has waited at {registry} for longer than its policy allows, and may no longer be "
+        "approved. Reject it, and have it staged again if it is still wanted.",
+        Audience.DECIDERS,
+    ),
+    "staged_version.held": Topic(
+        "Held: {name}",
+        "{name} was not tried at {registry}: what it needs did not go out.",
+        by_email=False,
+    ),
+    "release.joined": Topic(
+        "Came later: {name}",
+        "{name} was staged at {registry} when the release it belongs to was there already, and has "
+        "joined it. Look at it before you approve the release.",
+        Audience.DECIDERS,
+        by_email=False,
+        only_if="is_late",
+    ),
+    "vote.cast": Topic(
+        "Waits for your approval: {name}{more}",
+        "{name}{more} was approved{by}, and waits for you now.",
+        Audience.CONCERNED,
+    ),
+    "vote.withdrawn": Topic(
+        "An approval was taken back: {name}",
+        "An approval of {name} was taken back{by}: it counts no more.",
+        Audience.DECIDERS,
+        by_email=False,
+    ),
+    "vote.voided": Topic(
+        "Your approval counts no more: {name}",
+        "Something has changed since {who} approved {name}, so that the approval counts no more. "
+        "Look at the version again, and approve it anew if that is right.",
+        Audience.CONCERNED,
+    ),
+    "requirement.overridden": Topic(
+        "Let pass in spite of the policy: {name}",
+        "{name} was let pass{by} in spite of what its policy wants: {requirement}. The reason is "
+        "kept and shown with the version for ever.",
+        Audience.DECIDERS,
+    ),
+    "changes.requested": Topic(
+        "Changes wanted: {name}",
+        "{name} is held{by} until something in it is changed: nobody can approve it meanwhile.",
+        Audience.DECIDERS,
+    ),
+    "changes.lifted": Topic(
+        "Held no more: {name}",
+        "{name} is no longer held for changes; it was let go{by}.",
+        Audience.DECIDERS,
+        by_email=False,
+    ),
+    "glass.asked": Topic(
+        "A second person is wanted: {name}",
+        "{name} is to go out at a time when the policy lets nothing out. It was asked for{by}, and "
+        "waits for another person who may approve it. Read the reason, and agree only if it "
+        f"cannot wait. {_ASK_THEM}",
+        Audience.DECIDERS,
+    ),
+    "glass.broken": Topic(
+        "GLASS BROKEN: {name}",
+        "{name} may go out at a time when the policy lets nothing out: {who} has asked for it, and "
+        f"it was agreed to{{by}}. {_ASK_THEM}",
+    ),
+    "comment.mentioned": Topic(
+        "You were mentioned: {name}",
+        "You were mentioned{by} in a comment on {name}.",
+        Audience.CONCERNED,
+        by_webhook=False,
     ),
     "inspection.failed": Topic(
         "Could not be compared: {name}",
@@ -210,6 +290,8 @@ _FACTS = {
     "account": "Account",
     "factor": "Second factor",
     "codes_left": "Codes left",
+    "requirement": "In spite of",
+    "waits_for": "Still wanted",
 }
 
 
@@ -239,7 +321,7 @@ def message_for(event: OutboxEvent) -> Message:
     if event.stage_id:
         data["stage_id"] = str(event.stage_id)
     reason = _lines(event.payload.get("reason") or "")
-    fields = _fields(data)
+    fields = _fields(data) | {"more": _more(event.payload.get("more"))}
     sentence = topic.sentence.format(**fields)
     url = _link(event.payload.get("url_path"))
     if reason:
@@ -309,7 +391,13 @@ def _fields(data: Mapping[str, str]) -> dict[str, str]:
         "role": data.get("role", "somebody with another role"),
         "account": data.get("account", "an account"),
         "codes_left": data.get("codes_left", "some"),
+        "requirement": data.get("requirement", "one of its requirements"),
     }
+
+
+def _more(number: object) -> str:
+    """How many versions the news is about beside the one that it names, in words."""
+    return f" and {number} more" if isinstance(number, int) and number > 0 else ""
 
 
 def _link(path: object) -> str:

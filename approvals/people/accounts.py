@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -18,6 +19,8 @@ MAX_TOKEN_LENGTH = 4096
 MAX_NAME_LENGTH = 214  # what RegistryAccount.username holds
 # A person waits for the answer, so this asks once and not for long.
 READ_TIMEOUT_SECONDS = 10.0
+# When an account last worked is kept no more exactly than this.
+NOTED_FOR = timedelta(minutes=1)
 
 
 class AccountNotLinked(Exception):
@@ -58,11 +61,8 @@ def note_worked(
 
     Without any proof given, its token needs none: whoever holds it publishes alone.
     """
-    learned: dict[str, Any] = {
-        "last_worked_at": timezone.now(),
-        "forbidden_at": None,
-        "forbidden_words": "",
-    }
+    now = timezone.now()
+    learned: dict[str, Any] = {"forbidden_at": None, "forbidden_words": ""}
     if not proof_given:
         learned |= {"second_factor": SecondFactor.NONE, "bypasses_second_factor": True}
     elif by_code and account.second_factor == SecondFactor.UNKNOWN:
@@ -70,7 +70,10 @@ def note_worked(
         learned["second_factor"] = SecondFactor.CODE
     if code_served_again:
         learned["codes"] = CodeUse.AGAIN
-    _learn(account, **learned)
+    is_news = any(getattr(account, name) != value for name, value in learned.items())
+    # A batch says the same of its account a hundred times within a minute.
+    if is_news or account.last_worked_at is None or now - account.last_worked_at > NOTED_FOR:
+        _learn(account, **learned, last_worked_at=now)
 
 
 def note_codes_serve_once(account: RegistryAccount) -> None:

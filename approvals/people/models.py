@@ -156,6 +156,21 @@ class Scope(models.Model):
         return f"{self.packages} at {self.registry_url or 'every registry'}"
 
 
+class Team(models.Model):
+    """Some people under a name that policies use: "2 of frontend"."""
+
+    name = models.SlugField(max_length=40, unique=True)
+    words = models.CharField("what it is for", max_length=200, blank=True)
+    members = models.ManyToManyField(User, blank=True, related_name="teams")
+    made_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class FirstRun(models.Model):
     """Setting up a dashboard that has no people yet, by whoever holds the printed link.
 

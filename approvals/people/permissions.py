@@ -41,6 +41,19 @@ def may_set_expectations(user: Person, registry_url: str, package: str) -> bool:
     return _has_role(user, _EXPECTING) and may_see(user, registry_url, package)
 
 
+def may_set_policies(user: Person) -> bool:
+    """May say what must hold before versions go out.
+
+    Policies are tried in one order for all packages, so that who sees some only changes none.
+    """
+    return _has_role(user, _EXPECTING) and may_see_everything(user)
+
+
+def may_call_off(user: Person, registry_url: str, package: str) -> bool:
+    """May take back what others have decided of this package and has not begun."""
+    return _has_role(user, _EXPECTING) and may_see(user, registry_url, package)
+
+
 def may_manage(user: Person) -> bool:
     """May invite people, add registries and set up webhooks."""
     return _has_role(user, frozenset({Role.ADMINISTRATOR}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +35,7 @@ class Case:
     history_gap: str
     expected: ExpectedPublisher | None
     git_head: str
+    stage_id: str = ""
 
     @cached_property
     def now(self) -> Release | None:
@@ -87,15 +89,26 @@ def open_cases(package: Package) -> list[tuple[ProvenanceCheck, Case]]:
 
     To be called in a transaction. The number of queries is the same for any number of checks.
     """
-    checks = list(
+    return cases_of(
         ProvenanceCheck.objects.select_for_update(no_key=True, of=("self",))
         .filter(staged_version__package=package, staged_version__state__in=OPEN_STATES)
-        .select_related("staged_version__package")
+        .select_related("staged_version__package", "staged_version__registry")
         .order_by("pk")
     )
-    expected = ExpectedPublisher.objects.filter(package=package).first()
+
+
+def cases_of(checks: Iterable[ProvenanceCheck]) -> list[tuple[ProvenanceCheck, Case]]:
+    """Each of these checks with its case, in as many queries for any number."""
+    checks = list(checks)
+    packages = {check.staged_version.package_id for check in checks}
+    expected = {
+        one.package_id: one for one in ExpectedPublisher.objects.filter(package__in=packages)
+    }
     prefetch_related_objects(checks, *_needed())
-    return [(check, _case(check, check.staged_version, expected)) for check in checks]
+    return [
+        (check, _case(check, check.staged_version, expected.get(check.staged_version.package_id)))
+        for check in checks
+    ]
 
 
 def _case(
@@ -130,6 +143,7 @@ def _case(
         history_gap=check.history_gap if check else "",
         expected=expected,
         git_head=staged_version.git_head,
+        stage_id=str(staged_version.stage_id),
     )
 
 

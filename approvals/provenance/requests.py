@@ -13,7 +13,7 @@ from approvals.audit import outbox
 from approvals.audit.record import record
 from approvals.provenance.leases import LEASE
 from approvals.provenance.models import HandedInBundle, ProvenanceCheck
-from approvals.provenance.settle import settle
+from approvals.provenance.settle import settle_all
 from approvals.queue.models import AT_REGISTRY_STATES, Registry, StagedVersion
 from approvals.queue.models import State as StagedState
 
@@ -55,14 +55,13 @@ def _forget_other_tarballs() -> int:
     with transaction.atomic():
         rows = _locked(other)
         now = timezone.now()
-        changed = list(rows.order_by("pk"))
+        changed = list(rows)
         rows.update(**_ANEW, requested_at=now, due_at=now, provenance=None)
         # One that was refused may be about this tarball.
         HandedInBundle.objects.filter(
             staged_version__in=[check.staged_version_id for check in changed]
         ).update(refusal="")
-        for check in changed:
-            settle(check)
+        settle_all(changed)
     return len(changed)
 
 

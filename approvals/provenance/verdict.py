@@ -1,12 +1,12 @@
 """What became of a version's provenance in a word."""
 
+from approvals.inspection.finding import Severity
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import changed_facts, is_place_known
-from approvals.provenance.findings import Severity, findings_of
+from approvals.provenance.findings import findings_of
 from approvals.provenance.models import Provenance, ProvenanceCheck
 
 Verdict = ProvenanceCheck.Verdict
-_SERIOUS = frozenset({Severity.CRITICAL, Severity.HIGH})
 
 
 def verdict_of(case: Case) -> ProvenanceCheck.Verdict:
@@ -32,7 +32,7 @@ def verdict_of(case: Case) -> ProvenanceCheck.Verdict:
 
 def _of_what_is_proven(case: Case) -> ProvenanceCheck.Verdict:
     severities = {finding.severity for finding in findings_of(case) if finding.is_about_build}
-    if severities & _SERIOUS:
+    if any(severity.is_serious for severity in severities):
         return Verdict.CHANGED
     if not case.is_compared:
         return Verdict.UNKNOWN

@@ -187,3 +187,40 @@ class StagedVersion(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+
+class PublishedPackage(models.Model):
+    """Which versions of a package a registry has published, as it said when it was asked last.
+
+    Also of packages that nobody stages here: staged versions depend on them.
+    """
+
+    registry = models.ForeignKey(
+        Registry, on_delete=models.CASCADE, related_name="published_packages"
+    )
+    name = models.CharField(max_length=214)
+    # Version numbers, and where the dist-tag latest points; empty where there is no such package.
+    versions = models.JSONField(default=list, blank=True)
+    latest = models.CharField(max_length=256, blank=True)
+    # Empty until the registry has answered once; it stays when a later look fails.
+    looked_at = models.DateTimeField(null=True, blank=True)
+    # When to look (again); empty while nobody wants to know.
+    due_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
+    tries = models.PositiveIntegerField(default=0)
+    # Why the last look failed; empty where it did not.
+    failure = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["registry", "name"], name="published_package_once_per_registry"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=Q(due_at__isnull=False), name="packages_to_look_up"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"what is published of {self.name}"

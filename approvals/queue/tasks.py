@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from approvals.queue import live, sync
+from approvals.queue import live, published, sync
 
 
 @shared_task
@@ -14,3 +14,13 @@ def poll_due_registries() -> None:
 @shared_task
 def watch_accepted_versions() -> None:
     live.watch_due()
+
+
+@shared_task
+def look_up_published_packages() -> None:
+    published.look_up_due()
+
+
+@shared_task
+def forget_unwanted_packages() -> None:
+    published.forget_unwanted()

@@ -24,13 +24,29 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
                     "publisher",
                     "decision",
                     *("confirm_approve_several", "confirm_reject_several"),
+                    *("release", "releases"),
                 ),
             }
         ),
     ),
     ("History", "history", frozenset()),
     ("Registries", "registries", frozenset({"registry_add", "registry_edit"})),
-    ("People", "people", frozenset({"invite", "person"})),
+    ("Rules", "rules", frozenset({"rule_set", "rule_setting", "rule_setting_remove"})),
+    (
+        "Policies",
+        "policies",
+        frozenset(
+            {
+                *("policy", "policy_add", "policy_move", "policy_remove"),
+                *("policy_history", "policy_revision", "policy_restore"),
+            }
+        ),
+    ),
+    (
+        "People",
+        "people",
+        frozenset({"invite", "person", "teams", "team", "team_add", "team_remove"}),
+    ),
     ("Audit", "audit", frozenset()),
     ("Notifications", "notifications", frozenset({"webhook_add", "webhook_edit"})),
 )

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -68,6 +68,8 @@ class Row:
     ends_in_cr: bool = False
     html: SafeString = EMPTY
     fold: Fold | None = None
+    # What people have said of the line, for the template to show under it.
+    said: tuple[Any, ...] = ()
 
     @property
     def anchor(self) -> str:
@@ -185,6 +187,16 @@ def row_of(diff: str, anchor: str) -> int:
         if kind not in ("hunk", "note", other_side) and number == wanted:
             return index
     return index if wanted > number else 0
+
+
+def text_at(diff: str, anchor: str) -> str | None:
+    """The line "n12" or "o12" as its row shows it; None where the diff has no such row."""
+    side, wanted = anchor[0], int(anchor[1:])
+    kinds = ("added", "same") if side == "n" else ("removed",)
+    for line, kind, old, new in _numbered(_lines(diff)):
+        if kind in kinds and (new if side == "n" else old) == wanted:
+            return _row(line, kind, old, new).text
+    return None
 
 
 def context_rows(lines: list[str], old_start: int, new_start: int, path: str) -> list[Row]:

@@ -1,27 +1,39 @@
 """What a decision stands on: the same on the review page and on its confirmation."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from django.db.models import Count
 
+from approvals.decisions.judging.checklist import Checklist
+from approvals.inspection.finding import Severity
 from approvals.inspection.models import FileChange, Inspection
-from approvals.inspection.unusual import Point, unusual_of
+from approvals.inspection.standing import (
+    StandingFinding,
+    standing_findings,
+    summary_of,
+)
 from approvals.provenance.case import case_of
 from approvals.provenance.comparison import lines_of
-from approvals.provenance.findings import Finding, Severity, findings_of
+from approvals.provenance.findings import findings_of
 from approvals.queue.models import StagedVersion
 from approvals.web.provenance import in_short
 from approvals.web.reading import check_of, request_of
 from approvals.web.wording import approve_words, gets_it, reject_words, who_gets_it
 from registry_client.versions import version_step
 
-FIRST_POINTS = 5
+# Where there is no room for all.
+FIRST_FINDINGS = 5
+TO_LOOK_AT = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)
 
 
-def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
-    """The decision's facts, as the review page and the confirmation show them."""
+def facts_of(staged_version: StagedVersion, checklist: Checklist | None = None) -> dict[str, Any]:
+    """The decision's facts, as the review page and the confirmation show them.
+
+    What its checklist judges by is not read once more, for whoever has one.
+    """
     asked = request_of(staged_version)
     inspection = asked.inspection if asked else None
     facts: dict[str, Any] = {
@@ -36,51 +48,69 @@ def facts_of(staged_version: StagedVersion) -> dict[str, Any]:
         if asked and inspection
         else "",
     }
-    points: list[Point] = []
     if inspection is not None:
-        facts["counts"], points = _found(inspection.pk, inspection.made_at, staged_version.pk)
-    check = check_of(staged_version)
-    case = case_of(check, staged_version)
-    findings, lines = findings_of(case), lines_of(case)
-    # The dangerous ones of both first, and among those where it was built: that is the rarer news.
-    unusual = sorted([*map(_point, _to_look_at(findings)), *points], key=lambda p: not p.is_bad)
-    return facts | {
-        "case": case,
-        "findings": findings,
-        "built_in_short": in_short(case, lines),
-        "lines": lines,
-        "unusual": unusual,
-        "unusual_count": sum(point.stands_for for point in unusual),
-        # What stands for many dangers belongs beside the first of them.
-        "unusual_first": [
-            point
-            for number, point in enumerate(unusual)
-            if number < FIRST_POINTS or (point.is_bad and point.stands_for > 1)
-        ],
+        facts["is_searched"] = inspection.is_searched
+    case = checklist.case.provenance if checklist else None
+    if case is None:
+        case = case_of(check_of(staged_version), staged_version)
+    lines = lines_of(case)
+    found = checklist.case.findings if checklist else standing_findings(staged_version)
+    return (
+        facts
+        | {
+            "case": case,
+            "provenance_findings": findings_of(case),
+            "built_in_short": in_short(case, lines),
+            "lines": lines,
+            "standing": found,
+        }
+        | _findings(found)
+    )
+
+
+def _findings(found: Sequence[StandingFinding]) -> dict[str, Any]:
+    open_ones = [one for one in found if one.is_open]
+    looked_at = [one for one in found if not one.is_open]
+    minor = [one for one in open_ones if one.severity not in TO_LOOK_AT]
+    # All that is serious, however many others there are.
+    first = [
+        one
+        for number, one in enumerate(open_ones)
+        if one.severity.is_serious or (one.severity in TO_LOOK_AT and number < FIRST_FINDINGS)
+    ]
+    groups = [
+        (severity, [one for one in open_ones if one.severity == severity])
+        for severity in TO_LOOK_AT
+    ]
+    return {
+        "findings": [(severity, group) for severity, group in groups if group],
+        "minor_findings": minor,
+        "minor_in_words": _minor_in_words(minor),
+        "looked_at": looked_at,
+        "findings_in_short": summary_of(found),
+        "first_findings": first,
+        "serious_looked_at": [one for one in looked_at if one.severity.is_serious],
+        "more_findings": len(open_ones) - len(first),
     }
 
 
-def _to_look_at(findings: list[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity != Severity.INFO]
-
-
-def _point(finding: Finding) -> Point:
-    is_bad = finding.severity in {Severity.CRITICAL, Severity.HIGH}
-    return Point(finding.title, finding.evidence, is_bad=is_bad, rule=finding.rule)
-
-
-# Several pages of as many versions as are decided at once.
-@lru_cache(maxsize=512)
-def _found(
-    inspection_id: int, made_at: datetime, staged_version_id: int
-) -> tuple[list[tuple[int, str]], list[Point]]:
-    """How many files changed in which way, and what is unusual.
-
-    Kept, as neither can change any more, and pages that wait for something ask again and again.
-    """
-    inspection = Inspection.objects.get(pk=inspection_id, made_at=made_at)
-    counts = dict(inspection.files.order_by().values_list("status").annotate(number=Count("pk")))
-    return (
-        [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)],
-        unusual_of(StagedVersion.objects.with_package().get(pk=staged_version_id), inspection),
+def _minor_in_words(findings: Sequence[StandingFinding]) -> str:
+    """As the summary counts them: "2 low, 1 good to know"."""
+    counted = (
+        (sum(one.row.stands_for for one in findings if one.severity == severity), words)
+        for severity, words in ((Severity.LOW, "low"), (Severity.INFO, "good to know"))
     )
+    return ", ".join(f"{number:,} {words}" for number, words in counted if number)
+
+
+def counts_of(inspection: Inspection) -> list[tuple[int, str]]:
+    """How many files changed in which way."""
+    return _counts(inspection.pk, inspection.made_at)
+
+
+# It cannot change any more, and pages that wait for something ask again and again.
+@lru_cache(maxsize=512)
+def _counts(inspection_id: int, made_at: datetime) -> list[tuple[int, str]]:
+    inspection = Inspection.objects.only("pk").get(pk=inspection_id, made_at=made_at)
+    counts = dict(inspection.files.order_by().values_list("status").annotate(number=Count("pk")))
+    return [(counts[kind.value], kind.label) for kind in FileChange.Status if counts.get(kind)]

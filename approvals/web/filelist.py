@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Page, Paginator
 
 from approvals.inspection.compare import ENGINE
+from approvals.inspection.engine import engine_number
 from approvals.web import filetree
 from approvals.web.filetree import Folder
 from approvals.web.forms.files import FileFilter
@@ -69,7 +70,7 @@ def files_of(request: SignedInRequest, reading: Reading) -> dict[str, Any]:
         "entries": filetree.in_order(
             _folders_of(page, folders[:FOLDERS_AT_ONCE]), _named(page, under)
         ),
-        "knows_kinds": inspection.engine_version == ENGINE,
+        "knows_kinds": engine_number(inspection.engine_version) == ENGINE,
     }
 
 

@@ -23,13 +23,14 @@ def page_of(rows: StagedVersionQuerySet, number: str | None) -> Page[Any]:
     keys = list(page.object_list)
     found = (
         StagedVersion.objects.with_package()
-        .select_related("inspection_request__inspection", "provenance_check")
+        .select_related("inspection_request__inspection", "provenance_check", "policy_state")
         .defer(
             "extra",
             "registry__sealed_read_token",
             "inspection_request__maintainers",
             # A summary holds manifests and a README: far too much to read for fifty rows.
             "inspection_request__inspection__summary",
+            "inspection_request__inspection__findings",
         )
         .in_bulk(keys)
     )

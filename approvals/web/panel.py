@@ -1,9 +1,13 @@
 """What the page shows of one changed file."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.urls import reverse
+
+from approvals.decisions.models.comments import LONGEST_COMMENT
 from approvals.inspection.filediff import CONTEXT_LINES, LONG_LINES
 from approvals.inspection.keep import diff_text
 from approvals.inspection.models import DiffVariant, FileChange, KeptTarball
@@ -11,6 +15,7 @@ from approvals.inspection.tarballs import CANNOT_READ
 from approvals.inspection.unseen import LIMITED_DIFF
 from approvals.inspection.variants import LARGEST, CannotShow, diff_variant
 from approvals.inspection.viewed import neighbours, viewed_count
+from approvals.web import comments
 from approvals.web import diff as diffs
 from approvals.web.reading import ANCHOR, Options, Reading, options_of, whole
 from approvals.web.views.guards import SignedInRequest
@@ -45,7 +50,8 @@ def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> 
         problems = [problem for problem in problems if problem.get("rule") != LIMITED_DIFF]
     is_limited = any(problem.get("rule") == LIMITED_DIFF for problem in problems)
     kept = _kept_sides(reading, change)
-    context = rows_of(reading, change, options, piece.rows)
+    said = comments.of_file(reading, change, request.user)
+    context = rows_of(reading, change, options, piece.rows, said)
     return context | {
         # Without the tarball there is nothing to open.
         "may_open": context["may_open"] and "new" in kept,
@@ -62,15 +68,28 @@ def panel_of(request: SignedInRequest, reading: Reading, change: FileChange) -> 
         "viewed": change.viewed_by.filter(user=request.user).exists(),
         "kept": kept,
         "is_image": change.is_binary and change.file_type in PICTURES,
+        "file_said": said,
+        "longest_comment": LONGEST_COMMENT,
+        "action": reverse(
+            "file_comment", args=[reading.version.pk, reading.inspection.pk, change.position]
+        ),
         "page_here": reading.page_of(change.position),
         "page_as_shown": reading.page_of(change.position, options.variant),
     }
 
 
 def rows_of(
-    reading: Reading, change: FileChange, options: Options, rows: list[diffs.Row]
+    reading: Reading,
+    change: FileChange,
+    options: Options,
+    rows: list[diffs.Row],
+    said: Sequence[comments.Said] = (),
 ) -> dict[str, Any]:
-    """What the rows of a diff need, in the table or as more of it."""
+    """What the rows of a diff need, in the table or as more of it, with what was said of them."""
+    # In a pretty-printed diff the numbers are not those of the file's lines.
+    has_own_lines = options.variant != Kind.PRETTY
+    if has_own_lines:
+        comments.attach(rows, said)
     has_both_sides = change.old_size is not None and change.new_size is not None
     if not has_both_sides:
         options = replace(options, view="unified")
@@ -81,8 +100,8 @@ def rows_of(
         "has_both_sides": has_both_sides,
         "options": options,
         "rows": rows,
-        # In a pretty-printed diff the numbers are not those of the file's lines.
-        "may_open": options.variant != Kind.PRETTY and has_both_sides,
+        "may_open": has_own_lines and has_both_sides,
+        "may_say_of_lines": has_own_lines and not change.is_binary,
     }
     if options.is_split:
         context["pairs"] = diffs.sides_of(rows)

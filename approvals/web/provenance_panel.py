@@ -1,7 +1,5 @@
 """The panel "Where it was built" of a version's page."""
 
-import hashlib
-import re
 from typing import Any
 
 from django.http import HttpRequest
@@ -15,6 +13,7 @@ from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import AT_REGISTRY_STATES, StagedVersion
 from approvals.web import provenance as story
 from approvals.web.forms.provenance import HandInForm
+from approvals.web.live import mark_of
 from approvals.web.reading import check_of
 
 # Marks messages that stand in the panel: after a form in it, that is where a person looks.
@@ -50,7 +49,7 @@ def provenance_of(
         "before": before,
         "sentence": sentence_of(case),
         "chain": story.chain_of(case, lines, staged_version),
-        "findings": facts["findings"],
+        "findings": facts["provenance_findings"] if _is_older(staged_version) else [],
         "lines": lines,
         "has_changes": any(line.verdict == "changed" or line.pin == "unmet" for line in lines),
         "difference": difference_in_words(lines),
@@ -66,18 +65,20 @@ def provenance_of(
         "hand_in_form": HandInForm(),
     }
     content = render_to_string("web/review/provenance_content.html", context, request)
-    # The form's token differs each time and says nothing. Whoever reads is not to be interrupted
-    # because time passes.
-    stable = re.sub(r'name="csrfmiddlewaretoken" value="\w+"|<time.*?</time>', "", content)
     is_settled = check is not None and check.state == State.DONE
     is_looking = check is None or check.provenance_id is None or check.state == State.RUNNING
     seconds = SECONDS_LOOKING if is_looking or not case.is_compared else SECONDS_MISSING
     return {
         "content": content,
         "news": story.VERDICTS[verdict].label,
-        "seen": hashlib.sha256(stable.encode()).hexdigest()[:16],
+        "seen": mark_of(content),
         "seconds": seconds if is_waiting and not is_settled else 0,
     }
+
+
+def _is_older(staged_version: StagedVersion) -> bool:
+    """Whether it was decided before findings were written down, in the list that opens the page."""
+    return not staged_version.is_open and not staged_version.findings.exists()
 
 
 def _refusals(staged_version: StagedVersion) -> list[HandedInBundle]:

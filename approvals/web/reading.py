@@ -137,6 +137,7 @@ def _versions_for(user: User) -> StagedVersionQuerySet:
         .defer(
             # It holds manifests and a README: far too much to read every two seconds.
             "inspection_request__inspection__summary",
+            "inspection_request__inspection__findings",
             "provenance_check__provenance__compressed",
         )
     )
@@ -174,7 +175,7 @@ def reading_of(staged_version: StagedVersion, inspection_id: int) -> Reading:
                 staged_version=staged_version, inspection_id=inspection_id
             )
             .select_related("inspection")
-            .defer("inspection__summary")
+            .defer("inspection__summary", "inspection__findings")
             .first()
         )
     if work is None or work.inspection is None:

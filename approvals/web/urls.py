@@ -6,20 +6,28 @@ from approvals.web.views import (
     account,
     audit,
     carrying_out,
+    comments,
     contents,
     decisions,
     entrance,
     files,
+    findings,
     first_run,
+    glass,
     health,
     notifications,
     people,
+    policies,
     provenance,
     queue,
     registries,
+    releases,
     review,
+    rules,
     security,
     sessions,
+    teams,
+    votes,
 )
 
 entrance_urls = [
@@ -103,12 +111,65 @@ registry_urls = [
     path("registries/add/", registries.registry_add, name="registry_add"),
     path("registries/<int:pk>/", registries.registry_edit, name="registry_edit"),
 ]
+rule_urls = [
+    path("rules/", rules.rules, name="rules"),
+    path("rules/settings/<int:pk>/", rules.rule_setting, name="rule_setting"),
+    path(
+        "rules/settings/<int:pk>/options/", rules.rule_setting_options, name="rule_setting_options"
+    ),
+    path("rules/settings/<int:pk>/remove/", rules.rule_setting_remove, name="rule_setting_remove"),
+    path(
+        "rules/settings/<int:pk>/remove/options/",
+        rules.rule_setting_remove_options,
+        name="rule_setting_remove_options",
+    ),
+    path("rules/<str:rule>/set/", rules.rule_set, name="rule_set"),
+    path("rules/<str:rule>/set/options/", rules.rule_set_options, name="rule_set_options"),
+]
+policy_urls = [
+    path("policies/", policies.policies, name="policies"),
+    path("policies/add/", policies.policy_add, name="policy_add"),
+    path("policies/add/options/", policies.policy_add_options, name="policy_add_options"),
+    path("policies/history/", policies.policy_history, name="policy_history"),
+    path("policies/history/<int:number>/", policies.policy_revision, name="policy_revision"),
+    path("policies/history/<int:number>/again/", policies.policy_restore, name="policy_restore"),
+    path(
+        "policies/history/<int:number>/again/options/",
+        policies.policy_restore_options,
+        name="policy_restore_options",
+    ),
+    path("policies/<slug:key>/", policies.policy, name="policy"),
+    path("policies/<slug:key>/options/", policies.policy_options, name="policy_options"),
+    path("policies/<slug:key>/move/", policies.policy_move, name="policy_move"),
+    path(
+        "policies/<slug:key>/move/options/",
+        policies.policy_move_options,
+        name="policy_move_options",
+    ),
+    path("policies/<slug:key>/remove/", policies.policy_remove, name="policy_remove"),
+    path(
+        "policies/<slug:key>/remove/options/",
+        policies.policy_remove_options,
+        name="policy_remove_options",
+    ),
+]
+team_urls = [
+    path("teams/", teams.teams, name="teams"),
+    path("teams/add/", teams.team_add, name="team_add"),
+    path("teams/add/options/", teams.team_add_options, name="team_add_options"),
+    path("teams/<int:pk>/", teams.team, name="team"),
+    path("teams/<int:pk>/options/", teams.team_options, name="team_options"),
+    path("teams/<int:pk>/remove/", teams.team_remove, name="team_remove"),
+    path("teams/<int:pk>/remove/options/", teams.team_remove_options, name="team_remove_options"),
+]
 version_urls = [
     path("", queue.queue, name="queue"),
     path("history/", queue.history, name="history"),
     path("versions/<int:pk>/", review.version, name="version"),
     path("versions/<int:pk>/status/", review.version_status, name="version_status"),
     path("versions/<int:pk>/inspect-again/", review.inspect_again, name="inspect_again"),
+    path("versions/<int:pk>/looked-at/", findings.look_at, name="look_at"),
+    path("versions/<int:pk>/looked-at/take-back/", findings.take_look_back, name="take_look_back"),
     path("versions/<int:pk>/compare-with/", review.compare_with_other, name="compare_with"),
     path("versions/<int:pk>/against/", review.other_baseline_progress, name="other_progress"),
     path("versions/<int:pk>/approve/", decisions.confirm_approve, name="confirm_approve"),
@@ -117,6 +178,25 @@ version_urls = [
     path("versions/<int:pk>/registry-link/", carrying_out.new_link, name="new_registry_link"),
     path("versions/<int:pk>/call-off/", carrying_out.call_off, name="call_off"),
     path("healthz", health.healthz, name="healthz"),
+]
+vote_urls = [
+    path("versions/<int:pk>/withdraw/", votes.withdraw_approval, name="withdraw_approval"),
+    path("versions/<int:pk>/changes/", votes.request_changes, name="request_changes"),
+    path(
+        "versions/<int:pk>/changes/<int:change_request>/let-go/",
+        votes.lift_changes,
+        name="lift_changes",
+    ),
+    path("versions/<int:pk>/comments/", comments.version_comments, name="version_comments"),
+    path(
+        "versions/<int:pk>/comments/<int:comment>/take-back/",
+        comments.take_comment_back,
+        name="take_comment_back",
+    ),
+    path("break-glass/", glass.break_glass, name="break_glass"),
+    path("break-glass/options/", glass.break_glass_options, name="break_glass_options"),
+    path("break-glass/second/", glass.second_glass, name="second_glass"),
+    path("break-glass/second/options/", glass.second_glass_options, name="second_glass_options"),
 ]
 decision_urls = [
     path("approve/", decisions.confirm_approve_several, name="confirm_approve_several"),
@@ -129,6 +209,23 @@ decision_urls = [
         carrying_out.decision_status,
         name="decision_status",
     ),
+    path("decisions/<uuid:decision_id>/pause/", carrying_out.pause, name="decision_pause"),
+    path("decisions/<uuid:decision_id>/resume/", carrying_out.resume, name="decision_resume"),
+    path(
+        "decisions/<uuid:decision_id>/call-off/",
+        carrying_out.call_off_decision,
+        name="decision_call_off",
+    ),
+]
+_release = "releases/<uuid:release_id>"
+release_urls = [
+    path("releases/", releases.releases, name="releases"),
+    path(f"{_release}/", releases.release, name="release"),
+    path(f"{_release}/status/", releases.release_status, name="release_status"),
+    path(f"{_release}/choice/", releases.release_choice, name="release_choice"),
+    path(f"{_release}/split/", releases.release_split, name="release_split"),
+    path(f"{_release}/move/", releases.release_move, name="release_move"),
+    path(f"{_release}/merge/", releases.release_merge, name="release_merge"),
 ]
 _provenance = "versions/<int:pk>/provenance"
 provenance_urls = [
@@ -151,6 +248,7 @@ file_urls = [
     path(f"{_file}/rows/", files.file_rows, name="file_rows"),
     path(f"{_file}/context/", files.file_context, name="file_context"),
     path(f"{_file}/viewed/", files.file_viewed, name="file_viewed"),
+    path(f"{_file}/comment/", comments.file_comment, name="file_comment"),
     path(f"{_file}/raw/<str:side>/", contents.file_raw, name="file_raw"),
     path(f"{_file}/whole/<str:side>/", contents.file_whole, name="file_whole"),
     path(f"{_file}/image/<str:side>/", contents.file_image, name="file_image"),
@@ -178,6 +276,8 @@ urlpatterns: list[URLPattern] = [
     *telling_urls,
     *version_urls,
     *decision_urls,
+    *vote_urls,
+    *release_urls,
     *provenance_urls,
     *file_urls,
     *account_urls,
@@ -185,4 +285,7 @@ urlpatterns: list[URLPattern] = [
     *people_urls,
     *first_run_urls,
     *registry_urls,
+    *rule_urls,
+    *policy_urls,
+    *team_urls,
 ]

@@ -16,11 +16,9 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
-from approvals.web.look_alikes import look_alikes, looks_like
+from approvals.inspection.hidden_characters import is_hidden, name_of
+from approvals.inspection.look_alikes import look_alikes, looks_like
 
-# Letters of no width and no ink, which Unicode does not count as format characters.
-BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\U00016fe4\U0001d159"
-_VARIATION_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef\u180b-\u180f"
 # How many of a run of hidden characters are spelt out before the rest is counted.
 SPELT_OUT = 4
 # So many boxes of one text have a title; a text made of boxes must not become many times as long.
@@ -33,25 +31,11 @@ _MOST_ACCENTS = 4
 
 # Everything but printable ASCII, tab and line feed is looked at one by one.
 _SUSPECT = re.compile(r"[^\t\n\x20-\x7e]+")
-_HIDDEN_SELECTOR = re.compile(f"[{_VARIATION_SELECTORS}]")
 
 # Keyword, string, comment, number, type or tag, function or name being defined, attribute.
 TOKEN_CLASSES = frozenset("kscntfa")
 
 Token = tuple[int, int, str]
-
-
-@lru_cache(maxsize=4096)
-def is_hidden(character: str) -> bool:
-    """Whether a reader would not see `character`, or would see others in its place."""
-    if character in "\t\n ":
-        return False
-    category = unicodedata.category(character)
-    return (
-        category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
-        or character in BLANK_LETTERS
-        or _HIDDEN_SELECTOR.match(character) is not None
-    )
 
 
 @lru_cache(maxsize=4096)
@@ -80,11 +64,6 @@ def _odd_marks(text: str, start: int, end: int) -> int:
 def hidden_in(text: str) -> set[int]:
     """The positions of what a reader would not see, or not see as what it is."""
     return {at for start, end, hidden in _runs(text) if hidden for at in range(start, end)}
-
-
-def name_of(character: str) -> str:
-    """The code point as "U+202E"."""
-    return f"U+{ord(character):04X}"
 
 
 def visible(text: str) -> SafeString:

@@ -27,6 +27,16 @@ def approve_words(staged_version: StagedVersion) -> str:
     )
 
 
+def vote_words(have: int, wanted: int) -> str:
+    """What approving does where others are wanted, too: `have` is with this approval."""
+    return f"Approve: {min(have, wanted)} of {wanted}, nothing is sent yet"
+
+
+def vote_several_words(versions: Sequence[StagedVersion]) -> str:
+    """The same of several, of which each may want others."""
+    return f"Approve {len(versions)} versions: nothing is sent yet, others are wanted, too"
+
+
 def reject_words(staged_version: StagedVersion) -> str:
     return f"Reject: delete {staged_version.version} from the registry for good"
 
@@ -48,3 +58,9 @@ def done_words(versions: Sequence[StagedVersion], action: Action) -> str:
     what = str(versions[0]) if len(versions) == 1 else f"{len(versions)} versions"
     done = "rejected" if action == Action.REJECT else "approved"
     return f"You {done} {what}. This page shows what becomes of it at {versions[0].registry.name}."
+
+
+def voted_words(versions: Sequence[StagedVersion]) -> str:
+    """What a person just did where the policy wants others to approve, too."""
+    what = str(versions[0]) if len(versions) == 1 else f"{len(versions)} versions"
+    return f"Your approval of {what} counts. Nothing was sent yet: the policy wants others, too."

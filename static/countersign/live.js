@@ -17,6 +17,17 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
+// What a reader has opened stays open when the part around it is drawn anew.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const folds = event.detail.target?.querySelectorAll?.("details[id][open]") ?? [];
+  opened = [...folds].map((fold) => fold.id);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  opened = [];
+});
+
 const lost = () => {
   if (document.getElementById("out-of-date")) return;
   const note = document.createElement("p");

@@ -74,11 +74,71 @@ const changes = () => {
 };
 
 const moveToChange = (step) => {
-  const below = 140;
+  const below = 160;
   const tops = changes().map((row) => [row, row.getBoundingClientRect().top - below]);
   const found =
     step > 0 ? tops.find(([, top]) => top > 8) : tops.reverse().find(([, top]) => top < -8);
-  if (found) scrollBy({ top: found[1] });
+  if (!found) return;
+  scrollBy({ top: found[1] });
+  // From here one goes on line by line, or says something of this one.
+  numberOf(found[0])?.focus({ preventScroll: true });
+};
+
+const numberOf = (row) => [...row.querySelectorAll(".diff__no > a")].at(-1);
+
+// Thousands of line numbers are no place to stop with Tab: arrows go from one to the next.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+  let row = event.target.closest?.("#file .diff__no > a")?.closest("tr");
+  if (!row) return;
+  do {
+    row = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
+  } while (row && !numberOf(row));
+  if (!row) return;
+  event.preventDefault();
+  numberOf(row).focus();
+});
+
+// A comment on a line opens under it; without this script, on a page of its own.
+const openTalk = (button) => {
+  const form = document.getElementById("say");
+  const query = new URLSearchParams(new FormData(form));
+  query.set("at", button.value);
+  const row = button.closest("tr");
+  let talk = row.nextElementSibling;
+  while (talk?.matches(".diff__talk") && talk.dataset.at !== button.value) {
+    talk = talk.nextElementSibling;
+  }
+  if (!talk?.matches(".diff__talk")) talk = null;
+  htmx.ajax("GET", `${form.getAttribute("action")}?${query}`, {
+    target: talk ?? row,
+    swap: talk ? "outerHTML" : "afterend",
+  });
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(".diff__reply");
+  if (!button || !window.htmx) return;
+  event.preventDefault();
+  openTalk(button);
+});
+
+// On the line where the keyboard is, or that the address names; else on the file, or a line whose
+// number one types.
+const comment = () => {
+  const here = document.activeElement?.closest("#file .diff__no > a")?.hash;
+  const line = /^#([on]\d+)$/.exec(here ?? location.hash);
+  const row = line && document.getElementById(line[1])?.closest("tr");
+  const button = row?.querySelector(`.diff__reply[value="${line[1]}"]`);
+  if (button) {
+    openTalk(button);
+    return;
+  }
+  const field = document.getElementById("file-text");
+  if (!field) return;
+  field.closest("details").open = true;
+  field.focus();
 };
 
 const toggleKeys = () => {
@@ -98,6 +158,7 @@ const KEYS = {
   p: () => moveToChange(-1),
   s: () => document.querySelector("#file .choice > .choice__one:not([aria-current])")?.click(),
   "/": () => document.getElementById("file-path")?.focus(),
+  c: comment,
   "?": toggleKeys,
 };
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from approvals.decisions import execute, outcomes
-from approvals.decisions.decide import decide
+from approvals.decisions.carrying_out import execute, outcomes
+from approvals.decisions.deciding.decide import decide
 from approvals.decisions.models import Action, Decision, DecisionItem
-from approvals.decisions.stepup import binding_of_versions
 from approvals.inspection import requests as inspection_requests
 from approvals.inspection.inspecting import inspect
 from approvals.people import first_run
@@ -27,6 +26,7 @@ from registry_client.sandbox.server import SandboxRegistry
 from registry_client.versions import PLACEHOLDER_VERSION
 from tests.approvals.codes import code_now, enrol
 from tests.approvals.factories import make_account, make_user
+from tests.approvals.seen import seen
 from tests.packages import publish_document
 
 SESSION = "5" * 64
@@ -113,7 +113,7 @@ class House:
             session=SESSION,
             action=action,
             staged_versions=rows,
-            seen=binding_of_versions(action, rows),
+            seen=seen(action, rows, user),
             code=self.code(user),
             registry_code=registry_code,
             reason=reason or ("not now" if action == Action.REJECT else ""),

@@ -12,11 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
+from approvals.audit.record import record
+from approvals.decisions.carrying_out.outcomes import question_binding
 from approvals.decisions.models import Action, Decision, DecisionItem, ItemState, StepUp
-from approvals.decisions.outcomes import question_binding
 from approvals.inspection.compare import ENGINE, compare_tarballs
+from approvals.inspection.finding import Finding, Severity, findings_from
 from approvals.inspection.keep import keep
 from approvals.inspection.models import (
     FileChange,
@@ -24,11 +27,16 @@ from approvals.inspection.models import (
     Inspection,
     InspectionRequest,
     OtherBaselineRequest,
+    StagedFinding,
     UnchangedFiles,
 )
+from approvals.inspection.standing import write_findings
 from approvals.inspection.tarballs import keep_tarball
-from approvals.people.models import RegistryAccount, Role, User
+from approvals.people.models import RegistryAccount, Role, Team, User
+from approvals.policy.book import CHANGED, DEFAULT, Policy, seal_revision
+from approvals.policy.models import PolicyRevision
 from approvals.provenance.case import case_of
+from approvals.provenance.findings import findings_of
 from approvals.provenance.models import Provenance, ProvenanceCheck
 from approvals.provenance.verdict import verdict_of
 from approvals.queue.models import Package, Registry, StagedVersion, State
@@ -148,9 +156,13 @@ def make_inspection(
     tarballs: tuple[bytes | None, bytes] | None = None,
     unchanged: Sequence[tuple[str, int, str]] = UNCHANGED,
     published_versions: Sequence[str] | None = None,
+    findings: Sequence[Finding] | None = None,
     **summary: Any,
 ) -> InspectionRequest:
     """A finished inspection. Each of `files` has a path, and what else differs from the default.
+
+    `findings` are those of the tarball: without them a new install script, or where tarballs are
+    really compared, what the rules find.
 
     `diff` in a file is its text; `summary` overrides parts of what was found; each of `unchanged`
     is a path, a size and a kind. `tarballs`, the baseline's and the staged one, are kept, and the
@@ -164,6 +176,9 @@ def make_inspection(
         unchanged=unchanged,
         **summary,
     )
+    if findings is None:
+        findings = findings_from(inspection.findings) or [make_finding()]
+    write_findings(staged_version, StagedFinding.Source.TARBALL, findings, inspection=inspection)
     if published_versions is None:
         others = ("1.4.1", "1.4.0", "1.0.0")
         published_versions = [baseline_version, *others] if baseline_version else []
@@ -180,6 +195,20 @@ def make_inspection(
         maintainers=["ada", "grace"],
         published_versions=list(dict.fromkeys(published_versions)),
     )
+
+
+def make_finding(**fields: Any) -> Finding:
+    """A finding as a rule yields it: a new install script, as far as `fields` say nothing else."""
+    values: dict[str, Any] = {
+        "rule": "install-script",
+        "severity": Severity.HIGH,
+        "title": "The script postinstall is new.",
+        "why": "npm runs it on the machine of everyone who installs this.",
+        "what_to_check": "Read what it does.",
+        "path": "package.json",
+        "excerpt": "node setup.js",
+    }
+    return Finding(**values | fields)
 
 
 def make_other_baseline(
@@ -394,8 +423,10 @@ def make_provenance_check(
         values = {**lease, **values}
     check = ProvenanceCheck.objects.create(staged_version=staged_version, **values)
     check.history.set([*history, *([baseline] if baseline else [])])
+    case = case_of(check, staged_version)
+    write_findings(staged_version, StagedFinding.Source.PROVENANCE, findings_of(case))
     if "verdict" not in fields:
-        check.verdict = verdict_of(case_of(check, staged_version))
+        check.verdict = verdict_of(case)
         check.save(update_fields=["verdict"])
     return check
 
@@ -439,3 +470,38 @@ def make_decision(
         made.sealed_done_url = seal(done_url, bound_to=question_binding(made, made.auth_url))
         made.save(update_fields=["sealed_done_url"])
     return made
+
+
+def make_policies(
+    requirements: dict[str, dict[str, Any]] | None = None,
+    *others: Policy,
+    by: User | None = None,
+) -> PolicyRevision:
+    """The next revision of the policies, as people set them: `others`, and then the default.
+
+    `requirements` are the default's settings by key: without any, one approval by anyone.
+    """
+    by = by or User.objects.filter(role=Role.ADMINISTRATOR).first()
+    by = by or make_user(role=Role.ADMINISTRATOR)
+    default = DEFAULT if requirements is None else replace(DEFAULT, requirements=requirements)
+    newest = PolicyRevision.objects.order_by("-number").first()
+    revision = PolicyRevision(
+        number=newest.number + 1 if newest else 1,
+        policies=[one.as_json() for one in (*others, default)],
+        made_by=by,
+        words="As the test wants them.",
+    )
+    seal_revision(revision)
+    with transaction.atomic():
+        revision.save()
+        record(CHANGED, actor=by, subject=revision, number=revision.number)
+    return revision
+
+
+def make_team(name: str, *members: User) -> Team:
+    """A team as an administrator makes it."""
+    team = Team.objects.create(name=name)
+    team.members.set(members)
+    with transaction.atomic():
+        record("team.made", subject=team, before=[], members=[one.pk for one in members])
+    return team

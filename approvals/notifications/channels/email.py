@@ -1,7 +1,7 @@
 """E-mail, one to each person who wants it."""
 
 import smtplib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -21,10 +21,16 @@ from approvals.people.permissions import (
 )
 from approvals.queue.models import StagedVersion
 
-_BELONGS = {
-    Audience.EVERYONE: lambda user: True,
+
+def _anybody(user: User) -> bool:
+    return user.is_active
+
+
+_BELONGS: dict[Audience, Callable[[User], bool]] = {
+    Audience.EVERYONE: _anybody,
     Audience.DECIDERS: may_decide_anything,
     Audience.MANAGERS: may_manage,
+    Audience.CONCERNED: _anybody,
 }
 PERMANENT = range(500, 600)
 
@@ -32,6 +38,8 @@ PERMANENT = range(500, 600)
 def recipients(event: OutboxEvent) -> Iterable[str]:
     audience = audience_of(event.topic)
     if audience is None or not TOPICS[event.topic].by_email:
+        return
+    if not TOPICS[event.topic].is_news(event):
         return
     people = _who_may_get(event.topic).exclude(email="")
     if audience is Audience.PERSON and (former := event.payload.get("former_address")):
@@ -41,6 +49,8 @@ def recipients(event: OutboxEvent) -> Iterable[str]:
         yield from people.filter(pk=event.payload.get("person")).values_list("email", flat=True)
         return
     about = _about(event)
+    if audience is Audience.CONCERNED:
+        people = people.filter(pk__in=event.payload.get("people") or [])
     # Whoever did it knows of it.
     people = people.exclude(pk=event.payload.get("not_to") or 0)
     for user in people.prefetch_related("scopes"):

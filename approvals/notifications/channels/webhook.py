@@ -12,13 +12,16 @@ from django.utils import timezone
 from approvals.audit.models import OutboxEvent
 from approvals.notifications import bounded_http
 from approvals.notifications.errors import NotDelivered
-from approvals.notifications.messages import Audience, Message, audience_of
+from approvals.notifications.messages import TOPICS, Audience, Message, audience_of
 from approvals.notifications.models import Delivery, Webhook
 from approvals.sealing import SealBroken, unseal
 
 
 def recipients(event: OutboxEvent) -> Iterable[str]:
     if audience_of(event.topic) in (None, Audience.PERSON):
+        return
+    topic = TOPICS[event.topic]
+    if not (topic.by_webhook and topic.is_news(event)):
         return
     for key in Webhook.objects.filter(enabled=True).values_list("pk", flat=True):
         yield str(key)

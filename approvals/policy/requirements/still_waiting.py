@@ -1,4 +1,7 @@
-from approvals.queue.models import StagedVersion, State
+from approvals.policy.answers import Answer
+from approvals.policy.case import Case
+from approvals.policy.requirement import Requirement
+from approvals.queue.models import State
 
 SENTENCES = {
     State.APPROVING: "It is being approved at this moment.",
@@ -11,6 +14,15 @@ SENTENCES = {
 }
 
 
-def obstacle(staged_version: StagedVersion, action: str) -> str:
+class StillWaiting(Requirement):
     """Only what still waits can be decided."""
-    return SENTENCES.get(State(staged_version.state), "")
+
+    key = "still_waiting"
+    title = "Still staged"
+    words = "What was decided already, here or elsewhere, is not decided once more."
+    is_always_in_force = True
+    holds_for_rejecting = True
+
+    def look(self, case: Case) -> Answer:
+        sentence = SENTENCES.get(State(case.version.state), "")
+        return self.blocked(sentence) if sentence else self.satisfied("The registry has it staged.")

@@ -1,60 +1,58 @@
 """What a reviewer should look at in how and where a version was built.
 
 Each module in this folder is one rule, in force by being there; helpers live outside. It has one
-function, `findings(case) -> Iterator[Finding]`, which is quick and asks no database.
+function, `findings(case) -> Iterator[Finding]`, which is quick and asks no database; `GROUP`, and
+`RULES`, as those of approvals/inspection/findings have. What it finds goes into `detail`, with
+nothing hidden in it, as all of it may be shown.
 """
 
 import pkgutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 
-from django.db.models import TextChoices
-
+from approvals.inspection.finding import Finding, Group, Severity
+from approvals.inspection.findings import rules_in_words
+from approvals.inspection.gathering import Gathered, guarded
 from approvals.provenance.case import Case
 
-
-class Severity(TextChoices):
-    """The most serious first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    INFO = "info"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to look at. `rule` is a stable id for programs; the others are for people.
-
-    `title` is a sentence; `evidence` is what was found, at best as "before → now"; bounded, as all
-    of it may be shown, and with nothing hidden in it. `is_about_build` is False where it is about
-    something else than how and where it was built: that takes no "as always" from the verdict.
-    """
-
-    rule: str
-    severity: Severity
-    title: str
-    why: str
-    what_to_check: str
-    evidence: str = ""
-    is_about_build: bool = True
-
-
-Rule = Callable[[Case], Iterable[Finding]]
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+# What is to be done about them has to be done again for each tarball.
+_OF_ONE_TARBALL = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
 
 
 def findings_of(case: Case) -> list[Finding]:
-    """Every finding, the most serious first."""
-    findings = [finding for rule in rules() for finding in rule(case)]
-    return sorted(findings, key=lambda finding: _RANKS[finding.severity])
+    """Every finding, the most serious first; no more than a tarball may have."""
+    found = Gathered(
+        _bound_to_tarball(finding, case)
+        for module in rule_modules()
+        for finding in guarded(module.findings, case, module.__name__, case.stage_id)
+    )
+    return found.few_enough()
 
 
 @cache
-def rules() -> tuple[Rule, ...]:
-    """Every rule in force, in the order of their modules' names."""
+def rule_modules() -> tuple[ModuleType, ...]:
+    """Every rule in force, in the order of their names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(import_module(f"{__name__}.{name}").findings for name in names)
+    return tuple(import_module(f"{__name__}.{name}") for name in names)
+
+
+@cache
+def all_rules_in_words() -> dict[Group, dict[str, str]]:
+    """Each rule's id with what it looks for, by what it is about: all rules, of tarballs, too."""
+    found = {group: dict(rules) for group, rules in rules_in_words().items()}
+    for module in rule_modules():
+        found[module.GROUP] |= module.RULES
+    return found
+
+
+def _bound_to_tarball(finding: Finding, case: Case) -> Finding:
+    """Who has looked at it in one tarball has not looked at it in the next, though it reads alike.
+
+    Whom to ask and which run to read is another matter each time.
+    """
+    if finding.severity not in _OF_ONE_TARBALL:
+        return finding
+    digest = case.provenance.sha512 if case.provenance else ""
+    return replace(finding, evidence=f"{case.version} {digest} {finding.evidence}").bounded()

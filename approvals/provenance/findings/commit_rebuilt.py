@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import same_address
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import plain, short_commit
+
+GROUP = Group.PROVENANCE
+RULES = {"commit-rebuilt": "A second build of the baseline's commit"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -20,5 +23,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "or from its dependencies.",
         "Look at the file changes: they should be what a second build explains, such as the "
         "version, and nothing else.",
-        short_commit(now.build.commit),
+        detail=short_commit(now.build.commit),
     )

@@ -3,10 +3,16 @@
 import re
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import same_address
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named
+
+GROUP = Group.PROVENANCE
+RULES = {
+    "commit-unlike-git-head": "Another commit than the one that package.json names",
+    "git-head-not-a-commit": "A gitHead in package.json that is no whole commit id",
+}
 
 # SHA-1 or SHA-256: with less, a commit could be made to begin alike.
 _WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
@@ -26,7 +32,7 @@ def findings(case: Case) -> Iterator[Finding]:
             "the provenance proves.",
             "See who or what wrote gitHead. The commit that the provenance names is the proven "
             "one.",
-            evidence,
+            detail=evidence,
         )
         return
     yield Finding(
@@ -37,5 +43,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "tarball was packed from something else than what the workflow checked out.",
         "Look at both commits, and at what differs. The commit that the provenance names is the "
         "proven one; gitHead is what the tarball says of itself.",
-        evidence,
+        detail=evidence,
     )

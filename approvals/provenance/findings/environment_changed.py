@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import other_environment
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import is_told_by_pin
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain
+
+GROUP = Group.PROVENANCE
+RULES = {"environment-changed": "Another deployment environment than before"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -22,5 +25,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "An environment can demand that somebody approves the run, and limit the branches that it "
         "runs for. Another one, or none, may demand less.",
         "See which rules protect the new environment, and whether it was meant to be used.",
-        f"{named(before.build.environment)} → {named(now.build.environment) or 'none'}",
+        detail=f"{named(before.build.environment)} → {named(now.build.environment) or 'none'}",
     )

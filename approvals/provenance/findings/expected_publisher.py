@@ -2,13 +2,23 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import owner_of, workflow_of
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import reported_facts
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.models import ExpectedPublisher
 from approvals.provenance.words import named, plain, ref_name, repository_name
 from registry_client.provenance import Build
+
+GROUP = Group.PROVENANCE
+RULES = {
+    "expected-provenance": "No proof, where a publisher is pinned",
+    "expected-repository": "Another repository than the pinned one",
+    "expected-owner": "Another owner of the repository than the pinned one",
+    "expected-workflow": "Another workflow than the pinned one",
+    "expected-ref": "Another branch or tag than the pinned one",
+    "expected-environment": "Another deployment environment than the pinned one",
+}
 
 _WHAT = (
     "Do not approve it before the maintainers have said why. If the package is built there from "
@@ -35,7 +45,7 @@ def findings(case: Case) -> Iterator[Finding]:
             _why(expected),
             "Do not approve it: have it staged again from the expected repository, with "
             "provenance. If CI kept the bundle of this very tarball, hand that in.",
-            f"{repository_name(expected.repository, with_host=True)} → nothing proven",
+            detail=f"{repository_name(expected.repository, with_host=True)} → nothing proven",
         )
         return
     for fact in reported_facts(case):
@@ -45,7 +55,12 @@ def findings(case: Case) -> Iterator[Finding]:
             had = _found(case.compared.build, fact)
             evidence += f"; {plain(case.compared.version)} had {had}"
         yield Finding(
-            f"expected-{fact}", Severity.CRITICAL, _TITLES[fact], _why(expected), _WHAT, evidence
+            f"expected-{fact}",
+            Severity.CRITICAL,
+            _TITLES[fact],
+            _why(expected),
+            _WHAT,
+            detail=evidence,
         )
 
 

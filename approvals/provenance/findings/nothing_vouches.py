@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import is_as_pinned
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import repository_name
+
+GROUP = Group.PROVENANCE
+RULES = {"nothing-vouches": "A repository that no earlier release is proven to come from"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -22,5 +25,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "repository is the package's own follows from nothing that is known here.",
         "See whether the package's earlier versions and its maintainers name this repository. If "
         "it is the right one, pin it as expected: from then on any other is critical.",
-        repository_name(now.build.repository, with_host=True),
+        detail=repository_name(now.build.repository, with_host=True),
     )

@@ -5,9 +5,12 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import plain
+
+GROUP = Group.PROVENANCE
+RULES = {"older-than-baseline": "A build that is older than the baseline's"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -25,7 +28,9 @@ def findings(case: Case) -> Iterator[Finding]:
         "An old build brings back what was mended since. Staging one late is also a way to release "
         "code that was set aside.",
         "See whether its commit has all that the baseline's has, and why it was staged only now.",
-        " → ".join(_in_words(moment, exactly) for moment in (before.signed_at, now.signed_at)),
+        detail=" → ".join(
+            _in_words(moment, exactly) for moment in (before.signed_at, now.signed_at)
+        ),
     )
 
 

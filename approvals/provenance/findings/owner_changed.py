@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import Release, owner_of, same_owner, same_repository
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import is_told_by_pin
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain, repository_name
+
+GROUP = Group.PROVENANCE
+RULES = {"owner-changed": "Another owner of the same repository"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -25,7 +28,7 @@ def findings(case: Case) -> Iterator[Finding]:
         "up.",
         "Ask the maintainers whether they handed the repository over, and to whom. Once it is "
         "settled, pin the publisher anew.",
-        f"{_evidence(before)} → {_evidence(now)}",
+        detail=f"{_evidence(before)} → {_evidence(now)}",
     )
 
 

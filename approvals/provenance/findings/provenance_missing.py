@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.models import Provenance
 from approvals.provenance.words import plain, repository_name, workflow_name
+
+GROUP = Group.PROVENANCE
+RULES = {"provenance-missing": "Versions without provenance"}
 
 HOW_TO_TURN_ON = (
     "Provenance is made where it is built: stage with `npm stage publish --provenance` from GitHub "
@@ -51,6 +54,7 @@ def findings(case: Case) -> Iterator[Finding]:
             "Without provenance nobody can tell a tarball that CI made from one that was made "
             f"somewhere else.{none_has_it if case.is_compared else ''}",
             HOW_TO_TURN_ON,
+            is_new=not case.baseline_version,
         )
 
 

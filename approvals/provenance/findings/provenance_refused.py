@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.models import Provenance
 from approvals.provenance.words import plain
+
+GROUP = Group.PROVENANCE
+RULES = {"provenance-refused": "Provenance that does not hold"}
 
 LONGEST_REASON = 1_000
 
@@ -22,5 +25,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "worse than none: somebody or something passed it off as the proof of this tarball.",
         "Find out where the bundle came from. Unless that is plain and harmless, reject this "
         "version and stage it again from CI.",
-        plain(found.reason, LONGEST_REASON),
+        detail=plain(found.reason, LONGEST_REASON),
     )

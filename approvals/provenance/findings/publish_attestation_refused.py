@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.models import Provenance
 from approvals.provenance.words import plain
+
+GROUP = Group.PROVENANCE
+RULES = {"publish-attestation-refused": "A signature of the registry that does not hold"}
 
 LONGEST_REASON = 600
 
@@ -21,5 +24,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "The registry signs which tarball it took in as this version. If that signature is for "
         "something else, either the tarball or what the registry serves was tampered with.",
         "Do not approve it. Ask the registry's operators, and compare the digests by hand.",
-        plain(found.publish_reason, LONGEST_REASON),
+        detail=plain(found.publish_reason, LONGEST_REASON),
     )

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import same_ref
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import earlier_one
 from approvals.provenance.expected_met import is_told_by_pin
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.refs import is_request
 from approvals.provenance.words import plain, ref_name
+
+GROUP = Group.PROVENANCE
+RULES = {"ref-changed": "Another branch or kind of tag than before"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -29,5 +32,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "from. Somewhere else, one person may have been enough to put this together.",
         "See whether its commit is on the usual branch as well, and who pushed it. A release from "
         "a maintenance branch is fine if the project has one.",
-        evidence,
+        detail=evidence,
     )

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.refs import is_request
 from approvals.provenance.words import ref_name
+
+GROUP = Group.PROVENANCE
+RULES = {"ref-of-request": "Builds for a pull or merge request"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -22,5 +25,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "anybody. No release is made from one by intention.",
         "Reject it, unless the maintainers can say why it was built there. See whether workflows "
         "that run for requests can publish, and take that from them.",
-        f"{before}{ref_name(now.build.ref)}",
+        detail=f"{before}{ref_name(now.build.ref)}",
     )

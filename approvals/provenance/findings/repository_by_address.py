@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import is_same_by_address
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import is_as_pinned
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import plain, repository_name
+
+GROUP = Group.PROVENANCE
+RULES = {"repository-by-address": "Repositories that only their address tells to be the same"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -30,5 +33,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "anew by somebody else would have the same address.",
         "See at the host since when the repository exists, and whether it has the commits of "
         "earlier releases.",
-        repository_name(now.build.repository, with_host=True),
+        detail=repository_name(now.build.repository, with_host=True),
     )

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import Release, same_address, same_repository
 from approvals.provenance.case import Case
 from approvals.provenance.expected_met import is_told_by_pin
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain, repository_name
+
+GROUP = Group.PROVENANCE
+RULES = {"repository-changed": "Another repository than before"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -27,7 +30,7 @@ def findings(case: Case) -> Iterator[Finding]:
         "can look the same as the project and be somebody else's.",
         "Ask the maintainers whether the project moved. Until they have said so by a way that you "
         "trust, do not approve it. Once it is settled, pin the new repository as expected.",
-        f"{_evidence(before)} → {_evidence(now)}",
+        detail=f"{_evidence(before)} → {_evidence(now)}",
     )
 
 

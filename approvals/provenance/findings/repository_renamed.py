@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import is_renamed, is_transferred
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import plain, repository_name
+
+GROUP = Group.PROVENANCE
+RULES = {"repository-renamed": "A repository that was renamed"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -23,5 +26,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "It is the same one: the number that its host gave it did not change.",
         "See that package.json names the new address, as links to the old one may lead elsewhere "
         "one day.",
-        " → ".join(names),
+        detail=" → ".join(names),
     )

@@ -2,9 +2,15 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain
+
+GROUP = Group.PROVENANCE
+RULES = {
+    "repository-visibility-changed": "A repository made public or private",
+    "repository-not-public": "Repositories that not everybody can see",
+}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -27,5 +33,6 @@ def findings(case: Case) -> Iterator[Finding]:
             "It was built from a repository that not everybody can see.",
             "The commit is proven, but only who has access can look at it.",
             "If you have access, read the commit there; if not, rely on what the tarball has.",
-            named(visibility),
+            detail=named(visibility),
+            is_new=before is None or not before.build.visibility,
         )

@@ -2,9 +2,15 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import plain
+
+GROUP = Group.PROVENANCE
+RULES = {
+    "self-hosted-runner": "Builds on a self-hosted runner",
+    "self-hosted-runner-new": "A self-hosted runner where a hosted one built before",
+}
 
 _WHY = (
     "A hosted runner is a fresh machine for each build. A self-hosted one keeps what earlier "
@@ -35,5 +41,5 @@ def findings(case: Case) -> Iterator[Finding]:
             f"It was built on a self-hosted runner, and {plain(known.version)} was not.",
             _WHY,
             _WHAT,
-            "hosted → self-hosted",
+            detail="hosted → self-hosted",
         )

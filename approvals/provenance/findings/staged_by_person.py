@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named
+
+GROUP = Group.PROVENANCE
+BY_PERSON = "staged-by-person"
+RULES = {BY_PERSON: "What a workflow built and a person staged"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -12,7 +16,7 @@ def findings(case: Case) -> Iterator[Finding]:
     if case.now is None or case.actor_type.strip().casefold() != "user":
         return
     yield Finding(
-        "staged-by-person",
+        BY_PERSON,
         Severity.MEDIUM,
         "A workflow built it, but a person's account staged it.",
         "What CI builds, CI usually stages as well. Somebody may have taken the tarball and its "
@@ -20,6 +24,6 @@ def findings(case: Case) -> Iterator[Finding]:
         "after it was built. It may also just be that CI uses a person's token.",
         "Ask this person whether they staged it, and see whether the dist-tag is the intended one. "
         "If CI uses their token, let it use a trusted publisher instead.",
-        f"{named(case.actor) or 'an unnamed person'} ({named(case.actor_type.strip())})",
+        detail=f"{named(case.actor) or 'an unnamed person'} ({named(case.actor_type.strip())})",
         is_about_build=False,
     )

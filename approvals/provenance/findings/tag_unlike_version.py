@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.refs import names_another_version
 from approvals.provenance.words import named, plain, ref_name
+
+GROUP = Group.PROVENANCE
+RULES = {"tag-unlike-version": "Builds from the tag of another version"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -24,5 +27,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "The tag of another version points to another state of the code: an older one with known "
         "holes, or one that nobody meant to release under this number.",
         "Look at what the tag points to, and whether the version in package.json was raised there.",
-        evidence,
+        detail=evidence,
     )

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import is_open_to_strangers, other_trigger
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain
+
+GROUP = Group.PROVENANCE
+RULES = {"trigger-changed": "Another kind of event that started the build"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -22,5 +25,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "A push, a tag, a schedule and a person's click are started by different people, and may "
         "be guarded in different ways.",
         "See who or what started this run, and whether the project means to release like this.",
-        f"{named(before.build.trigger)} → {named(now.build.trigger) or 'not said'}",
+        detail=f"{named(before.build.trigger)} → {named(now.build.trigger) or 'not said'}",
     )

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import REQUEST_TRIGGERS, is_open_to_strangers
 from approvals.provenance.case import Case
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.refs import is_request
 from approvals.provenance.words import named
+
+GROUP = Group.PROVENANCE
+RULES = {"trigger-of-strangers": "Events that people outside of the project can cause"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -29,5 +32,5 @@ def findings(case: Case) -> Iterator[Finding]:
         "often have a say in what it runs. It has the project's rights all the same.",
         "See who caused this run, and what the workflow took from them. Unless the maintainers "
         "release like this on purpose, reject it and take the right to publish from that workflow.",
-        evidence,
+        detail=evidence,
     )

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
+from approvals.inspection.finding import Finding, Group, Severity
 from approvals.provenance.alike import Release, reusable_of, same_workflow, workflow_of
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import earlier_one
 from approvals.provenance.expected_met import is_told_by_pin
-from approvals.provenance.findings import Finding, Severity
 from approvals.provenance.words import named, plain
+
+GROUP = Group.PROVENANCE
+RULES = {"workflow-changed": "Another workflow than before"}
 
 
 def findings(case: Case) -> Iterator[Finding]:
@@ -29,7 +32,7 @@ def findings(case: Case) -> Iterator[Finding]:
         "add a workflow that leaves out tests and reviews, or that packs something else.",
         "Read the workflow file at this very commit: what it runs, who could start it, and whether "
         "the project's maintainers meant to release with it.",
-        evidence,
+        detail=evidence,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from approvals.decisions.decide import LONGEST_REASON
+from approvals.decisions.deciding.decide import LONGEST_REASON
 from approvals.people.models import RegistryAccount, SecondFactor
 from approvals.web.forms.codes import CodeField, CodeInput
 
@@ -43,14 +43,32 @@ class ApproveForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, account: RegistryAccount | None = None, proved: bool = True, **kwargs: Any
+        self,
+        *args: Any,
+        account: RegistryAccount | None = None,
+        proved: bool = True,
+        overrides: bool = False,
+        is_last: bool = True,
+        **kwargs: Any,
     ) -> None:
-        """`proved` unless it is only about what will be decided, before the proof is made."""
+        """`proved` unless it is only about what will be decided, before the proof is made;
+        `overrides` where something goes out in spite of the policy; `is_last` unless others have
+        to approve, too, so that nothing is sent to the registry yet.
+        """
         super().__init__(*args, **kwargs)
+        if overrides:
+            self.fields["reason"] = forms.CharField(
+                label="Why it may go out in spite of that",
+                help_text="It is shown with the version for ever, and stays in the audit log.",
+                max_length=LONGEST_REASON,
+                error_messages={"required": "Say why: everyone who reads the version will see it."},
+                widget=forms.Textarea(attrs={"rows": 4}),
+            )
+            self.order_fields(RejectForm.field_order)
         if not proved or self.data.get("assertion"):
             self.fields["code"].required = False
         wanted = account.second_factor if account else SecondFactor.UNKNOWN
-        if wanted in ASKED_FOR:
+        if is_last and wanted in ASKED_FOR:
             field = self.fields["registry_code"]
             field.help_text = ASKED_FOR[SecondFactor(wanted)]
             self.fields["code"].widget.attrs["data-submits-with"] = "#id_registry_code"

@@ -7,6 +7,8 @@ from uuid import UUID
 from django import forms
 from django.db.models import Q
 
+from approvals.decisions.judging.policy_states import waiting_for
+from approvals.people.models import User
 from approvals.queue.models import Package, StagedVersionQuerySet, State
 from approvals.web.patterns import like_of
 
@@ -31,9 +33,18 @@ class VersionFilter(forms.Form):
     )
     registry = forms.ChoiceField(label="Registry", required=False)
     state = forms.ChoiceField(label="State", required=False)
+    whom = forms.ChoiceField(
+        label="Waiting for", required=False, choices=[("", "Anybody"), ("me", "Me")]
+    )
 
-    def __init__(self, data: Any, *, states: list[State], registries: list[str]) -> None:
+    def __init__(
+        self, data: Any, *, states: list[State], registries: list[str], user: User | None = None
+    ) -> None:
+        """With `user`, also to what waits for this person."""
         super().__init__(data)
+        self._user = user
+        if user is None:
+            del self.fields["whom"]
         self.fields["registry"] = forms.ChoiceField(
             label="Registry",
             required=False,
@@ -63,6 +74,8 @@ class VersionFilter(forms.Form):
             rows = rows.filter(
                 package__in=Package.objects.filter(name__like=like_of(wanted["package"]))
             )
+        if self._user is not None and wanted["whom"] == "me":
+            rows = rows.filter(waiting_for(self._user))
         if wanted["q"]:
             rows = rows.filter(_matching(wanted["q"]))
         return rows

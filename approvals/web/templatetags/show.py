@@ -3,18 +3,21 @@
 import json
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from approvals.people.models import Role
+from approvals.inspection.models import StagedFinding
+from approvals.people.models import Role, User
 from approvals.provenance.models import ProvenanceCheck
 from approvals.queue.models import StagedVersion, State
 from approvals.web import visible as visible_text
 from approvals.web.provenance import VERDICTS
+from approvals.web.reading import request_of
 from registry_client import tar_paths
 
 register = template.Library()
@@ -125,6 +128,12 @@ def pairs(mapping: dict[str, Any] | None) -> list[tuple[str, Any]]:
 
 
 @register.filter
+def item(mapping: dict[Any, Any], key: object) -> Any:
+    """What a mapping has under this key, None for nothing."""
+    return mapping.get(key)
+
+
+@register.filter
 def mode(value: int | None) -> str:
     """A file's mode as ls and git write it: "755"."""
     return f"{(value or 0) & 0o7777:o}"
@@ -192,6 +201,35 @@ def state_badge(staged_version: StagedVersion) -> dict[str, object]:
     state = State(staged_version.state)
     tone, busy = TONES[state]
     return {"label": state.label, "tone": tone, "busy": busy, "dot": not busy}
+
+
+@register.filter
+def severity_tone(value: str) -> str:
+    """How a badge with this severity is toned."""
+    return _TONES_OF_SEVERITIES.get(value, "")
+
+
+_TONES_OF_SEVERITIES = {"critical": "critical", "high": "bad", "medium": "warn"}
+
+
+@register.simple_tag
+def finding_link(staged_version: StagedVersion, finding: StagedFinding) -> str:
+    """The address of a finding's line in the diff; "" where there is none to show."""
+    asked = request_of(staged_version)
+    if asked is None or asked.inspection_id is None or finding.file_position is None:
+        return ""
+    query: dict[str, object] = {"file": finding.file_position, "in": asked.inspection_id}
+    line = f"n{finding.line}" if finding.line else ""
+    if line:
+        query["line"] = line
+    address = reverse("version", args=[staged_version.pk])
+    return f"{address}?{urlencode(query)}#{line or 'files'}"
+
+
+@register.filter
+def person_name(user: User | None) -> str:
+    """Whoever it was; accounts can go."""
+    return user.get_username() if user else "somebody whose account is gone"
 
 
 @register.filter

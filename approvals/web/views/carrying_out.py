@@ -1,35 +1,31 @@
 """How far a decision has come, and what the registry asks on its way."""
 
-import hashlib
-import re
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from approvals.decisions import outcomes, questions
-from approvals.decisions.decide import DecisionRefused, answer_registry, ask_again
-from approvals.decisions.models import OPEN_ITEM_STATES, Decision, DecisionItem, ItemState
+from approvals.decisions.carrying_out import steering
+from approvals.decisions.deciding.decide import DecisionRefused, answer_registry, ask_again
+from approvals.decisions.models import OPEN_ITEM_STATES, Decision, DecisionItem
 from approvals.people.sessions import not_activity
-from approvals.queue.models import StagedVersion, State
+from approvals.queue.models import StagedVersion
+from approvals.web.progress import decision_seen_by, progress_context, shown
 from approvals.web.reading import get_version
 from approvals.web.views.guards import SignedInRequest
-
-SECONDS = 2
 
 
 @never_cache
 @require_safe
 def decision(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
     """One decision over several versions: each with how far it has come."""
-    return render(request, "web/decision.html", _status(request, decision_id))
+    context = progress_context(request, _decision(request, decision_id))
+    return render(request, "web/decision.html", {**context, "shown": shown(request, context)})
 
 
 @not_activity
@@ -39,10 +35,54 @@ def decision_status(request: SignedInRequest, decision_id: UUID) -> HttpResponse
     """The part of the page that changes by itself; 204 where it did not."""
     if "HX-Request" not in request.headers:
         return redirect("decision", decision_id)
-    status = _status(request, decision_id)
-    if request.GET.get("seen") == status["seen"]:
+    context = progress_context(request, _decision(request, decision_id))
+    part = shown(request, context)
+    if request.GET.get("seen") == part.seen:
         return HttpResponse(status=204)
-    return render(request, "web/decision/status.html", status)
+    return render(request, "web/decision/status.html", {**context, "shown": part})
+
+
+@require_POST
+def pause(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
+    """Begins nothing more of the decision until it is resumed."""
+    made = _decision(request, decision_id)
+    try:
+        paused = steering.pause(made, user=request.user)
+    except steering.NotTheirs as error:
+        raise PermissionDenied(str(error)) from error
+    except steering.SteeringRefused as error:
+        messages.error(request, str(error))
+    else:
+        words = "Paused: nothing more is begun." if paused else "It was paused already."
+        by = f"Only {made.paused_by}" if not paused else "Only you"
+        messages.success(request, f"{words} {by} can resume it.")
+    return redirect("decision", decision_id)
+
+
+@require_POST
+def resume(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
+    """Goes on with what was paused, but for what the policy speaks against by now."""
+    try:
+        resumed = steering.resume(_decision(request, decision_id), user=request.user)
+    except steering.NotTheirs as error:
+        raise PermissionDenied(str(error)) from error
+    except steering.SteeringRefused as error:
+        messages.error(request, str(error))
+    else:
+        if resumed.given_back:
+            names = ", ".join(str(row) for row, _ in resumed.given_back[:5])
+            more = f" and {len(resumed.given_back) - 5} more" if resumed.given_back[5:] else ""
+            messages.error(request, f"Not sent, and back in the queue: {names}{more}.")
+        if resumed.going_on:
+            messages.success(request, f"Resumed: {_versions(resumed.going_on)} to go.")
+    return redirect("decision", decision_id)
+
+
+@require_POST
+def call_off_decision(request: SignedInRequest, decision_id: UUID) -> HttpResponse:
+    """Takes back what has not begun of the decision."""
+    _call_off(request, _decision(request, decision_id), "")
+    return redirect("decision", decision_id)
 
 
 @never_cache
@@ -76,28 +116,48 @@ def new_link(request: SignedInRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def call_off(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Takes back what has not begun of the decision, while the registry's question stands open."""
+    """The same, from the page of one of its versions."""
     staged_version = get_version(request.user, pk)
     item = _latest_item(staged_version)
     if item is None:
         raise Http404
-    if item.decision.user_id != request.user.pk:
-        raise PermissionDenied("Only the person who decided can call it off.")
-    off = outcomes.call_off(item, user=request.user)
-    if off > 1:
-        messages.success(request, f"Called off: {off} versions wait in the queue again.")
-    elif off:
-        messages.success(request, f"Called off: {staged_version.version} waits in the queue again.")
-    else:
-        messages.error(request, "The registry is not asking any more: nothing was called off.")
+    _call_off(request, item.decision, staged_version.version)
     return _back(item, pk)
 
 
-def question_of(item: DecisionItem | None) -> dict[str, str]:
-    """What the registry wants of the person now, and where its own page is."""
-    if item is None:
-        return {"wanted": "", "link": ""}
-    return {"wanted": questions.wanted(item), "link": questions.link_of(item)}
+def _call_off(request: SignedInRequest, made: Decision, version: str) -> None:
+    try:
+        off = steering.call_off(made, user=request.user)
+    except steering.NotTheirs as error:
+        raise PermissionDenied(str(error)) from error
+    if off == 1:
+        messages.success(
+            request, f"Called off: {version or 'one version'} waits in the queue again."
+        )
+    elif off:
+        messages.success(request, f"Called off: {off} versions wait in the queue again.")
+    elif Decision.objects.filter(
+        pk=made.pk, called_off_at__isnull=False, items__state__in=OPEN_ITEM_STATES
+    ).exists():
+        messages.success(
+            request,
+            "What was sent is looked into: if it was not carried out, it is not sent again.",
+        )
+    else:
+        messages.error(
+            request, "Nothing is left that has not begun, so that nothing was called off."
+        )
+
+
+def _versions(number: int) -> str:
+    return "1 version" if number == 1 else f"{number} versions"
+
+
+def _decision(request: SignedInRequest, decision_id: UUID) -> Decision:
+    made = decision_seen_by(request.user, decision_id)
+    if made is None:
+        raise Http404
+    return made
 
 
 def _back(item: DecisionItem | None, pk: int) -> HttpResponse:
@@ -113,44 +173,3 @@ def _latest_item(staged_version: StagedVersion) -> DecisionItem | None:
         .order_by("-pk")
         .first()
     )
-
-
-def _status(request: SignedInRequest, decision_id: UUID) -> dict[str, Any]:
-    visible = StagedVersion.objects.visible_to(request.user)
-    items = list(
-        DecisionItem.objects.filter(decision=decision_id, staged_version__in=visible)
-        .select_related(
-            "decision__user",
-            "decision__account",
-            "staged_version__package",
-            "staged_version__registry",
-        )
-        .order_by("pk")
-    )
-    if not items:
-        raise Http404
-    made: Decision = items[0].decision
-    asking = next((item for item in items if item.state == ItemState.ASKING), None)
-    under_way = any(
-        item.state in OPEN_ITEM_STATES or item.staged_version.state == State.ACCEPTED
-        for item in items
-    )
-    context: dict[str, Any] = {
-        "decision": made,
-        "items": items,
-        "item": asking,
-        "version": asking.staged_version if asking else None,
-        **question_of(asking),
-        "decided": questions.progress_of(made),
-        "is_mine": made.user_id == request.user.pk,
-        "left_out": made.items.count() - len(items),
-        "registry": items[0].staged_version.registry,
-        "live": sum(item.staged_version.state == State.LIVE for item in items),
-    }
-    content = render_to_string("web/decision/progress.html", context, request)
-    stable = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", content)
-    return context | {
-        "content": content,
-        "seen": hashlib.sha256(stable.encode()).hexdigest()[:16],
-        "seconds": SECONDS if under_way else 0,
-    }

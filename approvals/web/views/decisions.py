@@ -1,5 +1,6 @@
 """Confirming a decision: what it will do in words, then one touch or six digits."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,8 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from approvals.decisions import stepup
-from approvals.decisions.decide import (
+from approvals.decisions.deciding import stepup
+from approvals.decisions.deciding.decide import (
     MOST_AT_ONCE,
     DecisionRefused,
     InTheWay,
@@ -21,18 +22,33 @@ from approvals.decisions.decide import (
     decide,
     obstacles_of,
     open_intent,
+    seen_of,
 )
+from approvals.decisions.judging.checklist import Checklist, checklists_of
 from approvals.decisions.models import Action
+from approvals.inspection.rule_settings import settings_for
 from approvals.people import factors
 from approvals.people.adapter import client_address
 from approvals.people.permissions import may_decide_anything
 from approvals.people.sessions import session_id
 from approvals.queue.models import StagedVersion
+from approvals.web.checklist import approvals_in, others_asked, wants_of
+from approvals.web.checklist import is_last as last_for
 from approvals.web.facts import facts_of
 from approvals.web.forms.decisions import ApproveForm, RejectForm
 from approvals.web.reading import get_version, get_versions, whole
+from approvals.web.releases import back_to, part_of, warnings_for
 from approvals.web.views.guards import SignedInRequest
-from approvals.web.wording import approve_several_words, done_words, reject_several_words
+from approvals.web.wording import (
+    approve_several_words,
+    approve_words,
+    done_words,
+    reject_several_words,
+    reject_words,
+    vote_several_words,
+    vote_words,
+    voted_words,
+)
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     NotAllowed: HTTPStatus.FORBIDDEN,
@@ -108,19 +124,31 @@ def _chosen(request: SignedInRequest) -> list[StagedVersion]:
 
 
 def _form(
-    request: SignedInRequest, versions: list[StagedVersion], action: Action, **more: Any
+    request: SignedInRequest,
+    versions: list[StagedVersion],
+    action: Action,
+    checklists: Mapping[int, Checklist],
+    **more: Any,
 ) -> ApproveForm:
     kind = RejectForm if action == Action.REJECT else ApproveForm
     account = stepup.account_for(request.user, versions[0].registry)
-    return kind(request.POST if request.method == "POST" else None, account=account, **more)
+    overrides = action == Action.APPROVE and any(one.overridable for one in checklists.values())
+    return kind(
+        request.POST if request.method == "POST" else None,
+        account=account,
+        overrides=overrides,
+        is_last=action == Action.REJECT or last_for(checklists.values()),
+        **more,
+    )
 
 
 def _confirm(
     request: SignedInRequest, versions: list[StagedVersion], action: Action
 ) -> HttpResponse:
-    form = _form(request, versions, action)
+    checklists = checklists_of(versions, action=action.value, voter=request.user)
+    form = _form(request, versions, action, checklists)
     if request.method != "POST":
-        return _page(request, versions, action, form, status=HTTPStatus.OK)
+        return _page(request, checklists, action, form, status=HTTPStatus.OK)
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     if form.is_valid():
         typed = form.cleaned_data
@@ -142,19 +170,35 @@ def _confirm(
             form.add_error("code" if isinstance(error, PresenceNotProved) else None, str(error))
             status = STATUS.get(type(error), status)
             versions = get_versions(request.user, {row.pk for row in versions})
+            checklists = checklists_of(versions, action=action.value, voter=request.user)
         else:
+            if decision is None:
+                messages.success(request, voted_words(versions))
+                return _after_vote(request, versions)
             messages.success(request, done_words(versions, action))
             if len(versions) > 1:
                 return redirect("decision", decision.pk)
             return redirect("version", versions[0].pk)
-    return _page(request, versions, action, form, status=status)
+    return _page(request, checklists, action, form, status=status)
+
+
+def _after_vote(request: SignedInRequest, versions: list[StagedVersion]) -> HttpResponse:
+    """Back to where it can be followed: what was approved, or the release that is all of it."""
+    if len(versions) == 1:
+        return redirect("version", versions[0].pk)
+    part = part_of(versions[0], request.user)
+    keys = [row.pk for row in versions]
+    if part and part.release.members.filter(staged_version__in=keys).count() == len(keys):
+        return redirect("release", part.release.pk)
+    return redirect("queue")
 
 
 def _intent(request: SignedInRequest, action: Action) -> HttpResponse:
     versions = _chosen(request)
     if not versions:
         return _refused("None of these versions is here any more. Go back to the queue.")
-    form = _form(request, versions, action, proved=False)
+    checklists = checklists_of(versions, action=action.value, voter=request.user)
+    form = _form(request, versions, action, checklists, proved=False)
     if not form.is_valid():
         first = next(iter(form.errors.values()))[0]
         return _refused(str(first))
@@ -179,16 +223,31 @@ def _refused(sentence: str, status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
 
 def _page(
     request: SignedInRequest,
-    versions: list[StagedVersion],
+    checklists: Mapping[int, Checklist],
     action: Action,
     form: ApproveForm,
     *,
     status: HTTPStatus,
 ) -> HttpResponse:
+    """`checklists` are those of all that would be decided, with this person as the voter."""
     user = request.user
+    versions = [one.version for one in checklists.values()]
+    others = others_asked(checklists.values())
+    is_last = action == Action.REJECT or last_for(checklists.values())
     rows: list[dict[str, Any]] = [
-        {"version": row, "facts": facts_of(row), "obstacles": sentences}
-        for row, sentences in zip(versions, obstacles_of(user, versions, action), strict=True)
+        {
+            "version": row,
+            "facts": facts_of(row, checklists[row.pk]),
+            "obstacles": sentences,
+            "wants": wants_of(checklists[row.pk], user, others),
+            "overridable": checklists[row.pk].overridable if action == Action.APPROVE else [],
+            "is_last": last_for([checklists[row.pk]]),
+        }
+        for row, sentences in zip(
+            versions,
+            obstacles_of(user, versions, action, checklists=checklists, overriding=True),
+            strict=True,
+        )
     ]
     registries = {row.registry for row in versions}
     in_the_way = [row for row in rows if row["obstacles"]]
@@ -205,22 +264,38 @@ def _page(
         "unsuspicious": [row["version"] for row in rows if not _is_suspicious(row["facts"])],
         # Of one version, its obstacles stand without its name.
         "obstacles": rows[0]["obstacles"] if len(rows) == 1 else [],
-        "several_words": (
-            reject_several_words(versions)
-            if action == Action.REJECT
-            else approve_several_words(versions)
-        ),
+        "submit_words": _submit_words(action, list(checklists.values()), is_last=is_last),
+        "is_last": is_last,
+        "overrides": any(row["overridable"] for row in rows),
+        "wanting_others": [row for row in rows if not row["is_last"]],
+        "free_of_others": [row["version"] for row in rows if row["is_last"]],
         "has_passkey": factors.has_passkey(user),
         "has_app": factors.has_app(user),
-        "seen": stepup.binding_of_versions(action, versions),
+        "seen": seen_of(action, versions, checklists),
         "may_go_on": not in_the_way and len(registries) == 1,
+        "came_from": back_to(request.GET.get("release", ""), versions, user),
     }
+    if action == Action.APPROVE:
+        context |= warnings_for(user, versions)
     if len(rows) == 1:
         context |= rows[0]["facts"]
+        context["rule_settings"] = settings_for(versions[0].package.name)
     if not context["may_go_on"] and not form.is_bound:
         status = HTTPStatus.CONFLICT if may_decide_anything(user) else HTTPStatus.FORBIDDEN
     return render(request, "web/confirm.html", context, status=status)
 
 
+def _submit_words(action: Action, checklists: list[Checklist], *, is_last: bool) -> str:
+    """What the button says that it does."""
+    versions = [one.version for one in checklists]
+    if len(versions) > 1:
+        if action == Action.REJECT:
+            return reject_several_words(versions)
+        return approve_several_words(versions) if is_last else vote_several_words(versions)
+    if action == Action.REJECT:
+        return reject_words(versions[0])
+    return approve_words(versions[0]) if is_last else vote_words(*approvals_in(checklists[0]))
+
+
 def _is_suspicious(facts: dict[str, Any]) -> bool:
-    return any(point.is_bad for point in facts["unusual"])
+    return bool(facts["findings_in_short"].is_serious)

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 from approvals.inspection.tarballs import CANNOT_READ, content_of
 from approvals.inspection.variants import CannotShow
 from approvals.inspection.viewed import neighbours, set_viewed
+from approvals.web import comments, filelist
 from approvals.web import diff as diffs
-from approvals.web import filelist
 from approvals.web.panel import diff_of, panel_of, progress_of, rows_of, tail_of
 from approvals.web.reading import (
     LARGEST_SHOWN,
@@ -62,7 +62,8 @@ def file_rows(request: SignedInRequest, pk: int, inspection: int, position: int)
     except (CannotShow, *CANNOT_READ) as error:
         return _row_with(request, options, str(error))
     piece = diffs.piece_of(diff.text, change.path, whole(request.GET.get("from")))
-    context = rows_of(reading, change, options, piece.rows)
+    said = comments.of_file(reading, change, request.user)
+    context = rows_of(reading, change, options, piece.rows, said)
     context |= {"piece": piece, "tail": tail_of(diff, piece)}
     return render(request, "web/review/diff_rows.html", context)
 
@@ -104,7 +105,8 @@ def file_context(request: SignedInRequest, pk: int, inspection: int, position: i
         return _row_with(request, options, "That was the end of the file.")
     rest = hidden - skipped - len(rows)
     below = diffs.Fold(old + len(rows), new + len(rows), rest) if rest else None
-    context = rows_of(reading, change, options, rows)
+    said = comments.of_file(reading, change, request.user)
+    context = rows_of(reading, change, options, rows, said)
     context |= {"above": above, "below": below, "is_tail": is_tail}
     return render(request, "web/review/context_rows.html", context)
 

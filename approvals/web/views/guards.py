@@ -8,7 +8,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from approvals.people.models import User
-from approvals.people.permissions import may_decide, may_manage, may_set_expectations
+from approvals.people.permissions import (
+    may_decide,
+    may_manage,
+    may_set_expectations,
+    may_set_policies,
+)
 from approvals.queue.models import StagedVersion
 from approvals.web.reading import get_version
 
@@ -28,6 +33,23 @@ def managers_only(
     def guarded(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not may_manage(request.user):
             raise PermissionDenied("Only an administrator may do this. Ask one.")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def policy_setters_only(
+    view: Callable[Concatenate[SignedInRequest, ...], HttpResponse],
+) -> Callable[Concatenate[SignedInRequest, ...], HttpResponse]:
+    """Answers 403 to whoever may not set policies."""
+
+    @wraps(view)
+    def guarded(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not may_set_policies(request.user):
+            raise PermissionDenied(
+                "Only a release manager or an administrator who sees every package sets policies. "
+                "Ask one."
+            )
         return view(request, *args, **kwargs)
 
     return guarded

@@ -1,14 +1,13 @@
 """People and invitations: everybody sees who belongs, administrators change it."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -30,12 +29,16 @@ from approvals.people.permissions import may_manage, may_see_everything, reaches
 from approvals.queue.models import Registry
 from approvals.web.forms.account import OwnCodeForm
 from approvals.web.forms.people import AcceptForm, InviteForm, RoleForm
-from approvals.web.forms.security import PresenceCodeForm
 from approvals.web.reach import reach_line, reach_rows
 from approvals.web.views.guards import SignedInRequest, managers_only
-
-# A browser's answer has a few kilobytes.
-LONGEST_ASSERTION = 20_000
+from approvals.web.views.proofs import (
+    empty_code_form,
+    no_offer,
+    offer,
+    proof_of,
+    ways_of,
+    with_refused_proof,
+)
 
 
 @require_GET
@@ -92,76 +95,22 @@ def _person_page(request: SignedInRequest, person: User, **forms: object) -> Htt
         {
             "person": person,
             "is_self": person.pk == request.user.pk,
-            **_ways(request),
+            **ways_of(request),
             "factors": factors.factors_of(person),
             "recovery_codes_left": factors.recovery_codes_left(person),
             "scopes": reach_rows(reaches, names),
+            "teams": person.teams.all(),
             "accounts": [
                 (account, _troubles(account, names))
                 for account in person.registry_accounts.order_by("registry_url")
             ],
             "role_form": RoleForm(registries=names, role=person.role, reaches=reaches),
-            "role_code_form": _code_form("role_%s"),
-            "again_code_form": _code_form("again_%s"),
+            "role_code_form": empty_code_form("role_%s"),
+            "again_code_form": empty_code_form("again_%s"),
             "lost_form": OwnCodeForm(auto_id="lost_%s"),
             **forms,
         },
     )
-
-
-def _ways(request: SignedInRequest) -> dict[str, object]:
-    """How the administrator can prove to be here."""
-    return {
-        "may_use_passkey": factors.has_passkey(request.user),
-        "may_use_code": factors.has_app(request.user),
-    }
-
-
-def _code_form(auto_id: str) -> PresenceCodeForm:
-    # In one form with a passkey's button, which must not ask for a code.
-    return PresenceCodeForm(auto_id=auto_id, use_required_attribute=False)
-
-
-def _proof(request: SignedInRequest) -> presence.Proof:
-    return presence.Proof(
-        code=request.POST.get("code", "")[:80],
-        confirmation=request.POST.get("confirmation", "")[:80],
-        assertion=request.POST.get("assertion", "")[:LONGEST_ASSERTION],
-        address=client_address(request),
-    )
-
-
-def _with_refused_proof(
-    request: SignedInRequest, form: RoleForm, refusal: presence.PresenceRefused, auto_id: str
-) -> PresenceCodeForm:
-    """Says beside the code that it was refused, and of a passkey above the form."""
-    if request.POST.get("assertion") or not factors.has_app(request.user):
-        form.add_error(None, str(refusal))
-        return _code_form(auto_id)
-    return PresenceCodeForm.refused(str(refusal), auto_id)
-
-
-def _offer(request: SignedInRequest, purpose: str) -> JsonResponse:
-    """What the administrator's passkey has to sign for this purpose."""
-    try:
-        limits.take("passkey_asked", person=request.user, address=client_address(request))
-        confirmation = presence.open_confirmation(
-            request.user, session=sessions.session_id(request), purpose=purpose
-        )
-        options = presence.passkey_options(confirmation)
-    except (presence.PresenceRefused, limits.TooManyTries) as refusal:
-        return JsonResponse({"error": str(refusal)}, status=HTTPStatus.CONFLICT)
-    return JsonResponse({"options": options, "fields": {"confirmation": str(confirmation.pk)}})
-
-
-def _no_offer(form: RoleForm) -> JsonResponse:
-    """What is wrong with the form whose act the passkey was to sign."""
-    words = [
-        str(error) if name == "__all__" else f"{form.fields[name].label}: {error}"
-        for name, errors in form.errors.items()
-        for error in errors
-    ]
-    return JsonResponse({"error": " ".join(words)}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 @never_cache
@@ -185,7 +134,7 @@ def person_role(request: SignedInRequest, pk: int) -> HttpResponse:
         change_role(
             chosen,
             wanted["role"],
-            _proof(request),
+            proof_of(request),
             actor=request.user,
             session=sessions.session_id(request),
             reaches=wanted["reaches"],
@@ -194,7 +143,7 @@ def person_role(request: SignedInRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return _person_page(request, chosen, role_form=form)
     except presence.PresenceRefused as refusal:
-        code_form = _with_refused_proof(request, form, refusal, "role_%s")
+        code_form = with_refused_proof(request, form, refusal, "role_%s")
         return _person_page(request, chosen, role_form=form, role_code_form=code_form)
     chosen.refresh_from_db()
     over = " Only of the packages named." if wanted["reaches"] else ""
@@ -209,9 +158,9 @@ def person_role_options(request: SignedInRequest, pk: int) -> HttpResponse:
     chosen = get_object_or_404(User, pk=pk)
     form = RoleForm(request.POST, registries=_registry_names(), reaches=reaches_of(chosen))
     if not form.is_valid():
-        return _no_offer(form)
+        return no_offer(form)
     wanted = form.cleaned_data
-    return _offer(request, role_change_of(chosen, wanted["role"], wanted["reaches"]))
+    return offer(request, role_change_of(chosen, wanted["role"], wanted["reaches"]))
 
 
 @managers_only
@@ -236,7 +185,7 @@ def person_reactivate(request: SignedInRequest, pk: int) -> HttpResponse:
     try:
         reactivate(
             chosen,
-            _proof(request),
+            proof_of(request),
             actor=request.user,
             session=sessions.session_id(request),
         )
@@ -253,7 +202,7 @@ def person_reactivate(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def person_reactivate_options(request: SignedInRequest, pk: int) -> HttpResponse:
     """What the administrator's passkey has to sign before this person is let in again."""
-    return _offer(request, reactivation_of(get_object_or_404(User, pk=pk)))
+    return offer(request, reactivation_of(get_object_or_404(User, pk=pk)))
 
 
 @sensitive_post_parameters("code", "assertion")
@@ -263,7 +212,7 @@ def person_reset_factors(request: SignedInRequest, pk: int) -> HttpResponse:
     """Removes the second factors of somebody who lost them; the administrator proves to be here."""
     chosen = get_object_or_404(User, pk=pk)
     form = OwnCodeForm(request.POST, auto_id="lost_%s")
-    proof = _proof(request)
+    proof = proof_of(request)
     if proof.assertion or form.is_valid():
         try:
             enrolment.reset_factors(
@@ -289,7 +238,7 @@ def person_reset_factors(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 def person_reset_options(request: SignedInRequest, pk: int) -> HttpResponse:
     """What the administrator's passkey has to sign for that."""
-    return _offer(request, enrolment.reset_of(get_object_or_404(User, pk=pk)))
+    return offer(request, enrolment.reset_of(get_object_or_404(User, pk=pk)))
 
 
 @sensitive_post_parameters("code", "assertion")
@@ -299,12 +248,12 @@ def person_reset_options(request: SignedInRequest, pk: int) -> HttpResponse:
 def invite(request: SignedInRequest) -> HttpResponse:
     names = _registry_names()
     form = InviteForm(request.POST or None, registries=names)
-    code_form = _code_form("invite_%s")
+    code_form = empty_code_form("invite_%s")
     if request.method == "POST" and form.is_valid():
         wanted = form.cleaned_data
         try:
             invitation, token = invitations.invite(
-                _proof(request),
+                proof_of(request),
                 actor=request.user,
                 session=sessions.session_id(request),
                 role=wanted["role"],
@@ -314,7 +263,7 @@ def invite(request: SignedInRequest) -> HttpResponse:
         except invitations.InvitationRefused as refusal:
             form.add_error(None, str(refusal))
         except presence.PresenceRefused as refusal:
-            code_form = _with_refused_proof(request, form, refusal, "invite_%s")
+            code_form = with_refused_proof(request, form, refusal, "invite_%s")
         else:
             path = reverse("invitation", args=[token])
             link = (
@@ -335,7 +284,7 @@ def invite(request: SignedInRequest) -> HttpResponse:
     return render(
         request,
         "web/people/invite.html",
-        {"form": form, "code_form": code_form, **_ways(request)},
+        {"form": form, "code_form": code_form, **ways_of(request)},
     )
 
 
@@ -345,9 +294,9 @@ def invite_options(request: SignedInRequest) -> HttpResponse:
     """What the administrator's passkey has to sign for the invitation that the form names."""
     form = InviteForm(request.POST, registries=_registry_names())
     if not form.is_valid():
-        return _no_offer(form)
+        return no_offer(form)
     wanted = form.cleaned_data
-    return _offer(request, invitations.invitation_to(wanted["role"], wanted["reaches"]))
+    return offer(request, invitations.invitation_to(wanted["role"], wanted["reaches"]))
 
 
 @managers_only

@@ -7,6 +7,8 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from approvals.decisions.models import DecisionItem
+from approvals.decisions.releases.overview import open_releases
+from approvals.inspection.standing import summaries_of
 from approvals.people.accounts import troubles_of
 from approvals.people.permissions import reaches_of
 from approvals.people.sessions import not_activity_when
@@ -15,8 +17,11 @@ from approvals.queue.models import OPEN_STATES, Registry, StagedVersion, State
 from approvals.web.forms.versions import VersionFilter
 from approvals.web.listing import is_poll, page_of, registry_names, render_list
 from approvals.web.reach import reach_line
+from approvals.web.releases import listed
 from approvals.web.views.guards import SignedInRequest
 
+# Above the list of versions; all of them have a page of their own.
+MOST_RELEASES = 5
 CLOSED_STATES = [state for state in State if state not in OPEN_STATES]
 
 
@@ -27,7 +32,7 @@ def queue(request: SignedInRequest) -> HttpResponse:
     user = request.user
     registries = registry_names(user)
     form = VersionFilter(
-        request.GET, states=list(OPEN_STATES), registries=list(registries.values())
+        request.GET, states=list(OPEN_STATES), registries=list(registries.values()), user=user
     )
     rows = form.narrow(StagedVersion.objects.visible_to(user).waiting())
     context: dict[str, Any] = {
@@ -38,6 +43,9 @@ def queue(request: SignedInRequest) -> HttpResponse:
         "account_troubles": troubles_of(user, registries),
         "only": reach_line(reaches_of(user), registries),
     }
+    context["summaries"] = summaries_of(context["page"].object_list)
+    if context["page"].number == 1 and not form.is_narrowing:
+        context["releases"] = listed(open_releases(user, MOST_RELEASES))
     if not context["page"].object_list and not StagedVersion.objects.visible_to(user).exists():
         context["never_staged_at"] = list(Registry.objects.visible_to(user))
     return render_list(request, "web/queue.html", "web/queue/list.html", context)
@@ -67,4 +75,5 @@ def _attach_decisions(rows: list[StagedVersion]) -> None:
             "decision_items",
             DecisionItem.objects.select_related("decision__user").order_by("-id"),
         ),
+        "overrides",
     )

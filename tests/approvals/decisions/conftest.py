@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from approvals.decisions import stepup
-from approvals.decisions.decide import decide, open_intent
+from approvals.decisions.deciding import stepup
+from approvals.decisions.deciding.decide import decide, open_intent
 from approvals.decisions.models import Action, Decision, StepUp
-from approvals.decisions.stepup import binding_of_versions
 from approvals.people.models import SealedTOTPDevice, User
 from approvals.queue.models import Registry, StagedVersion
 from tests.approvals.codes import code_now, enrol, enrol_passkey
@@ -19,6 +18,7 @@ from tests.approvals.factories import (
     make_staged_version,
     make_user,
 )
+from tests.approvals.seen import seen
 from tests.webauthn import SoftAuthenticator
 
 
@@ -64,7 +64,7 @@ class Desk:
             session=session,
             action=action,
             staged_versions=versions,
-            seen=binding_of_versions(action, versions),
+            seen=seen(action, versions, user or self.ada),
             reason=_reason(action) if reason is None else reason,
         )
 
@@ -92,7 +92,7 @@ class Desk:
             "session": SESSION,
             "action": action,
             "staged_versions": rows,
-            "seen": binding_of_versions(action, rows),  # type: ignore[arg-type]  # as given
+            "seen": seen(action, rows, changes.get("user", self.ada)),  # type: ignore[arg-type]  # as given
             "reason": _reason(action),
             **changes,
         }

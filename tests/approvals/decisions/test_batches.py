@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from approvals.audit import chain
 from approvals.audit.models import AuditEvent, OutboxEvent
-from approvals.decisions import execute, outcomes, questions, settle
-from approvals.decisions.decide import DecisionRefused, answer_registry, ask_again
+from approvals.decisions.carrying_out import execute, outcomes, questions, settle, steering
+from approvals.decisions.deciding.decide import DecisionRefused, answer_registry, ask_again
 from approvals.decisions.models import (
     Action,
     Decision,
@@ -537,24 +537,25 @@ def test_who_decided_calls_off_what_has_not_begun(house: House, ada: User) -> No
     house.work()
     item = questions.asking_item(decision)
     assert item
-    assert outcomes.call_off(item, user=house.person("grace")) == 0
-    assert outcomes.call_off(item, user=ada) == 3
+    with pytest.raises(steering.SteeringRefused, match="Only ada, who decided"):
+        steering.call_off(item.decision, user=house.person("grace"))
+    assert steering.call_off(item.decision, user=ada) == 3
     assert states(decision) == ["done", "failed", "failed", "failed"]
     waiting = StagedVersion.objects.filter(state=State.STAGED)
     assert set(waiting) == set(rows[1:])
     assert str(questions.progress_of(decision)) == "1 of 4 done, 3 failed"
-    assert outcomes.call_off(item, user=ada) == 0
+    assert steering.call_off(item.decision, user=ada) == 0
     house.work()
     assert statuses(house) == [201, 401]
     assert house.decide_all(ada, list(waiting.select_related("registry", "package")))
 
 
-def test_while_nothing_is_asked_nothing_is_called_off(house: House, ada: User) -> None:
+def test_what_no_worker_has_taken_up_is_called_off_too(house: House, ada: User) -> None:
     decision = house.decide_all(ada, fleet(house, 2))
-    item = decision.items.first()
-    assert item
-    assert outcomes.call_off(item, user=ada) == 0
-    assert states(decision) == ["waiting", "waiting"]
+    assert steering.call_off(decision, user=ada) == 2
+    assert states(decision) == ["failed", "failed"]
+    house.work()
+    assert statuses(house) == []
 
 
 def test_a_worker_that_holds_what_is_called_off_sends_nothing(house: House, ada: User) -> None:
@@ -565,7 +566,7 @@ def test_a_worker_that_holds_what_is_called_off_sends_nothing(house: House, ada:
     DecisionItem.objects.exclude(pk=late.pk).update(
         state=ItemState.ASKING, asked_until=timezone.now() + timedelta(minutes=5)
     )
-    assert outcomes.call_off(late, user=ada) == 2
+    assert steering.call_off(late.decision, user=ada) == 2
     with pytest.raises(outcomes.LeaseLost):
         execute.carry_out(late)
     assert statuses(house) == []

@@ -8,8 +8,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
-from approvals.decisions import execute, outcomes, settle
-from approvals.decisions.decide import answer_registry
+from approvals.decisions.carrying_out import execute, outcomes, settle
+from approvals.decisions.deciding.decide import answer_registry
 from approvals.decisions.models import (
     Action,
     Decision,

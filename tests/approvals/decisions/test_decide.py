@@ -8,9 +8,10 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent, OutboxEvent
-from approvals.decisions import decide as rules
-from approvals.decisions import outcomes, stepup
-from approvals.decisions.decide import (
+from approvals.decisions.carrying_out import steering
+from approvals.decisions.deciding import decide as rules
+from approvals.decisions.deciding import stepup
+from approvals.decisions.deciding.decide import (
     MOST_AT_ONCE,
     DecisionRefused,
     InTheWay,
@@ -303,13 +304,14 @@ class TestAnsweringTheRegistry:
         assert not RegistryProof.objects.exists()
 
     def test_the_decider_alone_calls_it_off(self, desk: Desk, item: DecisionItem) -> None:
-        assert not outcomes.call_off(item, user=desk.person("grace"))
+        with pytest.raises(steering.SteeringRefused):
+            steering.call_off(item.decision, user=desk.person("grace"))
         self.assert_still_asking(item)
-        assert outcomes.call_off(item, user=desk.ada)
+        assert steering.call_off(item.decision, user=desk.ada)
         desk.row.refresh_from_db()
         item.refresh_from_db()
         assert (desk.row.state, item.state) == (State.STAGED, ItemState.FAILED)
-        assert not outcomes.call_off(item, user=desk.ada)
+        assert not steering.call_off(item.decision, user=desk.ada)
 
     def assert_still_asking(self, item: DecisionItem) -> None:
         item.refresh_from_db()
@@ -406,6 +408,6 @@ def test_what_the_database_refuses_for_another_reason_is_not_said_to_be_somebody
     def breaks(*args: object, **named: object) -> None:
         raise IntegrityError("FOREIGN KEY constraint failed")
 
-    monkeypatch.setattr("approvals.decisions.decide.move_all", breaks)
+    monkeypatch.setattr("approvals.decisions.deciding.decide.move_all", breaks)
     with pytest.raises(IntegrityError, match="FOREIGN KEY"):
         desk.decide()

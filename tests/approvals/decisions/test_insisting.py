@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 from pytest_django import Settings
 
-from approvals.decisions import execute, outcomes
+from approvals.audit.models import AuditEvent
+from approvals.audit.record import record
+from approvals.decisions.carrying_out import execute, outcomes, steering
+from approvals.decisions.deciding.decide import decide
+from approvals.decisions.deciding.stepup import open_step_up, sealed_proof
 from approvals.decisions.models import (
     Action,
     Attempt,
@@ -19,8 +25,9 @@ from approvals.decisions.models import (
     ItemState,
     RegistryProof,
     StepUp,
+    Vote,
 )
-from approvals.decisions.stepup import open_step_up, sealed_proof
+from approvals.decisions.voting.withdraw import withdraw
 from approvals.people.accounts import link_account, unlink_account
 from approvals.people.models import RegistryAccount, Scope, User
 from approvals.queue.models import Registry, StagedVersion, State
@@ -28,7 +35,9 @@ from approvals.sealing import reseal, seal
 from registry_client.client import RegistryClient
 from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.conftest import SESSION, House
-from tests.approvals.factories import make_registry
+from tests.approvals.demands import wanting
+from tests.approvals.factories import make_policies, make_registry
+from tests.approvals.seen import seen, sight
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -75,7 +84,13 @@ def forge(**values: object) -> None:
 
 def lend_seal(scene: Scene) -> None:
     """The seal of a step-up that the same person really proved, for something else."""
-    other = open_step_up(scene.decision.user, Action.APPROVE, [scene.other], session=SESSION)
+    other = open_step_up(
+        scene.decision.user,
+        Action.APPROVE,
+        [scene.other],
+        session=SESSION,
+        sight=sight(scene.other),
+    )
     other.proved_at, other.method = scene.step_up.proved_at, "totp"
     seal = sealed_proof(other)
     StepUp.objects.filter(pk=scene.step_up.pk).update(sealed_proof=seal)
@@ -98,7 +113,13 @@ def grow(scene: Scene) -> None:
 
 
 def fresh_step_up(scene: Scene, **values: object) -> StepUp:
-    step_up = open_step_up(scene.decision.user, Action.APPROVE, [scene.other], session=SESSION)
+    step_up = open_step_up(
+        scene.decision.user,
+        Action.APPROVE,
+        [scene.other],
+        session=SESSION,
+        sight=sight(scene.other),
+    )
     return StepUp.objects.filter(pk=step_up.pk).update(**values) and step_up  # type: ignore[return-value]  # one row
 
 
@@ -126,6 +147,9 @@ TAMPERING: dict[str, Callable[[Scene], object]] = {
     ),
     "step-up of somebody else": lambda s: change(StepUp, user=s.grace),
     "step-up for the other action": lambda s: change(StepUp, action=Action.REJECT),
+    "step-up of another decision": lambda s: change(StepUp, consumed_for=str(uuid4())),
+    "step-up of a vote": lambda s: change(StepUp, consumed_for="vote"),
+    "step-up said to be of another decision": lambda s: forge(consumed_for=str(uuid4())),
     "step-up for something else": lambda s: change(StepUp, binding="0" * 64),
     "decision of somebody else": lambda s: change(Decision, user=s.grace),
     "decision and step-up of somebody else": lambda s: (
@@ -317,7 +341,7 @@ def ended_by_calling_off(scene: Scene) -> None:
     RegistryProof.objects.all().delete()
     scene.house.work()
     scene.item.refresh_from_db()
-    assert outcomes.call_off(scene.item, user=scene.decision.user) == 1
+    assert steering.call_off(scene.item.decision, user=scene.decision.user) == 1
 
 
 def ended_by_failing(scene: Scene) -> None:
@@ -331,6 +355,7 @@ def test_nobody_revives_a_decision_that_ended(scene: Scene, end: Callable[[Scene
     end(scene)
     scene.house.sandbox.control.reset()
     DecisionItem.objects.update(state=ItemState.WAITING, due_at=scene.decision.made_at)
+    Decision.objects.update(called_off_at=None, called_off_by=None)
     StagedVersion.objects.filter(pk=scene.item.staged_version_id).update(state=State.APPROVING)
     scene.house.work()
     assert calls_that_decide(scene.house.sandbox) == []
@@ -355,3 +380,90 @@ def calls_that_decide(sandbox: SandboxRegistry) -> list[str]:
         for call in sandbox.control.calls(prefix="/-/stage/")
         if call.method in {"POST", "DELETE"}
     ]
+
+
+# ---------- decisions that nobody made
+
+
+def forge_decision(step_up: StepUp, row: StagedVersion) -> DecisionItem:
+    """What somebody writes who has no key: a decision that rests on a proof for something else."""
+    decision = Decision.objects.create(
+        user=step_up.user,
+        action=step_up.action,
+        reason=step_up.reason,
+        made_at=step_up.consumed_at,
+        step_up=step_up,
+        account=account_of(step_up.user),
+    )
+    StagedVersion.objects.filter(pk=row.pk).update(state=State.APPROVING)
+    return DecisionItem.objects.create(
+        decision=decision,
+        staged_version=row,
+        stage_id=row.stage_id,
+        sha1=row.shasum,
+        sha512=row.sha512,
+        due_at=timezone.now(),
+    )
+
+
+def begin_in_the_log(item: DecisionItem) -> None:
+    with transaction.atomic():
+        record(
+            "staged_version.approving",
+            actor=item.decision.user,
+            stage_id=item.stage_id,
+            decision=str(item.decision_id),
+            step_up=str(item.decision.step_up_id),
+        )
+
+
+@pytest.mark.parametrize("even_in_the_log", [False, True])
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_a_vote_is_made_no_decision_by_who_writes_to_the_database(
+    house: House, taken_back: bool, even_in_the_log: bool
+) -> None:
+    ada = house.person("ada")
+    house.person("grace")
+    row = StagedVersion.objects.with_package().get(pk=house.ready().pk)
+    make_policies(wanting("2 of anyone"))
+    voted = decide(
+        user=ada,
+        session=SESSION,
+        action=Action.APPROVE,
+        staged_versions=[row],
+        seen=seen(Action.APPROVE, [row], ada),
+        code=house.code(ada),
+    )
+    assert voted is None
+    if taken_back:
+        withdraw(ada, [row])
+    item = forge_decision(Vote.objects.get().step_up, row)
+    if even_in_the_log:
+        begin_in_the_log(item)
+    house.work()
+    assert calls_that_decide(house.sandbox) == []
+    item.refresh_from_db()
+    assert item.state == ItemState.FAILED
+    assert "does not rest on a proof of presence" in item.outcome
+
+
+def test_a_decision_that_is_over_does_not_come_back_under_another_name(scene: Scene) -> None:
+    row, step_up = scene.item.staged_version, scene.step_up
+    steering.call_off(scene.decision, user=scene.decision.user)
+    DecisionItem.objects.all().delete()
+    Vote.objects.update(decision=None)
+    Decision.objects.all().delete()
+    item = forge_decision(step_up, row)
+    # As if whoever did it could write into the audit log, too.
+    begin_in_the_log(item)
+    scene.house.work()
+    assert calls_that_decide(scene.house.sandbox) == []
+    item.refresh_from_db()
+    assert item.state == ItemState.FAILED
+    assert "does not rest on a proof of presence" in item.outcome
+
+
+def test_an_event_that_was_only_written_into_the_log_begins_nothing(scene: Scene) -> None:
+    AuditEvent.objects.filter(kind="staged_version.approving").update(hash="0" * 64)
+    scene.house.work()
+    assert calls_that_decide(scene.house.sandbox) == []

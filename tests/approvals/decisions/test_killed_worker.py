@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from approvals.audit import chain
 from approvals.audit.models import AuditEvent
-from approvals.decisions import outcomes
+from approvals.decisions.carrying_out import outcomes
 from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
 from approvals.queue.models import StagedVersion, State
 from tests.approvals.conftest import House

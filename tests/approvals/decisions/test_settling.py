@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent
-from approvals.decisions import outcomes, settle
+from approvals.decisions.carrying_out import outcomes, settle
 from approvals.decisions.models import (
     Action,
     Attempt,

@@ -15,8 +15,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
-from approvals.decisions import stepup
-from approvals.decisions.decide import (
+from approvals.decisions.deciding import stepup
+from approvals.decisions.deciding.decide import (
     DecisionRefused,
     PresenceNotProved,
     SawSomethingElse,
@@ -32,6 +32,7 @@ from approvals.sealing import reseal
 from tests.approvals.codes import code_now, wrong_code
 from tests.approvals.conftest import SESSION
 from tests.approvals.decisions.conftest import Desk
+from tests.approvals.seen import seen, sight
 
 
 def assert_nothing_was_decided(desk: Desk) -> None:
@@ -64,8 +65,15 @@ def test_it_says_what_was_decided_why_and_what_held(desk: Desk) -> None:
     step_up = desk.decide(action=Action.REJECT, reason="wrong tag").step_up
     subject = [row.registry.url, str(row.stage_id), row.shasum, row.sha512]
     assert (step_up.subjects, step_up.reason) == ([subject], "wrong tag")
-    assert step_up.policy == ["inspected", "no_alarm", "still_waiting"]
+    # Whoever rejects keeps it from going out: nothing that is new speaks against that.
+    assert step_up.sight == []
     assert (step_up.session, len(step_up.challenge)) == (SESSION, 64)
+
+
+def test_it_says_what_whoever_approves_had_before_their_eyes(desk: Desk) -> None:
+    expected = sight(desk.row)
+    decision = desk.decide()
+    assert decision.step_up.sight == expected
 
 
 def test_each_intent_asks_for_another_signature(desk: Desk) -> None:
@@ -152,7 +160,7 @@ def test_one_intents_signature_is_worth_nothing_for_another(desk: Desk) -> None:
 @pytest.mark.parametrize("proof", ["code", "touch"])
 @pytest.mark.parametrize("field", ["shasum", "sha512"])
 def test_it_is_for_no_other_digest(desk: Desk, field: str, proof: str) -> None:
-    seen, step_up = stepup.binding_of_versions(Action.APPROVE, [desk.row]), desk.open()
+    shown, step_up = seen(Action.APPROVE, [desk.row], desk.ada), desk.open()
     given = (
         {"code": desk.code(desk.ada)}
         if proof == "code"
@@ -164,7 +172,7 @@ def test_it_is_for_no_other_digest(desk: Desk, field: str, proof: str) -> None:
     StagedVersion.objects.update(**{field: digest})
     rows = list(StagedVersion.objects.with_package())
     with pytest.raises(SawSomethingElse, match="something changed since"):
-        desk.decide(staged_versions=rows, seen=seen, **given)
+        desk.decide(staged_versions=rows, seen=shown, **given)
     # A page that says it saw the new one does not help what was opened for the old one.
     if proof == "touch":
         with pytest.raises(PresenceNotProved, match="not what would be decided"):
@@ -402,7 +410,7 @@ FORGERIES: dict[str, dict[str, object]] = {
     "another binding": {"binding": "0" * 64},
     "other subjects": {"subjects": []},
     "another reason": {"reason": "another one"},
-    "another policy": {"policy": ["nothing"]},
+    "another policy": {"sight": ["nothing"]},
     "another session": {"session": "6" * 64},
     "another account": {"account_mark": "0" * 64},
     "another challenge": {"challenge": "0" * 64},
@@ -510,7 +518,7 @@ def test_the_registry_is_called_in_one_place_and_never_before_the_step_up_was_ch
     for room in ("approvals", "config"):
         for path in (settings.BASE_DIR / room).rglob("*.py"):
             calls += [(path, function) for function in callers_of({"approve", "reject"}, path)]
-    execute = settings.BASE_DIR / "approvals/decisions/execute.py"
+    execute = settings.BASE_DIR / "approvals/decisions/carrying_out/execute.py"
     assert {(path, function.name) for path, function in calls} == {(execute, "_call")}
     for _, function in calls:
         assert ast.unparse(function.body[0]) == "_insist_on_step_up(item)"
@@ -538,4 +546,11 @@ def callers_of(methods: set[str], path: Path) -> list[ast.FunctionDef]:
 
 def consume(desk: Desk, step_up: StepUp, row: StagedVersion) -> None:
     with transaction.atomic():
-        stepup.consume(step_up.pk, desk.ada, Action.APPROVE, [row], session=SESSION)
+        stepup.consume(
+            step_up.pk,
+            desk.ada,
+            Action.APPROVE,
+            [row],
+            session=SESSION,
+            sight=sight(row),
+        )

@@ -10,7 +10,7 @@ import pygit2
 import pytest
 
 from approvals.inspection import filediff
-from approvals.inspection.compare import COMPARING, READING, compare_tarballs
+from approvals.inspection.compare import COMPARING, READING, SEARCHING, compare_tarballs
 from approvals.inspection.filediff import diff_texts
 from approvals.inspection.results import CompareLimits, Comparison, FileChange, ManifestChange
 from registry_client.tarball import DamagedTarball, Limits, TarballError, TarballLimit
@@ -369,8 +369,8 @@ def test_a_first_release_adds_everything(tmp_path: Path) -> None:
 def test_progress_is_told_to_its_end(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     compare(tmp_path, {"a": "1"}, {"a": "2"}, on_progress=lambda *step: seen.append(step))
-    assert [stage for stage, done, total in seen if done == total][-1:] == [COMPARING]
-    assert {stage for stage, _, _ in seen} == {READING, COMPARING}
+    assert [stage for stage, done, total in seen if done == total][-2:] == [COMPARING, SEARCHING]
+    assert {stage for stage, _, _ in seen} == {READING, COMPARING, SEARCHING}
     assert all(0 <= done <= total for _, done, total in seen)
 
 

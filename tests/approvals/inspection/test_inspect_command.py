@@ -14,6 +14,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from approvals.inspection import compare
+from approvals.inspection.finding import Finding, Severity
 from approvals.inspection.management.commands import inspect
 from tests.packages import tarball
 from tests.registry_client.tarballs import member, package, write
@@ -35,6 +37,7 @@ TOTALS = (
     "additions",
     "deletions",
 )
+FINDING = ["rule", "severity", "title", "path", "line", "new", "detail"]
 EVIL = "\x1b[2J\x07\u202egpj.js\u200b\x9b1m"
 
 
@@ -78,6 +81,13 @@ def new(tmp_path: Path) -> Path:
     )
 
 
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A tarball that newly runs something."""
+    code = 'one\ntwo\nrequire("child_process").exec("id")\n'
+    return package(tmp_path, OLD_FILES | {"index.js": code}, name="runs.tgz")
+
+
 def test_the_json_of_two_tarballs(old: Path, new: Path) -> None:
     result = found(old, new)
     assert list(result) == ["engine", "old", "new", "totals", "files", "manifest", "findings"]
@@ -114,16 +124,17 @@ def test_the_json_of_two_tarballs(old: Path, new: Path) -> None:
     assert {"field": "dependencies", "key": "ms", "old": "^2.1.3", "new": "^2.1.4"} in result[
         "manifest"
     ]
-    assert result["findings"] == [
-        {
-            "rule": "install-script",
-            "path": "node new.js",
-            "sentence": (
-                "The script postinstall is new, and runs on the machine of everyone who installs "
-                "this."
-            ),
-        }
-    ]
+
+
+def test_each_finding_in_json(old: Path, runs: Path) -> None:
+    findings = found(old, runs)["findings"]
+    assert all(list(finding) == FINDING for finding in findings)
+    (about,) = [finding for finding in findings if finding["rule"] == "child-process"]
+    assert (about["path"], about["line"], about["new"]) == ("index.js", 3, True)
+    assert about["severity"] in Severity.values
+    assert about["title"].endswith(".")
+    ranks = [Severity(finding["severity"]).rank for finding in findings]
+    assert ranks == sorted(ranks)
 
 
 def test_the_json_of_a_first_release(new: Path) -> None:
@@ -154,11 +165,11 @@ def test_a_rename_and_a_mode(tmp_path: Path) -> None:
     assert "T  run  mode 644 -> 755" in shown
 
 
-def test_the_text_has_what_is_unusual_first(old: Path, new: Path) -> None:
+def test_the_text_has_the_findings_first(old: Path, new: Path) -> None:
     shown = run(old, new)
     wanted = [
         "left@1.0.0 -> left@1.1.0",
-        "! node new.js: The script postinstall is new",
+        "Findings: ",
         "  dependencies: ms  ^2.1.3 -> ^2.1.4",
         "  scripts: postinstall  added   node new.js",
         "Files: 2 added, 1 removed, 2 modified; +",
@@ -172,10 +183,75 @@ def test_the_text_has_what_is_unusual_first(old: Path, new: Path) -> None:
     assert shown.endswith("\n")
 
 
-def test_nothing_unusual_is_said_too(tmp_path: Path) -> None:
-    shown = run(package(tmp_path, {}))
-    assert "without a baseline" in shown
-    assert "Nothing unusual was found." in shown
+def finding(severity: Severity, number: int = 1, **values: Any) -> Finding:
+    fields = {"path": "a.js", "line": 7, "excerpt": "eval(b)", "detail": "found by looking"}
+    words = (f"{severity.label} number {number}.", "Because of this.", "Look at that.")
+    return Finding("a-rule", severity, *words, **fields | values)
+
+
+@pytest.fixture
+def with_findings(monkeypatch: pytest.MonkeyPatch, old: Path, new: Path) -> Any:
+    """Prints these findings."""
+
+    def shown(*findings: Finding, **options: Any) -> str:
+        monkeypatch.setattr(compare, "findings_in_tarball", lambda *about: list(findings))
+        return run(old, new, **options).partition("\npackage.json\n")[0]
+
+    return shown
+
+
+def test_findings_by_severity_with_their_place_and_evidence(with_findings: Any) -> None:
+    shown = with_findings(
+        finding(Severity.CRITICAL),
+        finding(Severity.MEDIUM, is_new=False, line=None),
+        finding(Severity.MEDIUM, 2, path="", line=None, excerpt="", detail=""),
+    )
+    assert shown.partition("\n\n")[2].split("\n") == [
+        "Findings: 1 critical, 2 medium",
+        "",
+        "Critical",
+        "  a.js:7: Critical number 1.",
+        "      eval(b)",
+        "      found by looking",
+        "",
+        "Medium",
+        "  a.js: Medium number 1. (was there before)",
+        "      eval(b)",
+        "      found by looking",
+        "  Medium number 2.",
+        "",
+    ]
+
+
+def test_why_is_told_to_who_asks_for_more(with_findings: Any) -> None:
+    more = ["Why: Because of this.", "What to check: Look at that.", "Rule: a-rule"]
+    shown = with_findings(finding(Severity.HIGH))
+    assert not any(words in shown for words in more)
+    shown = with_findings(finding(Severity.HIGH), verbosity=2)
+    assert all(f"      {words}\n" in shown for words in more)
+
+
+@pytest.mark.parametrize(
+    ("severity", "most"),
+    [
+        (Severity.CRITICAL, 99),
+        (Severity.HIGH, 99),
+        (Severity.MEDIUM, 99),
+        (Severity.LOW, 10),
+        (Severity.INFO, 10),
+    ],
+)
+def test_only_what_is_not_serious_is_cut(with_findings: Any, severity: Severity, most: int) -> None:
+    many = [finding(severity, number) for number in range(99)]
+    shown = with_findings(*many)
+    assert shown.count(f"{severity.label} number") == most
+    assert (f"  ... {99 - most} more; --verbosity 2 shows all, and why." in shown) == (most < 99)
+    assert with_findings(*many, verbosity=2).count(f"{severity.label} number") == 99
+
+
+def test_that_nothing_was_found_is_said_too(with_findings: Any) -> None:
+    shown = with_findings()
+    assert "Findings: none. Rules find what looks like known attacks and accidents" in shown
 
 
 def test_the_changelog_is_shown(tmp_path: Path) -> None:
@@ -277,7 +353,7 @@ def test_a_broken_package_json_is_a_finding(tmp_path: Path, old: Path) -> None:
     assert (result["new"]["name"], result["new"]["version"]) == (None, None)
     assert result["manifest"] == []
     assert ("manifest", "package.json is not valid JSON.") in {
-        (finding["rule"], finding["sentence"]) for finding in result["findings"]
+        (finding["rule"], finding["title"]) for finding in result["findings"]
     }
     assert "left@1.0.0 -> a tarball without a readable package.json" in run(old, new)
 

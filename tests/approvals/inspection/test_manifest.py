@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.inspection.compare import compare_tarballs
+from approvals.inspection.dependencies import asked_in, new_in, overrides_in
+from approvals.inspection.finding import Severity
 from approvals.inspection.manifest import ManifestError, compare_manifests, parse_manifest
 from approvals.inspection.results import CompareLimits, Comparison
-from approvals.inspection.unusual import unusual_in
 from tests.registry_client.tarballs import member, write
 
 Fields = dict[str, Any]
@@ -164,13 +165,14 @@ def test_a_package_json_in_trouble_ends_in_a_finding(
         found = compare_tarballs(bad, baseline)
         assert found.manifest_new is None
         assert found.manifest_changes == ()
-        points = unusual_in(found.summary())
-        assert [point for point in points if point.is_bad and words in point.sentence]
+        (finding,) = [one for one in found.findings if one.rule == "manifest"]
+        assert finding.severity == Severity.HIGH
+        assert words in finding.title
     # On the side of the baseline it takes the comparison of package.json away, and says so.
     found = compare_tarballs(good, bad)
-    points = unusual_in(found.summary())
-    (point,) = [point for point in points if words in point.sentence]
-    assert point.sentence.endswith("What package.json says was not compared.")
+    (finding,) = [one for one in found.findings if words in one.title]
+    assert finding.rule == "baseline-manifest"
+    assert finding.title.endswith("What package.json says was not compared.")
     assert found.manifest_changes == ()
 
 
@@ -185,7 +187,7 @@ def test_of_several_entries_the_last_counts_and_both_are_told(tmp_path: Path, fi
     )
     found = compare_tarballs(new, None)
     assert found.manifest_new == {"name": "installed", "version": "1.0.0"}
-    sentences = {point.sentence for point in unusual_in(found.summary())}
+    sentences = {finding.title for finding in found.findings}
     assert "The tarball has 2 files package.json; npm uses the last one." in sentences
     assert "It is in the tarball more than once; npm installs the last one." in sentences
 
@@ -198,7 +200,7 @@ def test_a_package_json_in_other_letters_is_told(tmp_path: Path) -> None:
     )
     found = compare_tarballs(new, None)
     assert found.manifest_new == {"name": "a", "version": "1.0.0"}
-    assert "name-collision" in {point.rule for point in unusual_in(found.summary())}
+    assert "name-collision" in {finding.rule for finding in found.findings}
 
 
 def test_another_name_or_version_than_the_baseline(tmp_path: Path) -> None:
@@ -208,8 +210,8 @@ def test_another_name_or_version_than_the_baseline(tmp_path: Path) -> None:
         ("name", "left-pda"),
         ("version", "2.0.0"),
     ]
-    (point,) = unusual_in(found.summary())
-    assert (point.rule, point.about) == ("named-otherwise", "left-pad -> left-pda")
+    (finding,) = [one for one in found.findings if one.rule == "named-otherwise"]
+    assert (finding.severity, finding.detail) == (Severity.CRITICAL, "left-pad → left-pda")
 
 
 def test_a_byte_order_mark_is_borne_as_npm_does(tmp_path: Path) -> None:
@@ -243,4 +245,6 @@ def test_whatever_it_says_it_can_be_compared(old: Fields, new: Fields) -> None:
     except ManifestError:
         return
     assert compare_manifests(parsed, dict(reversed(parsed.items()))) == ()
-    list(unusual_in({"manifest_old": old, "manifest_new": parsed}))
+    asked_in(parsed)
+    overrides_in(parsed)
+    new_in(old, parsed)

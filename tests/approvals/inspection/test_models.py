@@ -11,9 +11,12 @@ from approvals.inspection.models import (
     FileChange,
     InspectionRequest,
     KeptTarball,
+    LookedAt,
     OtherBaselineRequest,
+    RuleSetting,
+    StagedFinding,
 )
-from tests.approvals.factories import make_inspection, make_staged_version
+from tests.approvals.factories import make_finding, make_inspection, make_staged_version
 
 pytestmark = pytest.mark.django_db
 
@@ -87,3 +90,44 @@ def test_two_tarballs_never_share_a_file() -> None:
     KeptTarball.objects.create(sha512="a", sha1="a", size=1, name="aa/a.tgz")
     again = {"sha512": "b", "sha1": "b", "size": 1, "name": "aa/a.tgz"}
     refused(lambda: KeptTarball.objects.create(**again), "name")
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ({"severity": "harmless"}, "finding_severity_known"),
+        ({"source": "rumour"}, "finding_source_known"),
+        ({"rule": ""}, "finding_names_its_rule"),
+        ({"line": 0}, "finding_line_from_one|line_check"),
+        ({"path": "", "file_position": None}, "finding_line_is_of_a_file"),
+        ({"path": "", "line": None}, "finding_line_is_of_a_file"),
+        ({"stands_for": 0}, "finding_stands_for_something"),
+        ({"fingerprint": "ab"}, "finding_fingerprint_whole"),
+    ],
+    ids=["severity", "source", "rule", "line", "line of", "file of", "stands for", "fingerprint"],
+)
+def test_a_finding_that_no_page_could_show_is_not_written(
+    values: dict[str, Any], constraint: str
+) -> None:
+    row = make_staged_version()
+    make_inspection(row, findings=[make_finding(path="lib/index.js", line=3)])
+    found = StagedFinding.objects.filter(staged_version=row)
+    assert found.update(file_position=0) == 1
+    refused(lambda: found.update(**values), constraint)
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [({"words": ""}, "looked_at_says_why"), ({"fingerprint": ""}, "looked_at_fingerprint_whole")],
+    ids=["words", "fingerprint"],
+)
+def test_a_mark_says_why_and_of_what(values: dict[str, str], constraint: str) -> None:
+    package = make_staged_version().package
+    mark = {"rule": "network", "fingerprint": "a" * 64, "words": "fine"}
+    refused(lambda: LookedAt.objects.create(package=package, **mark | values), constraint)
+
+
+@pytest.mark.parametrize("name", ["rule", "packages", "words"])
+def test_a_setting_says_what_for_whom_and_why(name: str) -> None:
+    values = {"rule": "network", "packages": "*", "weight": "off", "words": "why"} | {name: ""}
+    refused(lambda: RuleSetting.objects.create(**values), "rule_setting_says")

@@ -26,12 +26,12 @@ from approvals.inspection.requests import (
     compare_with,
     request_missing,
 )
-from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import StagedVersion, State
 from registry_client.client import RegistryClient
 from tests.approvals.conftest import House
 from tests.approvals.events import topics
 from tests.approvals.factories import make_inspection, make_staged_version, make_user
+from tests.approvals.seen import in_the_way
 from tests.packages import tarball
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -304,7 +304,7 @@ class TestWorking:
         assert work(compare_with(row, "1.3.0")).state == Work.DONE
         row.refresh_from_db()
         assert row.alarm
-        assert standing_in_the_way(row, "approve")
+        assert in_the_way(row, "approve")
 
     def test_two_tarballs_with_one_sha_1_are_told_apart(
         self, house: House, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
@@ -323,7 +323,7 @@ class TestWorking:
         row.refresh_from_db()
         assert "same SHA-1" in row.alarm
         assert row.sha512 == reviewed
-        assert standing_in_the_way(row, "approve")
+        assert in_the_way(row, "approve")
 
     def test_a_baseline_that_is_announced_otherwise_now_is_not_the_kept_one(
         self, house: House, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
@@ -368,7 +368,7 @@ class TestWorking:
     def test_one_that_fails_stands_in_nobodys_way(self, house: House, row: StagedVersion) -> None:
         house.sandbox.control.refuse(404, prefix="/left-pad/-/")
         assert work(compare_with(row, "1.3.0")).state == Work.FAILED
-        assert standing_in_the_way(row, "approve") == []
+        assert in_the_way(row, "approve") == []
         assert "inspection.failed" not in topics()
         row.refresh_from_db()
         assert row.alarm == ""

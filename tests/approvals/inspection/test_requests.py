@@ -22,14 +22,15 @@ from approvals.inspection.compare import ENGINE
 from approvals.inspection.inspecting import inspect
 from approvals.inspection.models import Inspection, InspectionRequest, KeptTarball, PairClaim
 from approvals.inspection.requests import ask_again, claim_due, request_missing
+from approvals.inspection.standing import summaries_of
 from approvals.inspection.tarballs import contents_of_change, opened, storage
 from approvals.inspection.viewed import set_viewed, viewed_count
-from approvals.policy.requirements import standing_in_the_way
 from approvals.queue.models import Registry, StagedVersion, State
 from registry_client.client import RegistryClient
 from tests.approvals.conftest import House
 from tests.approvals.events import topics
 from tests.approvals.factories import make_user
+from tests.approvals.seen import in_the_way
 from tests.packages import tarball
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -87,7 +88,7 @@ class TestInspecting:
         assert inspection.staged_sha1 == row.shasum
         assert inspection.staged_sha512 == row.sha512 != inspection.baseline_sha512 != ""
         assert [change.path for change in inspection.files.all()] == ["package.json"]
-        assert standing_in_the_way(row, "approve") == []
+        assert in_the_way(row, "approve") == []
         assert AuditEvent.objects.get(kind="inspection.done").detail["sha512"] == row.sha512
         assert topics().count("inspection.done") == 1
 
@@ -168,7 +169,7 @@ class TestInspecting:
         for request in (first, second):
             row = StagedVersion.objects.with_package().get(pk=request.staged_version_id)
             assert row.sha512 == hashlib.sha512(content).hexdigest()
-            assert "brand-new@1.0.0" in second.inspection.named_otherwise(row)
+            assert "brand-new@1.0.0" in row.findings.get(rule="named-otherwise").title
 
     def test_progress_is_written_while_it_works(
         self, house: House, monkeypatch: pytest.MonkeyPatch
@@ -265,7 +266,7 @@ class TestKeeping:
         assert request.failure == ""
         assert not KeptTarball.objects.exists()
         assert str(request.staged_version.stage_id) in caplog.text
-        assert standing_in_the_way(StagedVersion.objects.get(), "approve") == []
+        assert in_the_way(StagedVersion.objects.get(), "approve") == []
 
 
 class TestOnePairOnce:
@@ -451,7 +452,7 @@ class TestClaiming:
         assert "exhaust memory" in request.failure
         assert AuditEvent.objects.filter(kind="inspection.failed").count() == 1
         assert claim_due() is None
-        (obstacle,) = standing_in_the_way(StagedVersion.objects.get(), "approve")
+        (obstacle,) = in_the_way(StagedVersion.objects.get(), "approve")
         assert "died 5 times" in obstacle
 
     def test_an_outage_in_between_is_not_taken_for_a_death(self, house: House) -> None:
@@ -488,7 +489,7 @@ class TestFailing:
         assert pauses[0] < pauses[1] < pauses[2] < pauses[3]
         assert pauses[3] < 2 * inspecting.LONGEST_PAUSE
         assert not AuditEvent.objects.filter(kind="inspection.failed").exists()
-        (obstacle,) = standing_in_the_way(StagedVersion.objects.get(), "approve")
+        (obstacle,) = in_the_way(StagedVersion.objects.get(), "approve")
         assert "not been compared" in obstacle
 
     def test_but_not_for_days(self, house: House) -> None:
@@ -515,7 +516,7 @@ class TestFailing:
         assert row.sha512 == ""
         assert topics()[-2:] == ["staged_version.alarm", "inspection.failed"]
         assert not Inspection.objects.exists()
-        sentences = standing_in_the_way(row, "approve")
+        sentences = in_the_way(row, "approve")
         assert row.alarm in sentences
 
     def test_the_right_tarball_after_all_answers_that_alarm(
@@ -532,7 +533,7 @@ class TestFailing:
         assert ask_again(row)
         assert work(request).state == Work.DONE
         row.refresh_from_db()
-        assert standing_in_the_way(row, "approve") == []
+        assert in_the_way(row, "approve") == []
 
     def test_another_digest_behind_the_stage_id_is_an_alarm(self, house: House) -> None:
         request = found(house)
@@ -631,7 +632,7 @@ class TestFailing:
         assert work(request).state == Work.FAILED
         assert error.__name__ in request.failure
         assert "secret" not in request.failure
-        assert standing_in_the_way(StagedVersion.objects.get(), "approve")
+        assert in_the_way(StagedVersion.objects.get(), "approve")
 
     @pytest.mark.parametrize(
         ("error", "words"),
@@ -672,11 +673,11 @@ class TestAskingAgain:
     def test_a_better_engine_is_a_reason_to_compare_again(self, house: House) -> None:
         row = house.ready()
         request = of_engine(row, "2")
-        assert standing_in_the_way(row, "approve") == []
+        assert in_the_way(row, "approve") == []
         assert request_missing() == 1
         request.refresh_from_db()
         assert request.state == Work.WAITING
-        (obstacle,) = standing_in_the_way(StagedVersion.objects.get(), "approve")
+        (obstacle,) = in_the_way(StagedVersion.objects.get(), "approve")
         assert "compared" in obstacle
         assert work(request).state == Work.DONE
         assert request.inspection
@@ -743,10 +744,11 @@ def replace(house: House, row: StagedVersion, content: bytes) -> None:
     )
 
 
-def test_the_queue_can_tell_how_many_dangers_were_found(house: House) -> None:
+def test_the_queue_can_tell_what_was_found(house: House) -> None:
     house.publish("left-pad", "1.0.0")
     stage_id = house.stage("left-pad", "1.1.0", scripts={"postinstall": "node x.js"})
     house.poll()
     house.inspect()
-    request = InspectionRequest.objects.get(staged_version__stage_id=stage_id)
-    assert request.dangers == 1
+    row = StagedVersion.objects.with_package().get(stage_id=stage_id)
+    assert summaries_of([row])[row.pk].is_serious
+    assert row.findings.filter(rule="install-script").exists()

@@ -16,16 +16,24 @@ from django.test.utils import CaptureQueriesContext
 
 from approvals.inspection import results
 from approvals.inspection.keep import diff_text, keep
+from approvals.inspection.looked_at import look_at
 from approvals.inspection.models import FileChange, Inspection, InspectionRequest
+from approvals.inspection.standing import standing_findings
 from approvals.inspection.unchanged import unchanged_files
 from approvals.queue.models import StagedVersion
 from registry_client.client import Download
 from registry_client.tar_paths import Problem
 from tests.approvals.conftest import House
+from tests.approvals.factories import make_user
+from tests.approvals.web.pages import sign_in
 from tests.packages import publish_document
 
+PLAIN_MANIFEST = b'{"name": "left-pad", "version": "1.5.0"}'
 
-def document_with(entries: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+
+def document_with(
+    entries: list[tuple[bytes, bytes]], manifest: bytes = PLAIN_MANIFEST
+) -> dict[str, Any]:
     """A publish document whose tarball has these raw names and contents."""
     document = publish_document("left-pad", "1.5.0")
     raw = io.BytesIO()
@@ -33,7 +41,7 @@ def document_with(entries: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         fileobj=raw, mode="w", format=tarfile.PAX_FORMAT, encoding="latin-1"
     ) as archive:
         for name, content in [
-            (b"package/package.json", b'{"name": "left-pad", "version": "1.5.0"}'),
+            (b"package/package.json", manifest),
             *entries,
         ]:
             info = tarfile.TarInfo(name.decode("latin-1"))
@@ -72,6 +80,47 @@ def test_names_and_contents_that_no_database_likes_are_stored_and_shown(house: H
     assert len(changes) == 7
     assert all("\x00" not in change.path for change in changes)
     assert all("\x00" not in diff_text(change) for change in changes)
+
+
+TASKS = b'{"tasks": [{"command": "%s", "runOptions": {"runOn": "folderOpen"}}]}'
+AWKWARD = {
+    "surrogate": b"sh \\ud800 -c x",
+    "nul": b"sh \\u0000 -c x",
+    "half-of-a-pair-at-the-end": b"x" * 398 + b"\\ud83d\\ude00",
+    "long": b"x" * 5000,
+    "direction": "sh \u202e \u2066 x".encode(),
+    "markup": b"<script>alert(1)</script>",
+}
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD)
+def test_findings_whose_texts_no_database_likes_are_kept_shown_and_marked(
+    house: House, text: bytes
+) -> None:
+    manifest = (
+        b'{"name": "left-pad", "version": "1.5.0", "scripts": {"postinstall": "%s"},'
+        b' "dependencies": {"%s": "%s"}}' % (text, text, text)
+    )
+    entries = [
+        (b"package/.vscode/tasks.json", TASKS % text),
+        (b"package/lib/\xff\xed\xa0\x80.js", b"require('child_process').exec('%s')\n" % text),
+    ]
+    stage_id = house.sandbox.stage(document_with(entries, manifest), by="ci")
+    house.poll()
+    house.inspect()
+    row = StagedVersion.objects.get(stage_id=stage_id)
+    assert (row.inspection_request.state, row.inspection_request.failure) == ("done", "")
+    found = standing_findings(row)
+    assert {"runs-when-opened", "install-script", "child-process"} <= {
+        one.row.rule for one in found
+    }
+    ada = make_user("ada")
+    for one in found:
+        look_at(ada, row, one.row.rule, one.row.fingerprint, "read")
+    assert not any(one.is_open for one in standing_findings(row))
+    page = sign_in(ada).get(f"/versions/{row.pk}/")
+    assert page.status_code == 200
+    assert b"<script>alert" not in page.content
 
 
 def change(path: str) -> results.FileChange:

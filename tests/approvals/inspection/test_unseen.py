@@ -8,10 +8,10 @@ import pytest
 from approvals.inspection import unseen
 from approvals.inspection.compare import compare_tarballs
 from approvals.inspection.filetree import FileInfo
+from approvals.inspection.finding import Severity
 from approvals.inspection.results import Comparison
 from approvals.inspection.risk import Risk
 from approvals.inspection.unseen import BECAME_CODE, LIMITED_DIFF, MORE_DANGERS, NUL_IN_CODE, Unseen
-from approvals.inspection.unusual import unusual_in
 from tests.registry_client.tarballs import package
 
 EVIL = "require('child_process').exec('evil')\n" * 3
@@ -38,8 +38,8 @@ def test_many_files_that_are_shown_in_part_do_not_hide_a_dangerous_one(tmp_path:
     assert (result.problems[0].rule, result.problems[0].path) == (NUL_IN_CODE, "lib/zz.js")
     assert [problem.rule for problem in result.problems].count(NUL_IN_CODE) == 1
     assert result.problems[-1].sentence == "In 21 more files not all that differs is shown."
-    first, *_ = unusual_in(result.summary())
-    assert (first.about, first.is_bad) == ("lib/zz.js", True)
+    (finding,) = [one for one in result.findings if one.rule == NUL_IN_CODE]
+    assert (finding.path, finding.severity) == ("lib/zz.js", Severity.HIGH)
 
 
 def test_dangerous_ones_are_all_named_up_to_a_bound_and_then_counted(
@@ -91,8 +91,8 @@ def test_a_file_that_moves_to_where_it_runs_is_dangerous(
     (problem,) = result.problems
     assert (problem.rule, problem.path, problem.sentence) == (BECAME_CODE, new, sentence)
     assert change.problems == (problem,)
-    (point,) = unusual_in(result.summary())
-    assert (point.about, point.is_bad, point.rule) == (new, True, BECAME_CODE)
+    (finding,) = [one for one in result.findings if one.rule == BECAME_CODE]
+    assert (finding.path, finding.severity, finding.title) == (new, Severity.HIGH, sentence)
 
 
 def test_so_is_one_that_moves_and_changes_a_little(tmp_path: Path) -> None:

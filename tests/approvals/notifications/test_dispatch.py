@@ -4,15 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.mail import EmailMessage
-from django.db import connection
+from django.db import connection, transaction
 
+from approvals.audit import outbox
 from approvals.audit.models import OutboxEvent
 from approvals.notifications import dispatch as dispatching
 from approvals.notifications.deliver import deliver_due
 from approvals.notifications.dispatch import dispatch
 from approvals.notifications.messages import TOPICS, Audience
 from approvals.notifications.models import Delivery, Webhook
-from approvals.people.models import User
+from approvals.people.models import Scope, User
+from approvals.queue.transitions import news_of
+from tests.approvals.factories import make_staged_version, make_user
 from tests.approvals.notifications.conftest import Publish
 
 
@@ -43,6 +46,14 @@ def test_everyone_who_wants_email_and_every_webhook_is_told(
         ("staged_version.failed", {"ada", "ben", "vic"}),
         ("staged_version.alarm", {"ada", "ben", "vic"}),
         ("staged_version.published_elsewhere", {"ada", "ben", "vic"}),
+        ("staged_version.expired", {"ada", "ben"}),
+        ("staged_version.held", set()),
+        ("vote.withdrawn", set()),
+        ("requirement.overridden", {"ada", "ben"}),
+        ("changes.requested", {"ada", "ben"}),
+        ("changes.lifted", set()),
+        ("glass.asked", {"ada", "ben"}),
+        ("glass.broken", {"ada", "ben", "vic"}),
         ("registry.failing", {"ada"}),
         ("registry.recovered", {"ada"}),
         ("decision.made", set()),
@@ -64,6 +75,50 @@ def test_who_hears_of_what(
     assert event.deliveries.filter(channel="webhook").exists() == (topic in TOPICS)
     event.refresh_from_db()
     assert event.dispatched_at is not None
+
+
+@pytest.mark.parametrize(
+    "topic", [name for name, topic in TOPICS.items() if topic.audience == Audience.CONCERNED]
+)
+def test_news_that_concern_somebody_go_to_them_if_they_want_and_may_see_it(
+    people: dict[str, User], hook: tuple[Webhook, str], topic: str
+) -> None:
+    row = make_staged_version("left-pad")
+    deaf, eve = make_user("deaf", wants_email=False), make_user("eve")
+    Scope.objects.create(user=eve, packages="@other/*")
+    keys = [people["ben"].pk, people["vic"].pk, deaf.pk, eve.pk]
+    with transaction.atomic():
+        event = outbox.publish(
+            topic, stage_id=row.stage_id, people=keys, not_to=people["vic"].pk, **news_of(row)
+        )
+        nobody = outbox.publish(topic, stage_id=row.stage_id, people=[])
+    dispatch()
+    assert told(event) == {"ben@example.org"}
+    assert told(nobody) == set()
+    by_webhook = event.deliveries.filter(channel="webhook").exists()
+    assert by_webhook is TOPICS[topic].by_webhook is (topic != "comment.mentioned")
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_of_what_joins_a_release_only_what_comes_late_is_news(
+    people: dict[str, User], hook: tuple[Webhook, str], publish: Publish, is_late: bool
+) -> None:
+    event = publish("release.joined", is_late=is_late)
+    dispatch()
+    assert event.deliveries.exists() is is_late
+
+
+@pytest.mark.parametrize("topic", ["glass.broken", "changes.requested", "staged_version.expired"])
+def test_news_of_a_package_are_for_those_who_may_see_it(
+    people: dict[str, User], topic: str
+) -> None:
+    row = make_staged_version("left-pad")
+    Scope.objects.create(user=people["ben"], packages="@other/*")
+    with transaction.atomic():
+        event = outbox.publish(topic, stage_id=row.stage_id, **news_of(row))
+    dispatch()
+    assert "ben@example.org" not in told(event)
+    assert "ada@example.org" in told(event)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,16 @@ def test_an_event_that_says_nothing_still_makes_a_message(publish: Publish, topi
     assert "None" not in message.body
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [(11, "left-pad@1.3.0 and 11 more was approved by ada"), (0, "left-pad@1.3.0 was"), ("x", "")],
+)
+def test_a_vote_for_several_says_how_many(publish: Publish, more: object, words: str) -> None:
+    message = message_for(publish("vote.cast", more=more, actor="ada"))
+    assert words in message.payload["summary"]
+    assert "x more" not in message.body
+
+
 def test_the_body_leads_to_the_page(publish: Publish) -> None:
     message = message_for(publish())
     assert "https://countersign.example.org/versions/7/" in message.body

@@ -1,6 +1,7 @@
 """Every rule about where a version was built: when it speaks, how loudly, and when it is quiet."""
 
 import pkgutil
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from approvals.inspection.finding import Group, Severity
+from approvals.inspection.findings import rule_modules as rules_of_inspection
 from approvals.provenance import findings as folder
 from approvals.provenance.case import Case
 from approvals.provenance.comparison import lines_of
-from approvals.provenance.findings import Severity, findings_of, rules
+from approvals.provenance.findings import all_rules_in_words, findings_of, rule_modules
 from approvals.provenance.models import Provenance
 from approvals.provenance.sentence import sentence_of
 from registry_client.provenance import Build
@@ -50,11 +53,23 @@ def found(case: Case) -> list[tuple[str, str]]:
 
 def evidence(case: Case, rule: str) -> str:
     (finding,) = [finding for finding in findings_of(case) if finding.rule == rule]
-    return finding.evidence
+    return finding.detail
 
 
 def test_every_module_is_a_rule_in_force() -> None:
-    assert len(rules()) == len(list(pkgutil.iter_modules(folder.__path__))) > 10
+    assert len(rule_modules()) == len(list(pkgutil.iter_modules(folder.__path__))) > 10
+
+
+def test_every_id_is_in_the_list_of_rules() -> None:
+    words = all_rules_in_words()[Group.PROVENANCE]
+    assert {rule for _, expected in LOUD.values() for rule, _ in expected} <= set(words)
+    assert all_rules_in_words()[Group.LIMITS]
+
+
+def test_no_two_rules_have_one_id() -> None:
+    modules = (*rule_modules(), *rules_of_inspection())
+    counts = Counter(rule for module in modules for rule in module.RULES)
+    assert [rule for rule, count in counts.items() if count > 1] == []
 
 
 QUIET = {
@@ -632,6 +647,24 @@ def test_what_is_never_had_is_told_how_to_turn_on() -> None:
     assert "--provenance" in finding.what_to_check
 
 
+@pytest.mark.parametrize(
+    ("about", "is_new"),
+    [
+        (case(missing("1.5.0"), missing("1.4.0")), False),
+        (case(missing("1.5.0")), True),
+        (
+            case(proven("1.5.0", visibility="private"), proven("1.4.0", visibility="private")),
+            False,
+        ),
+        (case(proven("1.5.0", visibility="private")), True),
+    ],
+    ids=["never-had", "first-without", "private-as-before", "first-and-private"],
+)
+def test_what_was_there_before_says_so(about: Case, is_new: bool) -> None:
+    (finding,) = findings_of(about)
+    assert (finding.severity, finding.is_new) == ("info", is_new)
+
+
 def test_where_nothing_is_compared_yet_only_what_needs_no_baseline_is_said() -> None:
     early = case(
         proven("1.5.0", ref="refs/pull/1/merge"), is_compared=False, expected=pinned(ref_pattern="")
@@ -691,7 +724,7 @@ def test_hostile_text_breaks_nothing_and_hides_nothing(
     ):
         texts = [sentence_of(unusual)]
         for finding in findings_of(unusual):
-            texts += [finding.title, finding.why, finding.what_to_check, finding.evidence]
+            texts += [finding.title, finding.why, finding.what_to_check, finding.detail]
         for line in lines_of(unusual):
             texts += [line.before, line.now, line.note]
         for text in texts:

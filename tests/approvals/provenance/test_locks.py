@@ -11,13 +11,20 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from approvals.inspection.models import InspectionRequest
+from approvals.inspection import requests as inspection_requests
+from approvals.inspection.models import InspectionRequest, StagedFinding
 from approvals.provenance import hand_in as hand_in_module
+from approvals.provenance.findings import ref_changed
 from approvals.provenance.hand_in import hand_in
 from approvals.provenance.models import HandedInBundle, ProvenanceCheck
 from approvals.provenance.requests import compare_anew, pause, request_missing
 from approvals.queue.models import Registry, StagedVersion, State
-from tests.approvals.factories import make_provenance_check, make_registry, make_staged_version
+from tests.approvals.factories import (
+    make_provenance,
+    make_provenance_check,
+    make_registry,
+    make_staged_version,
+)
 from tests.approvals.provenance.conftest import Works
 
 PATIENCE_SECONDS = 20
@@ -48,6 +55,13 @@ def somebody_waits_for_a_lock() -> bool:
         # Not pg_stat_activity, which says the same until the transaction ends.
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
+
+
+def wait_for_who_waits() -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not somebody_waits_for_a_lock():
+        assert time.monotonic() < until, "nobody waits for a lock"
+        time.sleep(0.02)
 
 
 def test_handing_in_keeps_nobody_from_writing_about_the_same_version(
@@ -100,11 +114,46 @@ def test_several_checks_are_locked_in_the_order_of_their_keys(name: str) -> None
     with transaction.atomic():
         rows.get(pk=first.pk)
         other = beside(doing)
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not somebody_waits_for_a_lock():
-            assert time.monotonic() < until, "nobody waits for the first"
-            time.sleep(0.02)
+        wait_for_who_waits()
         # It waits for the first, and must not have taken the second.
         assert rows.get(pk=second.pk)
     other.join(PATIENCE_SECONDS)
     assert not other.is_alive()
+
+
+def test_who_judges_several_never_waits_for_who_locks_one_and_then_the_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(case: object) -> Any:
+        raise RuntimeError("oops")
+
+    # Something is found in each, which a row is written about.
+    monkeypatch.setattr(ref_changed, "findings", broken)
+    first, second = (make_staged_version("a", version) for version in ("1.0.0", "1.0.1"))
+    for row in (first, second):
+        make_provenance_check(row, make_provenance(row, sha512="0" * 128), state="done")
+    failures: list[BaseException] = []
+    others: list[threading.Thread] = []
+
+    def judge() -> None:
+        try:
+            request_missing()
+        except BaseException as error:  # noqa: BLE001 - asserted below
+            failures.append(error)
+
+    def meanwhile(locked: StagedVersion) -> None:
+        others.append(beside(judge))
+        until = time.monotonic() + PATIENCE_SECONDS
+        while others[0].is_alive() and not somebody_waits_for_a_lock():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    monkeypatch.setattr(inspection_requests, "_check_published", lambda *_: None)
+    monkeypatch.setattr(inspection_requests, "_check_tarball", lambda *_: None)
+    monkeypatch.setattr(inspection_requests, "_make_room", meanwhile)
+    # Both end with an entry in the audit log, whose head they lock.
+    inspection_requests.compare_with(second, "0.9.0")
+    others[0].join(PATIENCE_SECONDS)
+    assert not others[0].is_alive()
+    assert failures == []
+    assert StagedFinding.objects.values("staged_version").distinct().count() == 2

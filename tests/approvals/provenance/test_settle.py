@@ -1,8 +1,16 @@
 """Judging in one place: what was found, the verdict, and what is told of both."""
 
+from importlib import import_module
+from typing import Any
+
 import pytest
+from django.apps import apps
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from approvals.audit.models import AuditEvent, OutboxEvent
+from approvals.inspection.models import StagedFinding
+from approvals.provenance.findings import rule_modules
 from approvals.provenance.models import ExpectedPublisher, Provenance, ProvenanceCheck
 from approvals.provenance.settle import settle, settle_open
 from approvals.queue.models import StagedVersion, State
@@ -105,3 +113,104 @@ def test_all_that_is_open_is_judged_and_what_is_decided_stays(row: StagedVersion
     assert told() == [("verified", "changed")] * 2
     settle_open(row.package)
     assert len(told()) == 2
+
+
+def kept(row: StagedVersion) -> list[tuple[str, str]]:
+    rows = StagedFinding.objects.filter(staged_version=row, source="provenance")
+    return list(rows.values_list("rule", "severity"))
+
+
+def test_findings_are_kept_and_follow_what_is_known(
+    check: ProvenanceCheck, row: StagedVersion
+) -> None:
+    settle(check)
+    assert kept(row) == [("provenance-missing", "high")]
+    (missing,) = StagedFinding.objects.all()
+    settle(check)
+    assert StagedFinding.objects.get().pk == missing.pk
+    settle(check, provenance=proven(row))
+    assert kept(row) == []
+    pin_elsewhere(row)
+    settle_open(row.package)
+    assert ("expected-repository", "critical") in kept(row)
+
+
+def test_what_a_decision_stood_on_stays(check: ProvenanceCheck, row: StagedVersion) -> None:
+    settle(check)
+    for state in (State.LIVE, State.REJECTED, State.WITHDRAWN):
+        StagedVersion.objects.update(state=state)
+        settle(check, provenance=proven(row) if state == State.LIVE else None)
+        assert kept(row) == [("provenance-missing", "high")]
+
+
+def test_findings_of_others_are_left_alone(check: ProvenanceCheck, row: StagedVersion) -> None:
+    other = StagedFinding.objects.create(
+        staged_version=row,
+        source="tarball",
+        position=0,
+        rule="a",
+        severity="high",
+        is_new=True,
+        fingerprint="f" * 64,
+    )
+    settle(check)
+    settle(check, provenance=proven(row))
+    assert StagedFinding.objects.get() == other
+
+
+def test_nobody_has_looked_at_it_in_the_next_tarball(
+    check: ProvenanceCheck, row: StagedVersion
+) -> None:
+    settle(check)
+    other = make_staged_version("left-pad", "1.5.1")
+    settle(
+        make_provenance_check(
+            other,
+            make_provenance(other, outcome="missing"),
+            baseline=make_provenance(row.package, "1.4.3"),
+        )
+    )
+    assert kept(other) == kept(row)
+    assert StagedFinding.objects.values("fingerprint").distinct().count() == 2
+
+
+def test_keeping_findings_of_many_asks_no_more_than_those_of_two(row: StagedVersion) -> None:
+    counts = []
+    for number in range(1, 5):
+        other = make_staged_version("left-pad", f"1.{number}.1")
+        make_provenance_check(other, make_provenance(other))
+        pin = {"repository": f"https://github.com/acme/{number}"}
+        ExpectedPublisher.objects.update_or_create(package=row.package, defaults=pin)
+        with CaptureQueriesContext(connection) as queries:
+            settle_open(row.package)
+        assert len(kept(other)) == 1
+        counts.append(sum("stagedfinding" in query["sql"] for query in queries))
+    assert counts[1] == counts[2] == counts[3]
+
+
+def test_a_rule_that_breaks_is_a_finding_and_stops_no_other(
+    check: ProvenanceCheck, row: StagedVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(case: object) -> Any:
+        raise RuntimeError("oops")
+
+    (module,) = [one for one in rule_modules() if one.__name__.endswith(".ref_changed")]
+    monkeypatch.setattr(module, "findings", broken)
+    settle(check)
+    assert sorted(kept(row)) == [("provenance-missing", "high"), ("rule-crashed", "high")]
+    assert "“ref_changed”" in StagedFinding.objects.get(rule="rule-crashed").title
+    settle(check, provenance=proven(row))
+    # Nobody knows that it was built as always.
+    assert check.verdict == "changed"
+
+
+@pytest.mark.parametrize(
+    ("state", "due"), [(State.STAGED, "waiting"), (State.LIVE, "done")], ids=["open", "decided"]
+)
+def test_a_new_release_looks_again_at_what_is_to_be_decided(
+    check: ProvenanceCheck, state: State, due: str
+) -> None:
+    StagedVersion.objects.update(state=state)
+    ProvenanceCheck.objects.update(state="done")
+    import_module("approvals.provenance.migrations.0002_findings").look_again(apps, None)
+    assert ProvenanceCheck.objects.get().state == due

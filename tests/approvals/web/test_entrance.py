@@ -275,7 +275,12 @@ OPEN = {
 
 def _every_page() -> Iterator[tuple[str, str]]:
     """The name and an address of every view."""
-    found = {"int": 1, "str": "x", "uuid": "0b5e9f8e-5f0a-4c62-9d0e-5d3e2b8f6a11"}
+    found = {
+        "int": 1,
+        "str": "x",
+        "slug": "default",
+        "uuid": "0b5e9f8e-5f0a-4c62-9d0e-5d3e2b8f6a11",
+    }
 
     def walk(patterns: list[Any], before: str) -> Iterator[tuple[str, str]]:
         for pattern in patterns:

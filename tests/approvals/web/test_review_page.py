@@ -1,13 +1,18 @@
+import re
+
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from approvals.decisions.models import Action, ItemState
+from approvals.decisions.talking.change_requests import request_changes
 from approvals.inspection.models import InspectionRequest
 from approvals.people.models import User
 from approvals.queue.models import StagedVersion, State
+from approvals.web.views import review
 from approvals.web.visible import visible
 from tests.approvals.codes import enrol
 from tests.approvals.factories import (
@@ -60,28 +65,6 @@ def test_the_decision_comes_first_with_its_facts(client: Client, ada: User) -> N
     assert "stands in the way" not in text
     assert text.index("Approve: make") < text.index("Files Against 1.4.2")
     assert text.index("Files Against 1.4.2") < text.index("What the registry says")
-
-
-def test_a_new_install_script_is_unusual(client: Client) -> None:
-    row = make_staged_version()
-    make_inspection(row)
-    text = page(client, row)
-    assert "The script postinstall is new, and runs on the machine of everyone" in text
-    assert "node setup.js" in text
-
-
-def test_what_the_tarball_does_wrong_is_shown(client: Client) -> None:
-    row = make_staged_version()
-    make_inspection(
-        row,
-        problems=[{"rule": "twice", "path": "index.js", "sentence": "It is there twice."}],
-        manifest_problem="package.json says version 9.9.9, but the registry says 1.5.0.",
-        problems_left_out=12,
-    )
-    text = page(client, row)
-    assert "It is there twice. index.js" in text
-    assert "package.json says version 9.9.9" in text
-    assert "12 more problems like these" in text
 
 
 def test_every_field_of_the_registry_is_shown_and_unknown_ones_too(client: Client) -> None:
@@ -167,7 +150,7 @@ def test_the_page_updates_itself_until_there_is_nothing_to_wait_for(client: Clie
     first = client.get(url, headers=HTMX)
     assert "25 %" in text_of(first)
     seen = first.content.decode().rsplit('name="seen" value="', 1)[1].split('"')[0]
-    assert client.get(f"{url}&seen={seen}", headers=HTMX).status_code == 204
+    assert client.get(f"{url}&seen={seen}", headers=HTMX)["HX-Reswap"] == "none"
     request.delete()
     make_inspection(row)
     done = client.get(f"{url}&seen={seen}", headers=HTMX)
@@ -176,6 +159,50 @@ def test_the_page_updates_itself_until_there_is_nothing_to_wait_for(client: Clie
     row.save()
     html = client.get(reverse("version", args=[row.pk])).content.decode()
     assert reverse("version_status", args=[row.pk]) not in html
+
+
+def test_while_nothing_changes_little_is_read(
+    client: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_staged_version()
+    make_inspection(row)
+    able_to_decide(ada, row)
+    url = reverse("version_status", args=[row.pk])
+
+    def poll() -> tuple[HttpResponse, int]:
+        with CaptureQueriesContext(connection) as found:
+            response: HttpResponse = client.get(url, handed_back, headers=HTMX)
+        return response, len(found)
+
+    def marks(html: str) -> dict[str, str]:
+        found = re.search(r'name="seen" value="(\w+)">\s*<input [^>]*value="(\w+)"', html)
+        assert found
+        return {"seen": found[1], "mark": found[2]}
+
+    monkeypatch.setattr(review, "time", lambda: 1000.0)
+    page = client.get(reverse("version", args=[row.pk])).content.decode()
+    assert 'hx-include="#status > input"' in page
+    handed_back = {"inspection": "done", **marks(page)}
+    response, queries = poll()
+    assert response.status_code == 204
+    assert queries <= 6
+    # Time alone changes some of what it says: it is looked at, and nothing is swapped.
+    monkeypatch.setattr(review, "time", lambda: 1061.0)
+    response, _ = poll()
+    assert response["HX-Reswap"] == "none"
+    assert 'id="status-mark"' in response.content.decode()
+    assert 'hx-swap-oob="true"' in response.content.decode()
+    handed_back["mark"] = response.content.decode().split('value="')[1].split('"')[0]
+    assert poll()[0].status_code == 204
+    request_changes(row, user=ada, reason="Not like this.")
+    response, _ = poll()
+    assert "Not like this." in text_of(response)
+    # Within what is swapped, it would be taken out of it.
+    assert "hx-swap-oob" not in response.content.decode()
+    handed_back |= marks(response.content.decode())
+    assert poll()[0].status_code == 204
+    StagedVersion.objects.filter(pk=row.pk).update(alarm="Something else was staged.")
+    assert "Something else was staged." in text_of(poll()[0])
 
 
 def test_an_unchanged_page_with_a_form_is_not_swapped_under_the_fingers(

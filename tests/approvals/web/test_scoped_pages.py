@@ -12,7 +12,7 @@ from django.urls import URLPattern, reverse
 from approvals.audit.models import AuditEvent
 from approvals.audit.outbox import publish
 from approvals.audit.record import record
-from approvals.decisions.models import Decision, StepUp
+from approvals.decisions.models import ChangeRequest, Comment, Decision, StepUp
 from approvals.notifications.channels import email
 from approvals.notifications.errors import NotDelivered
 from approvals.notifications.messages import message_for
@@ -71,6 +71,12 @@ def address_of(pattern: URLPattern, version: StagedVersion) -> str:
         "inspection": version.inspection_request.inspection_id,
         "position": 0,
         "side": "new",
+        "change_request": ChangeRequest.objects.create(
+            staged_version=version, user=make_user(), reason="It lacks a changelog."
+        ).pk,
+        "comment": Comment.objects.create(
+            staged_version=version, user=make_user(), text="Why is it so large?"
+        ).pk,
     }
     names = re.findall(r"<\w+:(\w+)>", str(pattern.pattern))
     return reverse(str(pattern.name), kwargs={name: values[name] for name in names})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approvals.web.look_alikes import looks_like
+from approvals.inspection.look_alikes import looks_like
 from approvals.web.visible import MOST_BOXES, SPELT_OUT, STAND_IN, line_html, visible
 from tests.approvals.web.rendered import alike, text_of_line, without_hidden
 

@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from approvals.inspection.compare import ENGINE, compare_tarballs
+from approvals.inspection.compare import compare_tarballs
+from approvals.inspection.engine import engine_version
 from approvals.inspection.limits import compare_limits
 from approvals.inspection.printed import printed
 from approvals.inspection.results import Comparison, Status, Totals
-from approvals.inspection.unusual import unusual_in
 from registry_client.tar_paths import printable
 from registry_client.tarball import TarballError
 
@@ -26,8 +26,10 @@ _PROGRESS_EVERY = 0.1
 
 class Command(BaseCommand):
     help = (
-        "Shows what is in an npm tarball, against an earlier one. Nothing is unpacked, and nothing "
-        "of it is run. Exits with 2 if a tarball cannot be read."
+        "Shows what is in an npm tarball, against an earlier one, and first what a reviewer must "
+        "not miss: findings, the most serious first. No registry is asked, so that nothing is said "
+        "of who staged it, and as what. Nothing is unpacked, and nothing of it is run. Exits with "
+        "2 if a tarball cannot be read."
     )
     requires_system_checks: list[str] = []
 
@@ -44,7 +46,8 @@ class Command(BaseCommand):
             "--json",
             action="store_true",
             dest="as_json",
-            help="print all that was found as JSON; the lists are whole",
+            help="print all that was found as JSON, each finding as rule, severity, title, path, "
+            "line, new and detail; the lists are whole",
         )
 
     def handle(
@@ -133,7 +136,7 @@ def _unreadable(path: Path, sentence: str) -> CommandError:
 def _as_json(found: Comparison, digests: tuple[str | None, ...]) -> str:
     statuses = [change.status for change in found.files]
     result = {
-        "engine": ENGINE,
+        "engine": engine_version(),
         "old": _side(found.manifest_old, found.old, digests[0]),
         "new": _side(found.manifest_new, found.new, digests[1]),
         "totals": {
@@ -158,10 +161,7 @@ def _as_json(found: Comparison, digests: tuple[str | None, ...]) -> str:
             {"field": change.field, "key": change.key, "old": change.old, "new": change.new}
             for change in found.manifest_changes
         ],
-        "findings": [
-            {"rule": point.rule, "path": point.about, "sentence": point.sentence}
-            for point in unusual_in(found.summary())
-        ],
+        "findings": [finding.as_json() for finding in found.findings],
     }
     return json.dumps(result, indent=2)
 

@@ -1,0 +1,1 @@
+"""Glass that two people break."""

@@ -1,0 +1,1 @@
+"""What the policies say of staged versions, and what they judge by."""

@@ -1,0 +1,1 @@
+"""Staged versions that belong together: found, arranged, and put in order."""

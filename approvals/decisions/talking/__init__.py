@@ -1,0 +1,1 @@
+"""What people say of staged versions, and what they hold."""

@@ -1,0 +1,53 @@
+import pytest
+
+from approvals.inspection.finding import Severity
+from tests.approvals.inspection.findings.packages import (
+    QUIET,
+    assert_only_where_it_runs,
+    found,
+    found_in,
+)
+
+RULE = "environment-sweep"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "const all = JSON.stringify(process.env);",
+        "for (const name in process.env) take(name);",
+        "Object.entries(process.env).map(take);",
+        "const copy = { ...process.env };",
+        "const e = process.env; send(Object.keys(e));",
+    ],
+)
+def test_is_found_only_where_it_runs(code: str) -> None:
+    assert_only_where_it_runs(code, RULE)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "const mode = process.env.NODE_ENV;",
+        "spawn('a', [], { env: { ...process.env } });",
+        "const { env } = process; if ('CI' in env) ok();",
+    ],
+)
+def test_what_looks_alike_is_nothing(code: str) -> None:
+    assert found_in(code, rule=RULE) == []
+
+
+def test_weighs_more_where_it_is_new() -> None:
+    code = "const all = JSON.stringify(process.env);"
+    assert [one.severity for one in found_in(code, rule=RULE)] == [Severity.MEDIUM]
+    more = f"{code}\nexports.more = 1;\n{code}\n"
+    again = found({"index.js": code}, {"index.js": more}, rule=RULE)
+    assert [one.severity for one in again] == [Severity.LOW]
+    assert [one.severity for one in found(None, {"index.js": code}, rule=RULE)] == [Severity.LOW]
+
+
+def test_is_told_once_for_a_package() -> None:
+    code = "const all = JSON.stringify(process.env);"
+    (one,) = found(QUIET, {"index.js": code, "lib/b.js": f"exports.b = 1;\n{code}"}, rule=RULE)
+    assert one.path == "index.js"
+    assert "lib/b.js:2" in one.detail
