@@ -117,7 +117,7 @@ def _child(what: str, old: Path, new: Path) -> dict[str, Any]:
 
 
 def _measure(what: str, old: Path, new: Path) -> dict[str, Any]:
-    idle = _peak_mib()
+    idle = peak_mib()
     began = time.perf_counter()
     if what == "ours":
         compare_tarballs(new, old)
@@ -127,10 +127,10 @@ def _measure(what: str, old: Path, new: Path) -> dict[str, Any]:
                 while file.read(1024 * 1024):
                     pass
     seconds = time.perf_counter() - began
-    return {"seconds": seconds, "peak_mib": _peak_mib() - idle}
+    return {"seconds": seconds, "peak_mib": peak_mib() - idle}
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """The most memory that this process has had; getrusage's figure includes its parent's."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -53,9 +53,13 @@ def tarball(name: str, version: str) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             subprocess.run(
-                [program("npm"), "pack", f"{name}@{version}", "--pack-destination", folder],
+                [
+                    *(program("npm"), "pack", "--silent", f"{name}@{version}"),
+                    *("--pack-destination", folder),
+                ],
                 cwd=folder,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 timeout=_TIMEOUT_SECONDS,
                 check=True,
             )

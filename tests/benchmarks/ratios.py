@@ -7,8 +7,7 @@ import random
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,29 +20,27 @@ from django.test import Client
 from django.test.utils import get_runner, override_settings
 from django.utils import timezone
 
-from approvals.decisions import execute
-from approvals.decisions.models import Action, Decision, DecisionItem, StepUp
-from approvals.decisions.stepup import binding_of_versions, mark_of, sealed_proof
 from approvals.inspection.compare import compare_tarballs
-from approvals.people.models import RegistryAccount, Role, User
-from approvals.queue.models import Package, Registry, StagedVersion, State
+from approvals.people.models import Role, User
+from approvals.queue.models import Package, Registry, StagedVersion
 from approvals.queue.registries import add_registry
 from approvals.queue.sync import poll
 from registry_client.provenance import Trust, verify
-from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.factories import (
     DIFF,
-    make_account,
     make_inspection,
     make_staged_version,
 )
 from tests.approvals.web.pages import sign_in
 from tests.authority import Sigstore
+from tests.benchmarks.batch import (
+    REGISTRY_ANSWERS_AFTER_SECONDS,
+    batch,
+    one_by_one,
+    sandbox_at,
+)
 from tests.packages import publish_document, tarball
 
-# The sandbox answers from memory on the same machine, in a few milliseconds. Against that, any
-# database is slow; what a person waits for is a registry at the other end of the internet.
-REGISTRY_ANSWERS_AFTER_SECONDS = 0.15
 # Of both certificates below the root, the certificate log, the envelope, checkpoint and promise.
 SIGNATURES_IN_A_BUNDLE = 6
 
@@ -65,8 +62,8 @@ def run_all(folder: Path) -> int:
                 ("queue page, 10,000 waiting / 100 waiting", 1.5, queue_page),
                 ("review page, 7,000 changed files / 100", 1.5, review_page),
                 ("syncing 1,000 new / fetching the same pages", 1.5, lambda: syncing(folder)),
-                ("carrying out 40 / the same calls in a loop", 1.1, lambda: carrying_out(folder)),
-                ("carrying out 40 at once / the same calls", 1.1, lambda: batch(folder)),
+                ("carrying out 40 / the same calls in a loop", 1.1, lambda: one_by_one(folder)),
+                ("carrying out 100 at once / the same calls", 1.1, lambda: batch(folder)),
                 ("comparing / gunzipping both tarballs", 2.0, lambda: comparing(folder)),
                 ("verifying a bundle / its signatures alone", 10.0, verifying),
             ):
@@ -118,7 +115,7 @@ def review_page() -> float:
 
 def syncing(folder: Path) -> float:
     """A first poll, against a loop that fetches the same pages and parses them."""
-    with _sandbox(folder / "syncing") as sandbox:
+    with sandbox_at(folder / "syncing") as sandbox:
         for number in range(1000):
             sandbox.stage(publish_document(f"package-{number}", "1.0.0"), by="ci")
         token = sandbox.token("ci", "read-only")
@@ -140,49 +137,6 @@ def syncing(folder: Path) -> float:
         assert result is not None
         assert len(result.found) == 1000
         registry.delete()
-    return took / bare
-
-
-def batch(folder: Path) -> float:
-    """One decision over many versions, against a loop of the same registry calls."""
-    return carrying_out(folder, together=True)
-
-
-def carrying_out(folder: Path, *, together: bool = False) -> float:
-    """Decisions that are recorded already, against a loop of the same registry calls."""
-    count = 40
-    with _sandbox(folder / f"carrying-out-{together}") as sandbox:
-        ids = [
-            sandbox.stage(publish_document(f"package-{number}", "1.0.0"), by="ci")
-            for number in range(2 * count)
-        ]
-        token = sandbox.token("ci")
-        registry = add_registry(
-            actor=None, name=f"batch-{together}", url=sandbox.url, read_token=token
-        )
-        poll(registry)
-        name = f"ada-{together}"
-        user = User.objects.create_user(name, f"{name}@example.org", role=Role.APPROVER)
-        account = make_account(user, registry, token=token)
-        chosen = ids[:count]
-        for some in [chosen] if together else [[one] for one in chosen]:
-            _decide(account, some)
-        sandbox.control.slow_down(REGISTRY_ANSWERS_AFTER_SECONDS)
-
-        began = time.perf_counter()
-        headers = {"authorization": f"Bearer {token}"}
-        with requests.Session() as session:
-            for stage_id in ids[count:]:
-                session.get(f"{sandbox.url}/-/stage/{stage_id}", headers=headers)
-                session.post(f"{sandbox.url}/-/stage/{stage_id}/approve", headers=headers)
-        bare = time.perf_counter() - began
-
-        began = time.perf_counter()
-        while item := execute.claim_due():
-            execute.carry_out(item)
-        took = time.perf_counter() - began
-        accepted = StagedVersion.objects.filter(registry=registry, state=State.ACCEPTED)
-        assert accepted.count() == count
     return took / bare
 
 
@@ -237,13 +191,6 @@ def verifying() -> float:
     return took / bare
 
 
-@contextmanager
-def _sandbox(folder: Path) -> Iterator[SandboxRegistry]:
-    with SandboxRegistry(folder, otp="none") as sandbox:
-        sandbox.create_user("ci")
-        yield sandbox
-
-
 def _fill(registry: Registry, total: int) -> None:
     package, _ = Package.objects.get_or_create(registry=registry, name="left-pad")
     have = StagedVersion.objects.count()
@@ -260,37 +207,6 @@ def _fill(registry: Registry, total: int) -> None:
             created_at=now - timedelta(seconds=number),
         )
         for number in range(have, total)
-    )
-
-
-def _decide(account: RegistryAccount, ids: list[str]) -> None:
-    """One decision, as it is after its proof of presence was consumed."""
-    StagedVersion.objects.filter(stage_id__in=ids).update(state=State.APPROVING, sha512="0" * 128)
-    rows = list(StagedVersion.objects.with_package().filter(stage_id__in=ids))
-    now = timezone.now()
-    step_up = StepUp.objects.create(
-        user=account.user,
-        action=Action.APPROVE,
-        binding=binding_of_versions(Action.APPROVE, rows),
-        opened_at=now,
-        method="totp",
-        proved_at=now,
-        consumed_at=now,
-        account_mark=mark_of(account),
-    )
-    StepUp.objects.filter(pk=step_up.pk).update(sealed_proof=sealed_proof(step_up))
-    decision = Decision.objects.create(
-        user=account.user, action=Action.APPROVE, made_at=now, step_up=step_up, account=account
-    )
-    DecisionItem.objects.bulk_create(
-        DecisionItem(
-            decision=decision,
-            staged_version=row,
-            stage_id=row.stage_id,
-            sha1=row.shasum,
-            sha512=row.sha512,
-        )
-        for row in rows
     )
 
 
