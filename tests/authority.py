@@ -154,6 +154,7 @@ class GitLabRun:
                         "CI_RUNNER_ID": "12270845",
                         "CI_SERVER_URL": "https://gitlab.com",
                         "GITLAB_CI": "true",
+                        "GITLAB_USER_LOGIN": "ada-at-gitlab",
                     },
                     "environment": {
                         "name": "saas-linux-small-amd64",

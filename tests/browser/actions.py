@@ -1,5 +1,7 @@
 """What people do on the pages, in the words that the pages use."""
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.dashboard import Release
@@ -73,6 +75,8 @@ def live(page: Page) -> Locator:
 
 def assert_fits(page: Page) -> None:
     """No page scrolls sideways, on a phone as on a desk, in light as in dark."""
+    # A click returns once the next page has begun to arrive: it may have no body yet.
+    page.wait_for_load_state()
     before = page.viewport_size
     shades = {}
     for scheme in ("light", "dark"):
@@ -86,3 +90,13 @@ def assert_fits(page: Page) -> None:
     page.emulate_media(color_scheme="light")
     if before:
         page.set_viewport_size(before)
+
+
+def wait_until_looked_at(page: Page, package: str) -> None:
+    """Until the queue's row of this package says what was found, in it and of where it was built.
+
+    What is found after a page was opened keeps from deciding on that page.
+    """
+    row = page.get_by_role("row").filter(has_text=package)
+    expect(row.get_by_text(re.compile(r"^1 file|2 files"))).to_be_visible()
+    expect(row.get_by_text("Not proven")).to_be_visible()

@@ -3,7 +3,7 @@
 import json
 import secrets
 from base64 import b32encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +116,28 @@ class Fleet:
             self.sandbox.grant(name, by.name, "read-write")
         return names
 
+    def stage_release(
+        self,
+        depends_on: Mapping[str, Sequence[str]],
+        *,
+        by: Sequence[Sailor],
+        **manifest: object,
+    ) -> None:
+        """Stages packages of one monorepo, each with those of the same release that it needs.
+
+        `manifest` is what the staged package.json has beside.
+        """
+        for name, needed in depends_on.items():
+            more = {
+                **manifest,
+                "repository": f"https://git.example.org/{name.partition('/')[0][1:]}.git",
+                "dependencies": dict.fromkeys(needed, f"^{NEW}"),
+            }
+            self.sandbox.publish(document(name, "1.0.0"), by=AUTOMATION)
+            self.sandbox.stage(document(name, NEW, **more), by=AUTOMATION)
+            for sailor in by:
+                self.sandbox.grant(name, sailor.name, "read-write")
+
     def registry_code(self, sailor: Sailor, *, steps: int = 0) -> str:
         """What the authenticator for the registry shows, by the registry's clock."""
         return self.sandbox.code(sailor.name, steps=steps)
@@ -150,9 +172,9 @@ def fleet_in(folder: Path, *, registry: bool = True) -> Iterator[Fleet]:
             program.stop()
 
 
-def document(name: str, version: str) -> dict[str, object]:
-    """What a client sends to stage or publish a small package."""
-    manifest = {"name": name, "version": version, "license": "MIT", "main": "index.js"}
+def document(name: str, version: str, **more: object) -> dict[str, object]:
+    """What a client sends to stage or publish a small package; `more` is of its package.json."""
+    manifest = {"name": name, "version": version, "license": "MIT", "main": "index.js", **more}
     files = {
         "package.json": json.dumps(manifest, indent=2) + "\n",
         "index.js": f"exports.version = {version!r};\n",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import assert_fits
+from tests.browser.actions import assert_fits, wait_until_looked_at
 from tests.browser.fleet import AUTOMATION, NEW, PASSWORD, Fleet, document, fleet_in
 from tests.browser.hands import Passkey
 from tests.browser.watch import Watch
@@ -48,6 +48,7 @@ def test_from_an_empty_database_to_the_first_approval(browser: Browser, fleet: F
         assert_fits(page)
 
         page.get_by_role("link", name="To the queue").click()
+        wait_until_looked_at(page, PACKAGE)
         page.get_by_role("link", name=f"{PACKAGE} {NEW}").click()
         action = f"Approve: make {NEW} installable by everyone as latest"
         page.get_by_role("link", name=action).click()

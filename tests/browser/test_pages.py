@@ -20,6 +20,8 @@ FOR_ADMINISTRATORS = (
     "/registries/",
     "/registries/add/",
     "/registries/1/",
+    "/rules/",
+    "/rules/child-process/set/",
     "/people/",
     "/people/1/",
     "/people/2/",

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from registry_client.sandbox.second_factor import STEP_SECONDS, Mode
-from tests.browser.actions import PHONE, assert_fits, sign_in
+from tests.browser.aboard import aboard
+from tests.browser.actions import PHONE, assert_fits, sign_in, wait_until_looked_at
 from tests.browser.fleet import NEW, PASSWORD, Fleet, Sailor, fleet_in
-from tests.browser.hands import Hands, Passkey
+from tests.browser.hands import Hands
 from tests.browser.watch import Watch
 from tests.conftest import COUNTED
 
@@ -33,26 +34,6 @@ def watch(browser: Browser, fleet: Fleet) -> Iterator[Watch]:
         yield watching
 
 
-def aboard(watch: Watch, sailor: Sailor) -> Hands:
-    """A browser in which this person has signed in, with a passkey or a code."""
-    page = watch.open()
-    passkey = Passkey(page, sailor.credential) if sailor.credential else None
-    if passkey:
-        page.goto("/")
-        page.get_by_role("button", name="Sign in with a passkey").click()
-    else:
-        assert sailor.codes
-        sign_in(page, sailor.name, PASSWORD)
-        expect(page.get_by_role("heading", name="Now your second factor")).to_be_visible()
-        page.wait_for_load_state("load")
-        # It goes off by itself when it is whole.
-        page.get_by_label("Code of your authenticator app").fill(sailor.codes.next(lasting=15))
-    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
-    if passkey:
-        passkey.touches = 0
-    return Hands(page, passkey)
-
-
 def staged(fleet: Fleet, sailor: Sailor, prefix: str, number: int, mode: Mode) -> list[str]:
     """Stages so many, for a registry that asks in this way, and waits until they are compared."""
     fleet.sandbox.control.reset()
@@ -61,15 +42,14 @@ def staged(fleet: Fleet, sailor: Sailor, prefix: str, number: int, mode: Mode) -
 
 
 def open_queue(hands: Hands, packages: list[str]) -> None:
-    """The queue with exactly these versions, all of them compared.
+    """The queue with exactly these versions, all of them looked at.
 
     Narrowed by its address, as what another test of this file has left behind may wait there too.
     """
     page = hands.page
     page.goto(f"/?package={packages[0].rpartition('-')[0]}-*")
     for package in packages:
-        row = page.get_by_role("row").filter(has_text=package)
-        expect(row.get_by_text(re.compile(r"^1 file|2 files"))).to_be_visible()
+        wait_until_looked_at(page, package)
     expect(page.locator('#list input[name="version"]')).to_have_count(len(packages))
 
 

@@ -63,9 +63,9 @@ def test_built_otherwise(reader: Page, dashboard: Dashboard, width: int) -> None
     row = panel.get_by_role("row").filter(has_text="publish.yml")
     expect(row).to_contain_text("try-out.yml")
     expect(row).to_contain_text("changed")
-    finding = panel.get_by_role("listitem").filter(has_text="It was built by another workflow")
+    finding = decision.get_by_role("listitem").filter(has_text="It was built by another workflow")
     finding.get_by_text("Why, and what to check").click()
-    expect(finding.get_by_role("paragraph").first).to_be_visible()
+    expect(finding.get_by_text("Rule workflow-changed")).to_be_visible()
     assert_fits(reader)
 
 

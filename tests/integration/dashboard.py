@@ -7,9 +7,8 @@ from datetime import timedelta
 from django.utils import timezone
 
 from approvals.decisions import tasks as decision_tasks
-from approvals.decisions.decide import decide
+from approvals.decisions.deciding.decide import decide
 from approvals.decisions.models import Action, Decision, DecisionItem
-from approvals.decisions.stepup import binding_of_versions
 from approvals.inspection import requests as inspections
 from approvals.inspection.inspecting import inspect
 from approvals.inspection.models import InspectionRequest
@@ -20,6 +19,7 @@ from approvals.queue.models import Registry, StagedVersion
 from approvals.queue.sync import PollResult, poll
 from tests.approvals.codes import code_now, enrol
 from tests.approvals.factories import make_user
+from tests.approvals.seen import seen
 
 # Longer than any pause between two looks at the registry.
 ANY_PAUSE = timedelta(minutes=2)
@@ -86,7 +86,7 @@ class Dashboard:
             session="5" * 64,
             action=action,
             staged_versions=rows,
-            seen=binding_of_versions(action, rows),
+            seen=seen(action, rows, person),
             code=code_now(person),
             registry_code=registry_code,
             reason=reason,

@@ -4,7 +4,8 @@ import base64
 import hashlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from tests.integration.codes import FreshCodes
 from tests.integration.npm import Npm, make_package
 from tests.integration.verdaccio import GUARDED_SCOPE, REQUEST_TIMEOUT, VerdaccioRegistry
 
+CREATED = 201
 PASSWORD = "correct horse battery staple"
 
 
@@ -39,6 +41,15 @@ class RegistryUnderTest(ABC):
     @abstractmethod
     def create_user(self, name: str, password: str = PASSWORD) -> str:
         """Sign up a user, turn the TOTP second factor on, and return the token."""
+
+    @abstractmethod
+    def create_user_without_codes(self, name: str) -> str:
+        """Sign up a user of whom `asking_nobody` has no second factor asked; return the token."""
+
+    @contextmanager
+    def asking_nobody(self) -> Iterator[None]:
+        """Has the registry carry decisions out without a second factor, where the user has none."""
+        yield
 
     @abstractmethod
     def code(self, name: str, lasting: float = 5.0) -> str:
@@ -70,6 +81,10 @@ class RegistryUnderTest(ABC):
     @abstractmethod
     def approvals_of(self, stage_id: str) -> list[int]:
         """Return the HTTP status of each approve call for this stage id, oldest first."""
+
+    @abstractmethod
+    def carried_out(self, stage_ids: Sequence[str]) -> list[str]:
+        """Return those of these stage ids that were approved, in the order in which that was."""
 
     @abstractmethod
     def restart(self) -> None:
@@ -151,6 +166,9 @@ class Verdaccio(RegistryUnderTest):
         self.server.enrol_totp(name)
         return token
 
+    def create_user_without_codes(self, name: str) -> str:
+        return self.server.create_user(name, PASSWORD)
+
     def code(self, name: str, lasting: float = 5.0) -> str:
         return self.server.code(name, lasting)
 
@@ -178,6 +196,14 @@ class Verdaccio(RegistryUnderTest):
             if (method, url) == ("POST", f"/-/stage/{stage_id}/approve")
         ]
 
+    def carried_out(self, stage_ids: Sequence[str]) -> list[str]:
+        wanted = {f"/-/stage/{stage_id}/approve": stage_id for stage_id in stage_ids}
+        return [
+            wanted[url]
+            for method, url, status in self.server.answered()
+            if method == "POST" and url in wanted and status == CREATED
+        ]
+
     def restart(self) -> None:
         self.server.restart()
 
@@ -197,6 +223,17 @@ class Sandbox(RegistryUnderTest):
         token = self.server.create_user(name, password)
         self._codes[name] = FreshCodes(self.server.totp_secret(name))
         return token
+
+    def create_user_without_codes(self, name: str) -> str:
+        return self.server.create_user(name)
+
+    @contextmanager
+    def asking_nobody(self) -> Iterator[None]:
+        self.server.control.ask_otherwise("none")
+        try:
+            yield
+        finally:
+            self.server.control.ask_otherwise(None)
 
     def code(self, name: str, lasting: float = 5.0) -> str:
         return self._codes[name].next(lasting)
@@ -223,6 +260,14 @@ class Sandbox(RegistryUnderTest):
     def approvals_of(self, stage_id: str) -> list[int]:
         path = f"/-/stage/{stage_id}/approve"
         return [call.status for call in self.server.control.calls("POST", path)]
+
+    def carried_out(self, stage_ids: Sequence[str]) -> list[str]:
+        wanted = {f"/-/stage/{stage_id}/approve": stage_id for stage_id in stage_ids}
+        return [
+            wanted[call.path]
+            for call in self.server.control.calls("POST", "/-/stage/")
+            if call.path in wanted and call.status == CREATED
+        ]
 
     def restart(self) -> None:
         self.server.stop()

@@ -12,9 +12,9 @@ from django.core import mail
 
 from approvals.audit.chain import verify
 from approvals.audit.models import AuditEvent, OutboxEvent
-from approvals.decisions.decide import answer_registry, obstacles
+from approvals.decisions.carrying_out.questions import asking_item
+from approvals.decisions.deciding.decide import answer_registry, obstacles
 from approvals.decisions.models import Action, DecisionItem, ItemState, RegistryProof
-from approvals.decisions.questions import asking_item
 from approvals.inspection.keep import diff_text
 from approvals.notifications.models import Delivery
 from approvals.notifications.tell import tell

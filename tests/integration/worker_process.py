@@ -18,7 +18,8 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from approvals.decisions import outcomes, tasks  # noqa: E402 - the apps must be ready first
+from approvals.decisions import tasks  # noqa: E402 - the apps must be ready first
+from approvals.decisions.carrying_out import outcomes  # noqa: E402 - the apps must be ready first
 from approvals.queue import transitions  # noqa: E402 - as above
 from config.celery import app  # noqa: E402 - as above
 

@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from approvals.decisions import stepup
+from approvals.decisions.deciding import stepup
 from approvals.decisions.models import Decision, StepUp
 from approvals.people import recovery_codes
 from approvals.people.membership import deactivate
