@@ -3,7 +3,6 @@ and for twelve; and what it costs a person, counted.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from tests.browser.fleet import NEW, PASSWORD, Fleet, Sailor, fleet_in
 from tests.browser.hands import Hands
 from tests.browser.watch import Watch
 from tests.conftest import COUNTED
+from tests.integration.codes import wait_until_early_in_a_step
 
 pytestmark = pytest.mark.browser
 
@@ -79,14 +79,6 @@ def approve_all(hands: Hands, *, registry_code: str = "") -> None:
         hands.type(page.get_by_label("The registry's one-time code"), registry_code)
     hands.click(page.get_by_role("button", name=f"Approve {TWELVE} versions", exact=False).first)
     expect(page.get_by_text(f"You approved {TWELVE} versions.")).to_be_visible()
-
-
-def early_in_a_step(page: Page) -> None:
-    """Waits until codes do not change soon: a refusal after that says nothing of how often they
-    serve, so that a second one would be tried twice.
-    """
-    while time.time() % STEP_SECONDS > STEP_SECONDS / 3:
-        page.wait_for_timeout(200)
 
 
 def expect_all_accepted(page: Page) -> None:
@@ -243,7 +235,7 @@ def test_twelve_versions_with_a_code_each(
     page = hands.page
     open_queue(hands, packages)
     choose_all(hands)
-    early_in_a_step(page)
+    wait_until_early_in_a_step()
     approve_all(hands, registry_code=fleet.registry_code(sailor))
     for done in range(1, TWELVE):
         wanted = f"{done} of {TWELVE} done; harbour wants a new code"

@@ -13,6 +13,16 @@ import pyotp
 STEP_SECONDS = 30
 
 
+def wait_until_early_in_a_step() -> None:
+    """Returns while codes do not change for twenty seconds at least.
+
+    A code that is refused at its second call, in the step in which it was given, shows that the
+    registry takes each once; in the next step it shows nothing, and another one is tried twice.
+    """
+    while time.time() % STEP_SECONDS > STEP_SECONDS / 3:
+        time.sleep(0.2)
+
+
 class FreshCodes:
     """Hands out the codes of one secret, each of a later step than the one before."""
 

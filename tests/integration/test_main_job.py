@@ -23,6 +23,7 @@ from approvals.people.models import User as Person
 from approvals.queue.models import StagedVersion, State
 from approvals.queue.registries import change_registry
 from registry_client.client import RegistryClient
+from tests.integration.codes import wait_until_early_in_a_step
 from tests.integration.conftest import User
 from tests.integration.dashboard import Dashboard
 from tests.integration.npm import NpmFailed
@@ -394,6 +395,7 @@ def test_three_versions_in_one_decision_ask_for_a_code_each_and_lock_nobody_out(
         registry.let_decide(f"{package_name}-{letter}", reviewer.name)
         rows.append(dashboard.found(stage_id))
 
+    wait_until_early_in_a_step()
     decision = dashboard.decide_all(ada, rows, registry_code=reviewer.code())
     dashboard.work()
 
