@@ -248,7 +248,9 @@ def test_people_talk_about_a_line(fleet: Fleet, watch: Watch) -> None:
     expect(said).to_be_visible()
     assert reader.locator("i", has_text="this").count() == 0
 
-    # By keys alone: to a change, a line further, and a word about that one.
+    # By keys alone, once the script runs that listens to them: to a change, a line further, and a
+    # word about that one.
+    reader.wait_for_load_state("load")
     reader.keyboard.press("n")
     reader.keyboard.press("ArrowDown")
     reader.keyboard.press("Tab")
