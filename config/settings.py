@@ -133,6 +133,8 @@ INSTALLED_APPS = [
     "approvals.policy",
     "approvals.decisions",
     "approvals.notifications",
+    "approvals.rota",
+    "approvals.api",
     "approvals.web",
     "allauth",
     "allauth.account",
