@@ -1,0 +1,23 @@
+"""Who is on call and what follows from it, one file a subject."""
+
+from approvals.rota.models.schedules import (
+    CalendarFeed,
+    EscalationStep,
+    GapNotice,
+    Layer,
+    LayerMember,
+    Override,
+    Schedule,
+    Swap,
+)
+
+__all__ = [
+    "CalendarFeed",
+    "EscalationStep",
+    "GapNotice",
+    "Layer",
+    "LayerMember",
+    "Override",
+    "Schedule",
+    "Swap",
+]
