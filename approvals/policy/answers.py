@@ -38,6 +38,8 @@ class Answer:
     may_break_glass: bool = False
     # All that is missing are more approvals: who approves now takes part, and decides nothing yet.
     is_about_approvals: bool = False
+    # Whoever is asked to look is asked at any hour, and again soon.
+    is_urgent: bool = False
 
     @property
     def holds(self) -> bool:

@@ -4,6 +4,7 @@ approvals:  NUMBER of PEOPLE [for WHEN]…
 routing:    PEOPLE [for WHEN]…
 PEOPLE      names with "or" between them: a team's name, @ and somebody's user name, anyone,
             administrators, or release-managers (administrators are among those)
+urgent:     WHEN [for WHEN]…
 WHEN        steps with "or" between them (first, major, minor, patch, prerelease, lower, same),
             or "finding" and a severity, or packages with "or" between them (@acme/*, and after
             the word "package" any name). All that are written must apply.
@@ -196,9 +197,20 @@ def read_wanted(line: str, option: str) -> Line:
 
 def read_asked(line: str, option: str) -> Line:
     """A line of who is asked. Raises SettingRefused."""
-    people, *conditions = [
-        part.split() for part in re.split(" for ", f" {line} ", flags=re.IGNORECASE)
-    ]
+    people, *conditions = _between_for(line)
+    return Line(People(_names(people, line, option)), _when(conditions, line, option))
+
+
+def read_when(line: str, option: str) -> When:
+    """A line that says for which versions alone. Raises SettingRefused."""
+    return _when(_between_for(line), line, option)
+
+
+def _between_for(line: str) -> list[list[str]]:
+    return [part.split() for part in re.split(" for ", f" {line} ", flags=re.IGNORECASE)]
+
+
+def _when(conditions: Sequence[Sequence[str]], line: str, option: str) -> When:
     when = When()
     for words in conditions:
         said = _condition(words, line, option)
@@ -212,7 +224,7 @@ def read_asked(line: str, option: str) -> Line:
                 )
             if value:
                 when = replace(when, **{field: value})
-    return Line(People(_names(people, line, option)), when)
+    return when
 
 
 def _names(words: Sequence[str], line: str, option: str) -> tuple[str, ...]:

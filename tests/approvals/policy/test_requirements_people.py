@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from approvals.inspection.finding import Severity
 from approvals.policy.answers import Outcome
 from approvals.policy.evaluate import answers_of, counting
 from approvals.policy.requirement import SettingRefused
@@ -205,3 +206,61 @@ def test_routing_in_words() -> None:
     requirement = made("ask_for", lines="frontend for @acme/ui-*\nsecurity or @ada")
     assert requirement.in_words() == "Asked to approve: frontend for @acme/ui-*; security or @ada."
     assert requirement.names() == {"frontend", "security", "@ada"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "fields", "urgent"),
+    [
+        ("finding critical", {}, False),
+        ("finding critical", {"findings": [finding()]}, False),
+        ("finding high", {"findings": [finding()]}, True),
+        ("finding high", {"findings": [finding(severity=Severity.CRITICAL)]}, True),
+        ("finding high", {"findings": [finding(looked_at_by=GRACE)]}, False),
+        ("patch\nmajor for @acme/*", {"step": "major"}, True),
+        ("patch\nmajor for @acme/*", {"step": "major", "package": "ms"}, False),
+        ("major", {"step": ""}, False),
+        ("package ms or left-pad", {"package": "ms"}, True),
+        ("*", {}, True),
+    ],
+)
+def test_what_is_urgent(lines: str, fields: dict[str, Any], urgent: bool) -> None:
+    answer = answered("urgent", case(**fields), lines=lines, wait="10 minutes")
+    assert answer.is_urgent is urgent
+    assert answer.holds
+    assert ("after at most 10 minutes" in answer.sentence) is urgent
+
+
+def test_whoever_does_not_count_calms_nothing_by_looking_at_it() -> None:
+    # Ada staged it, so that her approval does not count.
+    judged = case(findings=[finding(looked_at_by=ADA)], stagers=frozenset({ADA.key}))
+    own = policy(
+        independent={"stager": "yes"}, urgent={"lines": "finding high", "wait": "5 minutes"}
+    )
+    assert any(one.is_urgent for one in answers_of(judged, own))
+    assert not any(one.is_urgent for one in answers_of(case(findings=judged.findings), own))
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("lines", ""),
+        ("lines", "finding"),
+        ("lines", "security"),
+        ("lines", "major for minor"),
+        ("lines", "\n".join(["major"] * 51)),
+        ("wait", ""),
+        ("wait", "0 minutes"),
+        ("wait", "2 days"),
+    ],
+)
+def test_urgency_that_cannot_be_meant_is_refused(option: str, text: str) -> None:
+    with pytest.raises(SettingRefused) as refused:
+        made("urgent", **{"lines": "major", "wait": "5 minutes", option: text})
+    assert refused.value.option == option
+
+
+def test_urgency_in_words() -> None:
+    requirement = made("urgent", lines="finding critical\nmajor for @acme/*", wait="60 minutes")
+    assert requirement.in_words() == (
+        "Urgent: finding critical or major for @acme/*; the next is asked after at most 1 hour."
+    )

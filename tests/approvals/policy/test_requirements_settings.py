@@ -91,6 +91,12 @@ TYPED: dict[str, Any] = {
             ).map("\n".join),
         }
     ),
+    "urgent": st.fixed_dictionaries(
+        {
+            "lines": lines(conditions.map(lambda found: found.removeprefix(" for ")).filter(bool)),
+            "wait": st.one_of(st.integers(1, 1440).map("{} minutes".format), st.just("2 hours")),
+        }
+    ),
 }
 
 
