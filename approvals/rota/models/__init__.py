@@ -1,5 +1,6 @@
 """Who is on call and what follows from it, one file a subject."""
 
+from approvals.rota.models.runbooks import Runbook, RunbookRevision
 from approvals.rota.models.schedules import (
     CalendarFeed,
     EscalationStep,
@@ -18,6 +19,8 @@ __all__ = [
     "Layer",
     "LayerMember",
     "Override",
+    "Runbook",
+    "RunbookRevision",
     "Schedule",
     "Swap",
 ]
