@@ -1,5 +1,6 @@
 """Who is on call and what follows from it, one file a subject."""
 
+from approvals.rota.models.assignment import Assignment, FirstLook, Taking
 from approvals.rota.models.runbooks import Runbook, RunbookRevision
 from approvals.rota.models.schedules import (
     CalendarFeed,
@@ -13,8 +14,10 @@ from approvals.rota.models.schedules import (
 )
 
 __all__ = [
+    "Assignment",
     "CalendarFeed",
     "EscalationStep",
+    "FirstLook",
     "GapNotice",
     "Layer",
     "LayerMember",
@@ -23,4 +26,5 @@ __all__ = [
     "RunbookRevision",
     "Schedule",
     "Swap",
+    "Taking",
 ]
