@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from approvals.notifications.addresses import BadEntry, guard_for
+
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LOCAL_STORAGE = "django.core.files.storage.FileSystemStorage"
@@ -191,6 +193,19 @@ def email(name: str, default: str) -> dict[str, Any]:
         )
     config: dict[str, Any] = environ.Env.email_url_config(url)
     return config
+
+
+def allowed_hosts(name: str) -> tuple[str, ...]:
+    """Hosts, addresses and networks between commas that messages may go to besides the public."""
+    entries = tuple(texts(name))
+    try:
+        guard_for(entries)
+    except BadEntry as error:
+        raise ImproperlyConfigured(
+            f"{name} must hold hosts, addresses or networks like chat.example.org, 10.1.2.3 or "
+            f"10.1.0.0/16 with commas between them, not {str(error)[:50]!r}."
+        ) from None
+    return entries
 
 
 def storage(name: str, *, folder: Path) -> dict[str, Any]:

@@ -425,6 +425,10 @@ REGISTRY_PROOF_SECONDS = 300
 QUESTION_SECONDS = env.whole("COUNTERSIGN_QUESTION_SECONDS", 900, least=1, most=86_400)
 CALL_LEASE_SECONDS = env.seconds("COUNTERSIGN_CALL_LEASE_SECONDS", 60.0, least=1, most=3600)
 LIVE_WATCH_SECONDS = env.whole("COUNTERSIGN_LIVE_WATCH_SECONDS", 3600, least=1, most=30 * 86_400)
+NOT_VISIBLE_SECONDS = env.whole("COUNTERSIGN_NOT_VISIBLE_SECONDS", 300, least=1, most=30 * 86_400)
+# For one tarball that is looked at to see that anybody can fetch it, however slowly it drips.
+LIVE_DOWNLOAD_SECONDS = env.whole("COUNTERSIGN_LIVE_DOWNLOAD_SECONDS", 120, least=1, most=900)
+CODE_WANTED_SECONDS = env.whole("COUNTERSIGN_CODE_WANTED_SECONDS", 20, least=0, most=86_400)
 
 # ---------- e-mail, logs
 
@@ -433,6 +437,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
     "COUNTERSIGN_EMAIL_FROM", "Countersign <countersign@localhost>"
 )
 EMAIL_TIMEOUT = 20
+# Who enters an address for messages must not reach this machine's own network through it, but for
+# what is named here: host names, addresses, networks.
+NOTIFY_ALLOW = env.allowed_hosts("COUNTERSIGN_NOTIFY_ALLOW")
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env.time_zone("COUNTERSIGN_TIME_ZONE", "UTC")

@@ -51,6 +51,8 @@ def _settings_of_tests(settings: Settings, tmp_path: Path) -> None:
             },
         },
     }
+    # Where the receivers of tests are.
+    settings.NOTIFY_ALLOW = ("127.0.0.1",)
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 

@@ -1,4 +1,7 @@
-"""One POST to an address that somebody typed: bounded in time, in size and in where it goes."""
+"""One POST to an address that somebody typed: bounded in time, in size and in where it goes.
+
+It goes straight there, through no proxy: only so is the address that was judged the one called.
+"""
 
 import socket
 from typing import Any
@@ -6,8 +9,10 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 
+from approvals.notifications.addresses import HostRefused, guard_for
 from approvals.notifications.errors import HoldsUp, NotDelivered
 from approvals.notifications.messages import one_line
 from registry_client.watchdog import watched
@@ -47,6 +52,8 @@ def post(url: str, *, body: bytes, headers: dict[str, str]) -> int:
                 stream=True,
             ) as answer:
                 return _judge(answer, host)
+        except HostRefused as error:
+            raise _away(str(error)) from error
         except requests.exceptions.SSLError as error:
             raise _away(
                 f"TLS with {host} failed ({_cause(error) or 'no reason given'})."
@@ -79,14 +86,15 @@ def _judge(answer: requests.Response, host: str) -> int:
         )
     words = f"{host} answered {status}: {_first_words(answer) or answer.reason or 'no words'}"
     if status == _GONE:
-        raise NotDelivered(f"{words}. The receiver is gone for good.", final=True)
+        raise NotDelivered(f"{words}. The receiver is gone for good.", final=True, status=status)
     if status == _TOO_MANY or status >= _SERVER_ERROR:
         raise NotDelivered(
             words,
             holds_up=HoldsUp.RECIPIENT,
             retry_after=_retry_after(answer.headers.get("Retry-After", "")),
+            status=status,
         )
-    raise NotDelivered(words)
+    raise NotDelivered(words, status=status)
 
 
 def _first_words(answer: requests.Response) -> str:
@@ -123,10 +131,28 @@ def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedReque
     return request
 
 
-class _BoundedAnswer:
-    """Mixed into urllib3's connections: status and headers must be there within ANSWER_SECONDS."""
+class _Bounded:
+    """Mixed into urllib3's connections: they go only where the guard lets them, and status and
+    headers must be there within ANSWER_SECONDS."""
 
     sock: Any
+    host: str
+    port: int
+    socket_options: Any
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return guard_for(tuple(settings.NOTIFY_ALLOW)).connect(
+                self._dns_host,
+                self.port,
+                seconds=CONNECT_SECONDS,
+                options=self.socket_options or (),
+            )
+        except TimeoutError as error:
+            raise urllib3.exceptions.ConnectTimeoutError(self, "") from error
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, "") from error  # type: ignore[arg-type]  # mixed in
 
     def getresponse(self) -> Any:
         sock = self.sock
@@ -143,11 +169,11 @@ class _BoundedAnswer:
         return answer
 
 
-class _Connection(_BoundedAnswer, urllib3.connection.HTTPConnection):
+class _Connection(_Bounded, urllib3.connection.HTTPConnection):
     pass
 
 
-class _TLSConnection(_BoundedAnswer, urllib3.connection.HTTPSConnection):
+class _TLSConnection(_Bounded, urllib3.connection.HTTPSConnection):
     pass
 
 
@@ -160,6 +186,9 @@ class _TLSPool(urllib3.HTTPSConnectionPool):
 
 
 class _BoundedAdapter(HTTPAdapter):
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(*args, **{**kwargs, "proxies": None})
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
