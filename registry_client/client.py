@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import requests
 
@@ -18,8 +18,10 @@ from registry_client.downloads import (
     DOWNLOAD_LIMIT,
     DOWNLOAD_SECONDS,
     Announced,
+    Digests,
     Download,
     Progress,
+    digest,
     save,
 )
 from registry_client.errors import (
@@ -36,7 +38,9 @@ from registry_client.staged import StagedItem
 from registry_client.transport import Transport, read_answer
 from registry_client.versions import Packument, PublishedVersion
 
-__all__ = ["Attestation", "Download", "RegistryClient", "StagedItem"]
+__all__ = ["Attestation", "Digests", "Download", "RegistryClient", "StagedItem"]
+
+T = TypeVar("T")
 
 PACKUMENT_SECONDS = 300.0
 MAX_PROOF = 4096
@@ -186,11 +190,16 @@ class RegistryClient:
     ) -> Download:
         """The published tarball as a file, compared with the packument's shasum and integrity."""
         announced = Announced.of(shasum=version.shasum, integrity=version.integrity)
-        url, own = version.tarball, self.transport.registry
-        # Packuments from before registries used TLS still name http addresses.
-        if own.scheme == "https" and url.startswith(f"http://{own.netloc}/"):
-            url = url.replace("http:", "https:", 1)
-        return self._download(url, destination, announced, on_progress)
+        return self._download(self._tarball_url(version), destination, announced, on_progress)
+
+    def digests_of_published(self, version: PublishedVersion, *, seconds: float) -> Digests:
+        """Which tarball whoever installs this version gets: read whole, once, and not kept.
+
+        Asked for a single time, where npm would: it took no longer than `seconds`, or it is
+        RegistryUnavailable.
+        """
+
+        return self._read_tarball(self._tarball_url(version), digest, seconds=seconds, tries=1)
 
     def attestations(self, name: str, version: str) -> list[Attestation]:
         """A published version's attestations, unverified; [] where the registry has none."""
@@ -264,14 +273,31 @@ class RegistryClient:
     def _download(
         self, url: str, destination: Path, announced: Announced, on_progress: Progress | None
     ) -> Download:
-        def read(response: requests.Response) -> Download:
+        def keep(body: Body) -> Download:
+            return save(body, destination, announced, on_progress)
+
+        return self._read_tarball(url, keep, seconds=DOWNLOAD_SECONDS)
+
+    def _read_tarball(
+        self, url: str, use: Callable[[Body], T], *, seconds: float, tries: int | None = None
+    ) -> T:
+        def read(response: requests.Response) -> T:
             if response.status_code != HTTPStatus.OK:
                 raise NotARegistry("The registry answers without the tarball.")
             # The digests are those of the bytes as they are stored, so nothing may be decoded.
-            with Body(response, self._download_limit, DOWNLOAD_SECONDS, decode=False) as body:
-                return save(body, destination, announced, on_progress)
+            with Body(response, self._download_limit, seconds, decode=False) as body:
+                return use(body)
 
-        return self.transport.get(url, read, accept="application/octet-stream", encoding="identity")
+        return self.transport.get(
+            url, read, accept="application/octet-stream", encoding="identity", tries=tries
+        )
+
+    def _tarball_url(self, version: PublishedVersion) -> str:
+        url, own = version.tarball, self.transport.registry
+        # Packuments from before registries used TLS still name http addresses.
+        if own.scheme == "https" and url.startswith(f"http://{own.netloc}/"):
+            return url.replace("http:", "https:", 1)
+        return url
 
 
 def _checked(proof: str | None) -> str:

@@ -35,6 +35,15 @@ class Download:
 
 
 @dataclass(frozen=True)
+class Digests:
+    """What a tarball's bytes are that were read and not kept: `size` in bytes, digests in hex."""
+
+    size: int
+    sha1: str
+    sha512: str
+
+
+@dataclass(frozen=True)
 class Announced:
     """The digests of a tarball as the registry says: per algorithm the allowed values, in hex."""
 
@@ -104,3 +113,12 @@ def save(
     return Download(
         destination, body.size, hashes["sha1"].hexdigest(), hashes["sha512"].hexdigest()
     )
+
+
+def digest(body: Body) -> Digests:
+    """Reads the body to its end and keeps nothing of it. Raises whatever reading raises."""
+    sha1, sha512 = hashlib.sha1(usedforsecurity=False), hashlib.sha512()
+    while chunk := body.read():
+        sha1.update(chunk)
+        sha512.update(chunk)
+    return Digests(body.size, sha1.hexdigest(), sha512.hexdigest())

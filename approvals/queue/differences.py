@@ -3,6 +3,7 @@
 import base64
 
 from approvals.queue.models import StagedVersion
+from registry_client.downloads import Digests
 from registry_client.staged import StagedItem
 from registry_client.versions import PublishedVersion
 
@@ -54,6 +55,28 @@ def digest_difference(row: StagedVersion, published: PublishedVersion) -> str:
         others = [digest for digest in announced if digest != expected]
         if others:
             live, reviewed = others[0][:200], expected
+    return _other_tarball(row, live=live, reviewed=reviewed)
+
+
+def tarball_difference(row: StagedVersion, fetched: Digests) -> str:
+    """The same of the bytes that whoever installs it gets, whatever the packument says of them."""
+    if fetched.sha1 != row.shasum:
+        return _other_tarball(row, live=fetched.sha1, reviewed=row.shasum)
+    if row.sha512 and fetched.sha512 != row.sha512:
+        # Whoever made two tarballs of one SHA-1 did not make their SHA-512 alike at any length.
+        shown = [f"sha512 {digest[:40]}…" for digest in (fetched.sha512, row.sha512)]
+        return _other_tarball(row, live=shown[0], reviewed=shown[1])
+    return ""
+
+
+def too_large_difference(row: StagedVersion, limit: int) -> str:
+    """The same of a tarball that goes on after the longest that can be reviewed has ended."""
+    return _other_tarball(
+        row, live=f"of something longer than {limit:,} bytes", reviewed=row.shasum
+    )
+
+
+def _other_tarball(row: StagedVersion, *, live: str, reviewed: str) -> str:
     if live == reviewed:
         return ""
     return (

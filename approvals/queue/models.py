@@ -155,6 +155,8 @@ class StagedVersion(models.Model):
     # appear, or appears with another digest.
     live_check_at = models.DateTimeField(null=True, blank=True)
     live_checks = models.PositiveIntegerField(default=0)
+    # When everyone was told that it was accepted and nobody can see it yet; once.
+    not_visible_told_at = models.DateTimeField(null=True, blank=True)
     alarm = models.CharField(max_length=400, blank=True)
     alarm_kind = models.CharField(max_length=20, choices=AlarmKind, blank=True)
 

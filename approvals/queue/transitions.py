@@ -1,8 +1,10 @@
 """How a staged version changes its state: one guarded update, with its audit event and its news."""
 
 from collections.abc import Collection, Sequence
+from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q
@@ -165,4 +167,16 @@ def news_of(staged_version: StagedVersion) -> dict[str, str]:
         "tag": staged_version.tag,
         "state": str(State(staged_version.state).value),
         "url_path": f"/versions/{staged_version.pk}/",
+        "gather": _staged_together(staged_version),
     }
+
+
+def _staged_together(staged_version: StagedVersion) -> str:
+    """The same for what one actor staged at one registry within the same while.
+
+    Who is told of all of these is told once. Which of them belong together is known only once they
+    were opened, and what they need is said before.
+    """
+    while_ = int(staged_version.created_at.timestamp()) // settings.RELEASE_WINDOW_SECONDS
+    told = f"{staged_version.registry_id} {while_} {staged_version.actor}"
+    return sha256(told.encode()).hexdigest()[:32]

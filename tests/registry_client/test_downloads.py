@@ -396,3 +396,54 @@ def test_the_tarball_is_readable_by_its_owner_alone(
     registry.get(URL, body=TARBALL)
     client.download_published(published(SHA1), target)
     assert target.stat().st_mode & 0o077 == 0
+
+
+# ---------- looking at what everybody gets
+
+
+def test_what_is_published_is_read_once_without_being_kept(target: Path) -> None:
+    with serving(send) as server, RegistryClient(server.url) as client:
+        version = published(shasum="0" * 40, tarball=f"{server.url}/lib.tgz")
+        found = client.digests_of_published(version, seconds=30)
+    assert (found.size, found.sha1, found.sha512) == (len(TARBALL), SHA1, SHA512)
+    assert "authorization" not in server.requests[0].headers
+    assert left_behind(target) == []
+
+
+def test_what_breaks_off_while_it_is_looked_at_is_not_asked_for_again() -> None:
+    def half(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(TARBALL)))
+        handler.end_headers()
+        handler.wfile.write(TARBALL[:200_000])
+        handler.drop()
+
+    with (
+        serving(half) as server,
+        RegistryClient(server.url) as client,
+        pytest.raises(errors.RegistryUnavailable),
+    ):
+        client.digests_of_published(published(tarball=f"{server.url}/lib.tgz"), seconds=30)
+    assert len(server.requests) == 1
+
+
+def test_looking_at_what_drips_ends_in_time() -> None:
+    def drips(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.drip(b"x")
+
+    with (
+        serving(drips) as server,
+        RegistryClient(server.url) as client,
+        pytest.raises(errors.RegistryUnavailable, match="within 1 seconds"),
+    ):
+        client.digests_of_published(published(tarball=f"{server.url}/lib.tgz"), seconds=1)
+
+
+def test_looking_follows_the_packument_to_no_service_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve_to(monkeypatch, "169.254.169.254")
+    with RegistryClient(BASE) as client, pytest.raises(errors.NotARegistry, match="not safe"):
+        client.digests_of_published(published(tarball="https://files.example.org/x"), seconds=1)

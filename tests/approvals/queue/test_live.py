@@ -5,7 +5,6 @@ import hashlib
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from approvals.queue import live
@@ -14,38 +13,10 @@ from registry_client.client import RegistryClient
 from tests.approvals.conftest import House
 from tests.approvals.events import topics
 from tests.approvals.factories import make_staged_version
-from tests.packages import publish_document
+from tests.approvals.queue.watching import accepted, announce, long_ago, look_again
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 ALARM = "staged_version.alarm"
-
-
-def accepted(house: House, *, published: bool = True, **fields: object) -> StagedVersion:
-    """An accepted version whose look into the packument is due."""
-    document = publish_document("left-pad", "1.5.0")
-    if published:
-        house.sandbox.publish(document, by="ci")
-    data = base64.b64decode(document["_attachments"]["left-pad-1.5.0.tgz"]["data"])
-    values = {
-        "shasum": hashlib.sha1(data, usedforsecurity=False).hexdigest(),
-        "sha512": hashlib.sha512(data).hexdigest(),
-        "state": State.ACCEPTED,
-        "live_check_at": timezone.now(),
-        **fields,
-    }
-    return make_staged_version("left-pad", "1.5.0", registry=house.registry, **values)
-
-
-def look_again(row: StagedVersion) -> None:
-    """Waits until the next look is due, and looks."""
-    StagedVersion.objects.filter(pk=row.pk).update(live_check_at=timezone.now())
-    live.watch_due()
-    row.refresh_from_db()
-
-
-def overdue() -> dict[str, object]:
-    long_ago = timezone.now() - timedelta(seconds=settings.LIVE_WATCH_SECONDS + 1)
-    return {"state_changed_at": long_ago}
 
 
 def test_the_reviewed_digest_makes_it_live_and_ends_the_watch(house: House) -> None:
@@ -125,7 +96,7 @@ def test_an_alarm_about_the_digest_outlives_the_registry_changing_its_mind(
 
 
 def test_not_live_in_time_is_an_alarm_once_that_being_live_answers(house: House) -> None:
-    row = accepted(house, published=False, **overdue())
+    row = accepted(house, published=False, **long_ago())
     look_again(row)
     assert (row.alarm_kind, "nobody can install it" in row.alarm) == (AlarmKind.NOT_LIVE, True)
     look_again(row)
@@ -138,7 +109,7 @@ def test_not_live_in_time_is_an_alarm_once_that_being_live_answers(house: House)
 def test_a_registry_that_cannot_be_asked_for_too_long_is_an_alarm_with_the_reason(
     house: House,
 ) -> None:
-    row = accepted(house, **overdue())
+    row = accepted(house, **long_ago())
     house.sandbox.control.refuse(503, count=4)
     look_again(row)
     assert "503" in row.alarm
@@ -203,16 +174,3 @@ def test_one_that_breaks_us_does_not_hide_the_others(
     live.watch_due()
     row.refresh_from_db()
     assert row.state == State.LIVE
-
-
-def announce(monkeypatch: pytest.MonkeyPatch, **facts: str) -> None:
-    """Lets the registry's packument say this of 1.5.0."""
-    packument = RegistryClient.packument
-
-    def changed(client: RegistryClient, name: str) -> object:
-        found = packument(client, name)
-        for field, value in facts.items():
-            object.__setattr__(found.versions["1.5.0"], field, value)
-        return found
-
-    monkeypatch.setattr(RegistryClient, "packument", changed)

@@ -8,7 +8,7 @@ from django.db import DatabaseError, transaction
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.queue import transitions
 from approvals.queue.models import AlarmKind, StagedVersion, State
-from approvals.queue.transitions import ALLOWED, answer_alarm, move, raise_alarm
+from approvals.queue.transitions import ALLOWED, answer_alarm, move, news_of, raise_alarm
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import make_staged_version, make_user
 
@@ -89,6 +89,7 @@ def test_a_step_sets_its_fields_and_tells_who_and_why() -> None:
         "tag": "latest",
         "state": "rejected",
         "url_path": f"/versions/{row.pk}/",
+        "gather": news_of(row)["gather"],
         "actor": "ada",
         "reason": "wrong tag",
     }
