@@ -89,6 +89,7 @@ class LayerPlan:
     weekdays: tuple[int, ...] = EVERY_DAY
     hours: tuple[time, time] | None = None
     is_incident: bool = False
+    ended: datetime | None = None
     places: tuple[Place, ...] = ()
     covers: tuple[Cover, ...] = ()
 
@@ -122,6 +123,8 @@ class LayerPlan:
 
     def is_open(self, at: datetime) -> bool:
         """Whether its hours have it."""
+        if self.is_over(at):
+            return False
         if self._is_always_open:
             return True
         today = at.astimezone(self.zone).date()
@@ -129,6 +132,10 @@ class LayerPlan:
         return any(
             begins <= at < ends for begins, ends in self._windows(today - timedelta(days=1), today)
         )
+
+    def is_over(self, at: datetime) -> bool:
+        """Whether it was removed by then, or other turns took its place."""
+        return self.ended is not None and self.ended <= at
 
     def changes(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Each moment after `start` and before `end` at which its answer may become another."""
@@ -146,6 +153,8 @@ class LayerPlan:
 
     def cover_at(self, at: datetime, absent: frozenset[int]) -> Cover | None:
         """The override that holds."""
+        if self.is_over(at):
+            return None
         is_open = self.is_open(at)
         holding = (
             one
@@ -205,7 +214,7 @@ class LayerPlan:
             day = following
 
     def _moments(self) -> set[datetime]:
-        found = {self.start}
+        found = {self.start, self.ended or self.start}
         for cover in self.covers:
             found |= {cover.start, cover.end}
         return found | set(self._comings)
@@ -279,9 +288,9 @@ class Plan:
                 return one
         raise KeyError(key)
 
-    def in_order(self, *, is_urgent: bool = False) -> list[LayerPlan]:
+    def in_order(self, *, urgent: bool = False) -> list[LayerPlan]:
         """The layers as they are asked, one after the other."""
-        return sorted(self.layers, key=lambda one: one.is_incident != is_urgent)
+        return sorted(self.layers, key=lambda one: one.is_incident != urgent)
 
 
 @dataclass(frozen=True)
@@ -326,9 +335,9 @@ class _Answer:
     override: int | None = None
 
 
-def on_call(plan: Plan, at: datetime, *, is_urgent: bool = False) -> OnCall | None:
+def on_call(plan: Plan, at: datetime, *, urgent: bool = False) -> OnCall | None:
     """Who is on call at this moment; None where nobody is."""
-    layers = plan.in_order(is_urgent=is_urgent)
+    layers = plan.in_order(urgent=urgent)
     return _with_until(plan, layers, _answer(plan, layers, at), at)
 
 
@@ -338,13 +347,13 @@ def on_call_in_layer(plan: Plan, layer: int, at: datetime) -> OnCall | None:
     return _with_until(plan, layers, _answer(plan, layers, at), at)
 
 
-def next_on_call(plan: Plan, at: datetime, *, is_urgent: bool = False) -> OnCall | None:
+def next_on_call(plan: Plan, at: datetime, *, urgent: bool = False) -> OnCall | None:
     """Whom to ask if who is on call does not answer: never the same person.
 
     The next in the rotation of the layer that is on call; where it has nobody else, who is on call
     by the layers after it. Where nobody is on call, whoever will be first in the month to come.
     """
-    layers = plan.in_order(is_urgent=is_urgent)
+    layers = plan.in_order(urgent=urgent)
     now = _answer(plan, layers, at)
     if now is None:
         at = at.astimezone(UTC)
@@ -359,12 +368,12 @@ def next_on_call(plan: Plan, at: datetime, *, is_urgent: bool = False) -> OnCall
     return OnCall(other.person, other.layer, None, other.kind, other.override) if other else None
 
 
-def shifts(plan: Plan, start: datetime, end: datetime, *, is_urgent: bool = False) -> list[Shift]:
+def shifts(plan: Plan, start: datetime, end: datetime, *, urgent: bool = False) -> list[Shift]:
     """Who is on call from `start` to `end`, in order; never two at once.
 
     Shifts that go beyond are cut there. Raises ValueError for more than LONGEST_LOOK.
     """
-    layers = plan.in_order(is_urgent=is_urgent)
+    layers = plan.in_order(urgent=urgent)
     return [one for one in _segments(plan, layers, start, end) if one is not None]
 
 

@@ -115,6 +115,7 @@ def _layer_plan(layer: Layer, places: list[Place], covers: list[Cover]) -> Layer
         weekdays=tuple(layer.weekdays),
         hours=hours,
         is_incident=layer.kind == Layer.Kind.INCIDENT,
+        ended=layer.ended_at,
         places=tuple(places),
         covers=tuple(covers),
     )

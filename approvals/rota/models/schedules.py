@@ -87,6 +87,9 @@ class Layer(models.Model):
     # on the next day, which need not be one of these.
     from_time = models.TimeField(null=True, blank=True)
     until_time = models.TimeField(null=True, blank=True)
+    # Since when it is in nobody's way: removed, or its turns made other ones, by another layer in
+    # its place. What was stays as it was.
+    ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["position", "pk"]
