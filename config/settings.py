@@ -272,6 +272,8 @@ CELERY_TASK_ROUTES = {
     "approvals.decisions.tasks.refresh_published_packages": {"queue": "countersign"},
     # What policies say of thousands of versions may take a while, and nobody waits for it there.
     "approvals.decisions.tasks.look_at_policies": {"queue": "countersign"},
+    # Whoever holds the calls up by not answering is to hear of it meanwhile.
+    "approvals.decisions.tasks.tell_of_questions": {"queue": "countersign"},
     "approvals.decisions.tasks.*": {"queue": "decisions"},
 }
 # The broker is only a doorbell. Each of these looks into the database for work that is due, so a
@@ -292,6 +294,7 @@ CELERY_BEAT_SCHEDULE = {
         "gather releases": "approvals.decisions.tasks.gather_releases",
         "carry out decisions": "approvals.decisions.tasks.carry_out_waiting",
         "look at policies": "approvals.decisions.tasks.look_at_policies",
+        "tell of questions": "approvals.decisions.tasks.tell_of_questions",
         "tell": "approvals.notifications.tasks.tell_waiting",
     }.items()
 }

@@ -4,7 +4,7 @@ import logging
 
 from celery import shared_task
 
-from approvals.decisions.carrying_out import execute, outcomes
+from approvals.decisions.carrying_out import calling, execute, outcomes
 from approvals.decisions.deciding import stepup
 from approvals.decisions.judging import policy_states
 from approvals.decisions.releases import gather
@@ -45,3 +45,8 @@ def gather_releases() -> None:
 @shared_task
 def refresh_published_packages() -> None:
     gather.refresh_published()
+
+
+@shared_task
+def tell_of_questions() -> None:
+    calling.tell_of_questions()

@@ -12,6 +12,7 @@ from functools import cache
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Sum
 
+from approvals.inspection.critical import tell_of_critical
 from approvals.inspection.finding import Finding, Group, Severity, most_serious_first
 from approvals.inspection.findings import rules_in_words
 from approvals.inspection.models import FileChange, Inspection, LookedAt, StagedFinding
@@ -268,6 +269,7 @@ def _replace(
         if gone:
             StagedFinding.objects.filter(pk__in=gone).delete()
         StagedFinding.objects.bulk_create(row for after in others.values() for row in after)
+        tell_of_critical(before, others)
     return frozenset(others)
 
 

@@ -150,6 +150,7 @@ def ask(item: DecisionItem, question: str, *, auth_url: str = "", done_url: str 
             auth_url=auth_url,
             sealed_done_url=seal(done_url, bound_to=binding) if done_url else "",
             asked_until=until,
+            question_told_at=None,
             tries=0,
             due_at=timezone.now() + timedelta(seconds=1) if done_url else until,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -16,7 +17,7 @@ from approvals.audit.models import AuditEvent
 from approvals.audit.record import Happening, record_all
 from approvals.decisions.judging.awaited import awaited_of
 from approvals.decisions.judging.checklist import Checklist, checklists_of
-from approvals.decisions.models import ExpiryNotice, PolicyState
+from approvals.decisions.models import ExpiryNotice, ExpiryWarning, PolicyState
 from approvals.decisions.voting.voiding import void_stale
 from approvals.people.models import User
 from approvals.policy.answers import Answer, Outcome
@@ -25,6 +26,8 @@ from approvals.queue.models import StagedVersion, State
 from approvals.queue.transitions import news_of
 
 logger = logging.getLogger(__name__)
+
+Notice = TypeVar("Notice", ExpiryNotice, ExpiryWarning)
 
 BATCH = 200
 # Rounds of one call: what is written meanwhile is for the next one.
@@ -38,6 +41,9 @@ LASTS = timedelta(hours=1)
 # So many people are tried whether their approval would be the last: more alike than that are few.
 MOST_TRIED = 30
 EXPIRED = "staged_version.expired"
+EXPIRING = "staged_version.expiring"
+# Where it may wait for weeks; of what may wait for days, when a quarter of them is left.
+WARNED_AHEAD = timedelta(days=2)
 # Audit events that change what the policies say of many versions; a dot ends a whole room.
 FOR_ALL = (
     "account.linked",
@@ -82,7 +88,9 @@ def refresh(staged_versions: Sequence[StagedVersion]) -> None:
         )
         _write_awaited(awaited)
         PolicyState.objects.filter(staged_version__in=set(keys) - set(awaited)).delete()
-    _tell_of_expired([checklists[row.pk] for row in rows])
+    told = [checklists[row.pk] for row in rows]
+    _tell_of_expired(told)
+    _tell_of_expiring(told, now)
 
 
 def refresh_due() -> int:
@@ -198,6 +206,8 @@ def _state_of(checklist: Checklist, now: datetime, after: int) -> PolicyState:
     approvals, needed = progress(checklist.case, checklist.policy)
     outcome, first = _outcome_of(checklist)
     moments = [one.at for one in checklist.answers if one.at is not None and one.at > now]
+    if ends := _expires_at(checklist):
+        moments += [at for at in [_warned_from(checklist.version, ends)] if at > now]
     return PolicyState(
         staged_version=checklist.version,
         outcome=outcome,
@@ -258,40 +268,70 @@ def _write_awaited(awaited: dict[int, frozenset[int]]) -> None:
 def _tell_of_expired(checklists: Sequence[Checklist]) -> None:
     """Tells once of each that it may no longer be approved: it is to be rejected, staged again."""
     expired = {
-        one.version.pk: (one.version, answer)
+        one.version.pk: (one.version, {"reason": answer.sentence})
         for one in checklists
         for answer in one.unmet
         if answer.requirement == "expiry" and answer.outcome is Outcome.BLOCKED
     }
-    if not expired:
+    _tell_once(EXPIRED, ExpiryNotice, expired)
+
+
+def _tell_of_expiring(checklists: Sequence[Checklist], now: datetime) -> None:
+    """Tells once of each that it may be approved for a short while only."""
+    expiring = {}
+    for one in checklists:
+        ends = _expires_at(one)
+        if ends and _warned_from(one.version, ends) <= now < ends:
+            until = f"{ends.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+            expiring[one.version.pk] = (
+                one.version,
+                {
+                    "until": ends.isoformat(),
+                    "reason": f"After {until} it can only be rejected, and staged again.",
+                },
+            )
+    _tell_once(EXPIRING, ExpiryWarning, expiring)
+
+
+def _expires_at(checklist: Checklist) -> datetime | None:
+    """Until when it may be approved, where its policy sets an end that is still ahead."""
+    for answer in checklist.answers:
+        if answer.requirement == "expiry" and answer.holds:
+            return answer.at
+    return None
+
+
+def _warned_from(row: StagedVersion, ends: datetime) -> datetime:
+    return ends - min(WARNED_AHEAD, (ends - row.found_at) / 4)
+
+
+def _tell_once(
+    topic: str,
+    notices: type[Notice],
+    found: Mapping[int, tuple[StagedVersion, dict[str, str]]],
+) -> None:
+    """Tells of each of these of which there is no such notice yet, and leaves one."""
+    if not found:
         return
-    told = ExpiryNotice.objects.filter(staged_version__in=list(expired))
-    if told.count() == len(expired):
+    told = notices._default_manager.filter(staged_version__in=list(found))
+    if told.count() == len(found):
         return
     with transaction.atomic():
         # In a lock of its own: of two that come at once, one tells.
         list(
-            StagedVersion.objects.filter(pk__in=list(expired))
+            StagedVersion.objects.filter(pk__in=list(found))
             .order_by("pk")
             .select_for_update(no_key=True)
             .values_list("pk")
         )
         before = set(told.values_list("staged_version", flat=True))
-        fresh = [one for key, one in expired.items() if key not in before]
-        ExpiryNotice.objects.bulk_create(ExpiryNotice(staged_version=row) for row, _ in fresh)
+        fresh = [one for key, one in found.items() if key not in before]
+        notices._default_manager.bulk_create([notices(staged_version=row) for row, _ in fresh])
         outbox.publish_all(
-            [
-                (EXPIRED, row.stage_id, {**news_of(row), "reason": answer.sentence})
-                for row, answer in fresh
-            ]
+            [(topic, row.stage_id, {**news_of(row), **detail}) for row, detail in fresh]
         )
         if fresh:
-            record_all(
-                [
-                    Happening(EXPIRED, None, row, row.stage_id, {"reason": answer.sentence})
-                    for row, answer in fresh
-                ]
-            )
+            record_all([Happening(topic, None, row, row.stage_id, detail) for row, detail in fresh])
 
 
 def _short(sentence: str) -> str:

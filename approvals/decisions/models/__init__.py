@@ -19,6 +19,7 @@ from approvals.decisions.models.votes import (
     BrokenGlass,
     ChangeRequest,
     ExpiryNotice,
+    ExpiryWarning,
     Override,
     Vote,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Decision",
     "DecisionItem",
     "ExpiryNotice",
+    "ExpiryWarning",
     "ItemNeed",
     "ItemState",
     "Override",

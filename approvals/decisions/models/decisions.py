@@ -166,6 +166,8 @@ class DecisionItem(models.Model):
     auth_url = models.URLField(max_length=2000, blank=True)
     sealed_done_url = SealedField(blank=True)
     asked_until = models.DateTimeField(null=True, blank=True)
+    # When whoever decided was told, wherever they are, that this very question waits for them.
+    question_told_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=600, blank=True)
 
     class Meta:

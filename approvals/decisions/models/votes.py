@@ -185,3 +185,15 @@ class ExpiryNotice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.staged_version_id} expired"
+
+
+class ExpiryWarning(models.Model):
+    """Those concerned were told that this version may be approved for a short while only."""
+
+    staged_version = models.OneToOneField(
+        StagedVersion, on_delete=models.CASCADE, primary_key=True, related_name="expiry_warning"
+    )
+    told_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.staged_version_id} expires soon"

@@ -301,6 +301,56 @@ def test_what_is_too_old_is_told_of_once(expired: Desk) -> None:
     assert ExpiryNotice.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("days", "waited", "is_told"),
+    [
+        (30, timedelta(days=27), False),
+        (30, timedelta(days=28, hours=1), True),
+        (1, timedelta(hours=17), False),
+        (1, timedelta(hours=19), True),
+        (1, timedelta(hours=25), False),
+    ],
+)
+def test_that_it_will_soon_be_too_old_is_told_of_once(
+    desk: Desk, days: int, waited: timedelta, is_told: bool
+) -> None:
+    make_policies({**wanting("1 of anyone"), **also("expiry", days=str(days))})
+    found_at = timezone.now() - waited
+    StagedVersion.objects.update(found_at=found_at)
+    settled()
+    refresh_all()
+    news = OutboxEvent.objects.filter(topic="staged_version.expiring")
+    assert [one.stage_id for one in news] == ([desk.row.stage_id] if is_told else [])
+    if is_told:
+        assert news[0].payload["until"] == (found_at + timedelta(days=days)).isoformat()
+        assert kinds("staged_version.expiring") == ["staged_version.expiring"]
+
+
+def test_it_is_looked_at_again_when_it_is_to_be_told_of(desk: Desk) -> None:
+    make_policies({**wanting("1 of anyone"), **also("expiry", days="30")})
+    settled()
+    desk.row.refresh_from_db()
+    assert state(desk.row).due_at == desk.row.found_at + timedelta(days=28)
+
+
+def test_where_nothing_expires_nothing_is_told(desk: Desk) -> None:
+    make_policies(wanting("1 of anyone"))
+    StagedVersion.objects.update(found_at=timezone.now() - timedelta(days=300))
+    settled()
+    assert not OutboxEvent.objects.filter(topic__startswith="staged_version.expir").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_warn_once(desk: Desk) -> None:
+    make_policies({**wanting("1 of anyone"), **also("expiry", days="1")})
+    StagedVersion.objects.update(found_at=timezone.now() - timedelta(hours=23))
+    row = StagedVersion.objects.get()
+    results = at_once(*(lambda: refresh([row]) for _ in range(3)))
+    assert results == [None] * 3, results
+    assert OutboxEvent.objects.filter(topic="staged_version.expiring").count() == 1
+    assert chain.verify().problem == ""
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_once_do_the_same(expired: Desk) -> None:
     row = StagedVersion.objects.get()
