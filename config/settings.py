@@ -311,6 +311,7 @@ CELERY_BEAT_SCHEDULE |= {
 }
 CELERY_BEAT_SCHEDULE["refresh published packages"] = {
     "task": "approvals.decisions.tasks.refresh_published_packages",
+        "forget old news": "approvals.notifications.tasks.forget_old_news",
     "schedule": schedule(300),
     "options": {"expires": 300},
 }
@@ -435,6 +436,10 @@ CODE_WANTED_SECONDS = env.whole("COUNTERSIGN_CODE_WANTED_SECONDS", 20, least=0, 
 
 # ---------- e-mail, logs
 
+# How long a message to people waits for more of the kind: one e-mail for twelve versions.
+GATHER_SECONDS = env.seconds("COUNTERSIGN_GATHER_SECONDS", 20.0, least=0, most=3600)
+# For how long it is kept what was delivered, and what people have in their feeds.
+NEWS_DAYS = env.whole("COUNTERSIGN_NEWS_DAYS", 90, least=1, most=36_500)
 vars().update(env.email("COUNTERSIGN_EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
     "COUNTERSIGN_EMAIL_FROM", "Countersign <countersign@localhost>"

@@ -1,18 +1,20 @@
 """What people are told: one text for each topic that somebody wants to hear of."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any
 
 from django.conf import settings
+from django.utils.html import format_html, format_html_join
 
 from approvals.audit.models import OutboxEvent
 
 LINE_LIMIT = 300
 TEXT_LIMIT = 4000
+SHORT_LIMIT = 200
 
 
 class Audience(Enum):
@@ -24,6 +26,41 @@ class Audience(Enum):
     # Of those, whoever wants e-mail, and may see the package.
     CONCERNED = "those whom it concerns"
     PERSON = "the person it is about"
+
+
+class Urgency(IntEnum):
+    """As in `models.Delivery`: what passes quiet hours, and what overtakes all else."""
+
+    NORMAL = 0
+    URGENT = 1
+    ALARM = 2
+
+
+KINDS: Mapping[str, str] = {
+    "review": "Staged, and needs review",
+    "assigned": "Assigned, taken, passed on, snoozed",
+    "reminder": "Reminders",
+    "escalation": "Escalations",
+    "finding": "Findings of critical severity",
+    "changes": "Changes wanted",
+    "mention": "Mentions in comments",
+    "vote": "Approvals that are needed, or count no more",
+    "exception": "Exceptions from a policy",
+    "approved": "Approved, and not live yet",
+    "live": "Live",
+    "rejected": "Rejected",
+    "failed": "Failed, and needs a person",
+    "expiring": "Expiring and expired",
+    "vanished": "Vanished from the registry",
+    "elsewhere": "Published without Countersign",
+    "alarm": "Alarms: a digest that differs",
+    "registry": "Registries that fail and recover",
+    "rota": "The rota: gaps and swaps",
+    "code": "A code wanted for a running batch",
+    "people": "New administrators",
+    "account": "Your own account and second factors",
+}
+"""What one can choose to hear of, in the words of the page."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +75,16 @@ class Topic:
     by_webhook: bool = True
     # A field of the event: where that is empty or false, it is no news.
     only_if: str = ""
+    # Under which of KINDS one chooses it.
+    kind: str = "account"
+    # Several of these that come together are told in one message.
+    gathers: bool = False
+    urgency: Urgency = Urgency.NORMAL
+
+    @property
+    def is_personal(self) -> bool:
+        """About somebody's own account: nobody opts out, and no quiet hours keep it back."""
+        return self.audience is Audience.PERSON
 
     def is_news(self, event: OutboxEvent) -> bool:
         """Whether anybody is told of this very event."""
@@ -62,30 +109,43 @@ TOPICS: Mapping[str, Topic] = {
         "{name} is staged at {registry} for the dist-tag {tag} and waits for an approval.",
         Audience.DECIDERS,
         by_email=False,
+        kind="review",
+        gathers=True,
     ),
     "staged_version.live": Topic(
         "Live: {name}",
         "{name} is live at {registry} under the dist-tag {tag}: everyone can install it, and it "
         "has the digest that was reviewed.",
+        kind="live",
+        gathers=True,
     ),
     "staged_version.rejected": Topic(
         "Rejected: {name}",
         "{name} was rejected{by}. It does not go out.",
+        kind="rejected",
+        gathers=True,
     ),
     "staged_version.failed": Topic(
         "Failed: {name}",
         "The decision on {name} could not be carried out at {registry}. A person must look at it.",
+        kind="failed",
+        gathers=True,
+        urgency=Urgency.URGENT,
     ),
     "staged_version.expired": Topic(
         "Too old to be approved: {name}",
         "{name} has waited at {registry} for longer than its policy allows, and may no longer be "
         "approved. Reject it, and have it staged again if it is still wanted.",
         Audience.DECIDERS,
+        kind="expiring",
+        gathers=True,
     ),
     "staged_version.held": Topic(
         "Held: {name}",
         "{name} was not tried at {registry}: what it needs did not go out.",
         by_email=False,
+        kind="failed",
+        gathers=True,
     ),
     "release.joined": Topic(
         "Came later: {name}",
@@ -94,40 +154,51 @@ TOPICS: Mapping[str, Topic] = {
         Audience.DECIDERS,
         by_email=False,
         only_if="is_late",
+        kind="review",
+        gathers=True,
     ),
     "vote.cast": Topic(
         "Waits for your approval: {name}{more}",
         "{name}{more} was approved{by}, and waits for you now.",
         Audience.CONCERNED,
+        kind="vote",
     ),
     "vote.withdrawn": Topic(
         "An approval was taken back: {name}",
         "An approval of {name} was taken back{by}: it counts no more.",
         Audience.DECIDERS,
         by_email=False,
+        kind="vote",
+        gathers=True,
     ),
     "vote.voided": Topic(
         "Your approval counts no more: {name}",
         "Something has changed since {who} approved {name}, so that the approval counts no more. "
         "Look at the version again, and approve it anew if that is right.",
         Audience.CONCERNED,
+        kind="vote",
     ),
     "requirement.overridden": Topic(
         "Let pass in spite of the policy: {name}",
         "{name} was let pass{by} in spite of what its policy wants: {requirement}. The reason is "
         "kept and shown with the version for ever.",
         Audience.DECIDERS,
+        kind="exception",
     ),
     "changes.requested": Topic(
         "Changes wanted: {name}",
         "{name} is held{by} until something in it is changed: nobody can approve it meanwhile.",
         Audience.DECIDERS,
+        kind="changes",
+        gathers=True,
     ),
     "changes.lifted": Topic(
         "Held no more: {name}",
         "{name} is no longer held for changes; it was let go{by}.",
         Audience.DECIDERS,
         by_email=False,
+        kind="changes",
+        gathers=True,
     ),
     "glass.asked": Topic(
         "A second person is wanted: {name}",
@@ -135,41 +206,166 @@ TOPICS: Mapping[str, Topic] = {
         "waits for another person who may approve it. Read the reason, and agree only if it "
         f"cannot wait. {_ASK_THEM}",
         Audience.DECIDERS,
+        kind="exception",
+        urgency=Urgency.URGENT,
     ),
     "glass.broken": Topic(
         "GLASS BROKEN: {name}",
         "{name} may go out at a time when the policy lets nothing out: {who} has asked for it, and "
         f"it was agreed to{{by}}. {_ASK_THEM}",
+        kind="exception",
+        urgency=Urgency.ALARM,
     ),
     "comment.mentioned": Topic(
         "You were mentioned: {name}",
         "You were mentioned{by} in a comment on {name}.",
         Audience.CONCERNED,
         by_webhook=False,
+        kind="mention",
     ),
     "inspection.failed": Topic(
         "Could not be compared: {name}",
         "The tarball of {name} at {registry} could not be compared, so that nobody can approve it.",
         Audience.DECIDERS,
         by_email=False,
+        kind="failed",
+        gathers=True,
     ),
     "staged_version.alarm": Topic(
         "ALARM: {name}",
         "Something is wrong with {name} at {registry}. Look at it now.",
+        kind="alarm",
+        urgency=Urgency.ALARM,
     ),
     "staged_version.published_elsewhere": Topic(
         "Published without Countersign: {name}",
         "{name} went live at {registry} without a decision made here. Find out who published it.",
+        kind="elsewhere",
+        urgency=Urgency.ALARM,
     ),
     "registry.failing": Topic(
         "Registry {registry} is failing",
         "Countersign cannot read {registry}: new staged versions are not seen until it can.",
         Audience.MANAGERS,
+        kind="registry",
     ),
     "registry.recovered": Topic(
         "Registry {registry} works again",
         "Countersign can read {registry} again.",
         Audience.MANAGERS,
+        kind="registry",
+    ),
+    "staged_version.accepted": Topic(
+        "Approved: {name}",
+        "{name} was approved, and {registry} has accepted it. It is not live yet.",
+        kind="approved",
+        by_email=False,
+        gathers=True,
+    ),
+    "staged_version.not_visible_yet": Topic(
+        "Accepted, not visible yet: {name}",
+        "{registry} has accepted {name}, and does not show it to everyone yet. Nothing needs to be "
+        "done: it is announced once everyone can install it.",
+        kind="approved",
+        gathers=True,
+    ),
+    "staged_version.expiring": Topic(
+        "Soon too old to be approved: {name}",
+        "{name} waits at {registry}, and can soon no longer be approved{until}. Decide on it "
+        "before.",
+        Audience.DECIDERS,
+        kind="expiring",
+        gathers=True,
+    ),
+    "staged_version.withdrawn": Topic(
+        "Vanished: {name}",
+        "{name} is no longer staged at {registry}, and no decision made here took it away.",
+        kind="vanished",
+        by_email=False,
+        gathers=True,
+    ),
+    "finding.critical": Topic(
+        "Critical finding: {name}",
+        "What is in {name} has a finding of critical severity. Look at it before anybody approves "
+        "it.",
+        Audience.DECIDERS,
+        kind="finding",
+    ),
+    "assignment.assigned": Topic(
+        "Yours to look at: {name}",
+        "{name} waits at {registry} and is yours to look at. Take it, so that nobody else is "
+        "asked.",
+        Audience.CONCERNED,
+        kind="assigned",
+        gathers=True,
+    ),
+    "assignment.taken": Topic(
+        "Taken: {name}",
+        "{who} is looking at {name}.",
+        Audience.CONCERNED,
+        kind="assigned",
+        by_email=False,
+        gathers=True,
+    ),
+    "assignment.passed": Topic(
+        "Passed on to you: {name}",
+        "{name} was passed on{by} to {who}.",
+        Audience.CONCERNED,
+        kind="assigned",
+        gathers=True,
+    ),
+    "assignment.snoozed": Topic(
+        "Snoozed: {name}",
+        "{name} was put off{by}{until}.",
+        Audience.CONCERNED,
+        kind="assigned",
+        by_email=False,
+        gathers=True,
+    ),
+    "assignment.reminder": Topic(
+        "Still waits for you: {name}",
+        "{name} still waits at {registry}, and nobody has taken it.",
+        Audience.CONCERNED,
+        kind="reminder",
+        gathers=True,
+    ),
+    "assignment.escalated": Topic(
+        "Nobody has looked yet: {name}",
+        "{name} waits at {registry}, and whoever was asked has not taken it: you are asked now.",
+        Audience.CONCERNED,
+        kind="escalation",
+        gathers=True,
+    ),
+    "rota.gap": Topic(
+        "Nobody is on call: {schedule}",
+        "In the schedule {schedule} there is a time for which nobody is on call{until}. Put "
+        "somebody in.",
+        Audience.CONCERNED,
+        kind="rota",
+    ),
+    "swap.asked": Topic(
+        "A shift for you? {schedule}",
+        "You were asked{by} to take over a shift of the schedule {schedule}. It is yours only if "
+        "you accept.",
+        Audience.CONCERNED,
+        kind="rota",
+        by_webhook=False,
+    ),
+    "swap.answered": Topic(
+        "Your swap was answered: {schedule}",
+        "What you asked for in the schedule {schedule} was answered{by}.",
+        Audience.CONCERNED,
+        kind="rota",
+        by_webhook=False,
+    ),
+    "decision.code_wanted": Topic(
+        "A code is wanted: {name}{more}",
+        "{registry} asks for a one-time code before it carries out what you decided on "
+        "{name}{more}. Give it soon, or the decision is not carried out.",
+        Audience.CONCERNED,
+        kind="code",
+        by_webhook=False,
+        urgency=Urgency.URGENT,
     ),
     "person.password_changed": Topic(
         "Your password was changed",
@@ -191,12 +387,16 @@ TOPICS: Mapping[str, Topic] = {
         "There is another administrator: {who}",
         f"{{who}} is an administrator now{{by}}. {_ASK_THEM}",
         Audience.MANAGERS,
+        kind="people",
+        urgency=Urgency.ALARM,
     ),
     "administrator.invited": Topic(
         "Another administrator was invited: {who}",
         f"A link was made{{by}} that lets one person in as an administrator, for {{who}}. "
         f"{_ASK_THEM} Until the link is used, it can be withdrawn under People.",
         Audience.MANAGERS,
+        kind="people",
+        urgency=Urgency.ALARM,
     ),
     "account.linked": Topic(
         "An account at a registry was linked: {account}",
@@ -292,18 +492,27 @@ _FACTS = {
     "codes_left": "Codes left",
     "requirement": "In spite of",
     "waits_for": "Still wanted",
+    "schedule": "Schedule",
+    "until": "Until",
 }
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message in all the forms that channels need. Holds no secret."""
+    """One message in all the forms that channels need. Holds no secret.
+
+    `html` is a fragment of safe HTML; `short` is for a screen that shows two lines.
+    """
 
     id: str
     topic: str
     subject: str
     body: str
     payload: dict[str, Any]
+    html: str = ""
+    short: str = ""
+    url: str = ""
+    urgent: bool = False
 
 
 def audience_of(topic: str) -> Audience | None:
@@ -312,27 +521,109 @@ def audience_of(topic: str) -> Audience | None:
     return known.audience if known else None
 
 
+def urgency_of(event: OutboxEvent) -> Urgency:
+    """How urgent this very event is: by its topic, or by what a policy calls urgent."""
+    topic = TOPICS[event.topic]
+    if topic.is_personal:
+        return Urgency.ALARM
+    return max(topic.urgency, Urgency.URGENT if event.payload.get("urgent") else Urgency.NORMAL)
+
+
 def message_for(event: OutboxEvent) -> Message:
     """The message about `event`. Raises KeyError for a topic that nobody is told of."""
-    topic = TOPICS[event.topic]
-    data = {
-        key: one_line(event.payload[key]) for key in _FACTS if event.payload.get(key) is not None
-    }
-    if event.stage_id:
-        data["stage_id"] = str(event.stage_id)
-    reason = _lines(event.payload.get("reason") or "")
-    fields = _fields(data) | {"more": _more(event.payload.get("more"))}
-    sentence = topic.sentence.format(**fields)
-    url = _link(event.payload.get("url_path"))
-    if reason:
-        data["reason"] = reason
+    told = _told(event)
     return _message(
         id=f"event_{event.pk}",
         topic=event.topic,
         at=event.at,
-        subject=topic.subject.format(**fields),
-        sentence=sentence,
-        data={**data, "url": url} if url else data,
+        subject=told.subject,
+        sentence=told.sentence,
+        data=told.data,
+        urgent=urgency_of(event) > Urgency.NORMAL,
+    )
+
+
+def gathered_message(events: Sequence[OutboxEvent]) -> Message:
+    """One message about several events of one topic; its id is the first one's.
+
+    `payload["events"]` has each with its own id. Raises KeyError as `message_for` does.
+    """
+    first = events[0]
+    if len(events) == 1:
+        return message_for(first)
+    topic = TOPICS[first.topic]
+    told = [_told(event) for event in events]
+    name = f"{len(events)} versions" if first.stage_id else f"{len(events)} times"
+    subject = one_line(topic.subject.format(**_fields({}) | {"name": name, "more": ""}), 200)
+    lines = []
+    for one in told:
+        lines.append(f"- {one.sentence}")
+        lines += [f"  {line}" for line in one.data.get("reason", "").split("\n") if line]
+        lines += [f"  {one.data['url']}"] if "url" in one.data else []
+    url = _link("/")
+    summary = f"{subject}."
+    return Message(
+        id=f"event_{first.pk}",
+        topic=first.topic,
+        subject=subject,
+        body="\n".join([summary, "", *lines, ""]),
+        html=format_html(
+            "<p>{}</p><ul>{}</ul>",
+            summary,
+            format_html_join("", "<li>{}{}{}</li>", map(_item, told)),
+        ),
+        short=one_line(", ".join(one.name for one in told), SHORT_LIMIT),
+        url=url,
+        urgent=any(urgency_of(event) > Urgency.NORMAL for event in events),
+        payload={
+            **_payload(f"event_{first.pk}", first.topic, first.at, summary, {}),
+            "events": [
+                _payload(f"event_{event.pk}", event.topic, event.at, one.sentence, one.data)
+                for event, one in zip(events, told, strict=True)
+            ],
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said of one event."""
+
+    name: str
+    subject: str
+    sentence: str
+    data: dict[str, str]
+
+
+def _told(event: OutboxEvent) -> _Told:
+    topic = TOPICS[event.topic]
+    data = {
+        key: one_line(event.payload[key])
+        for key in _FACTS
+        if event.payload.get(key) not in (None, "")
+    }
+    if event.stage_id:
+        data["stage_id"] = str(event.stage_id)
+    fields = _fields(data) | {"more": _more(event.payload.get("more"))}
+    if reason := _lines(event.payload.get("reason") or ""):
+        data["reason"] = reason
+    if url := _link(event.payload.get("url_path")):
+        data["url"] = url
+    return _Told(
+        fields["name"],
+        one_line(topic.subject.format(**fields), 200),
+        topic.sentence.format(**fields),
+        data,
+    )
+
+
+def _item(told: _Told) -> tuple[str, str, str]:
+    reason = told.data.get("reason", "")
+    url = told.data.get("url", "")
+    return (
+        told.sentence,
+        format_html("<br>{}", reason) if reason else "",
+        format_html('<br><a href="{}">Look at it</a>', url) if url else "",
     )
 
 
@@ -347,18 +638,25 @@ def trial_message(id: str, at: datetime) -> Message:
         id=id,
         topic="test",
         at=at,
-        subject="A test of this webhook",
-        sentence="Countersign can reach this webhook. Nothing has happened.",
+        subject="A test",
+        sentence="Countersign can reach you here. Nothing has happened.",
         data={},
     )
 
 
 def _message(
-    *, id: str, topic: str, at: datetime, subject: str, sentence: str, data: dict[str, str]
+    *,
+    id: str,
+    topic: str,
+    at: datetime,
+    subject: str,
+    sentence: str,
+    data: dict[str, str],
+    urgent: bool = False,
 ) -> Message:
     width = max(map(len, _FACTS.values())) + 2
-    facts = [f"{_FACTS[key] + ':':<{width}}{data[key]}" for key in _FACTS if key in data]
-    parts = [sentence, "\n".join(facts)]
+    facts = [(_FACTS[key], data[key]) for key in _FACTS if key in data]
+    parts = [sentence, "\n".join(f"{label + ':':<{width}}{value}" for label, value in facts)]
     if "reason" in data:
         parts.append("Reason:\n" + "\n".join(f"  {line}" for line in data["reason"].split("\n")))
     if "url" in data:
@@ -368,15 +666,39 @@ def _message(
         topic=topic,
         subject=one_line(subject, 200),
         body="\n\n".join(part for part in parts if part) + "\n",
-        payload={
-            "type": topic,
-            "schema": 1,
-            "id": id,
-            "timestamp": at.isoformat(),
-            "summary": sentence,
-            "data": data,
-        },
+        payload=_payload(id, topic, at, sentence, data),
+        html=_html(sentence, facts, data),
+        short=one_line(sentence, SHORT_LIMIT),
+        url=data.get("url", ""),
+        urgent=urgent,
     )
+
+
+def _payload(
+    id: str, topic: str, at: datetime, summary: str, data: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "type": topic,
+        "schema": 1,
+        "id": id,
+        "timestamp": at.isoformat(),
+        "summary": summary,
+        "data": dict(data),
+    }
+
+
+def _html(sentence: str, facts: Sequence[tuple[str, str]], data: Mapping[str, str]) -> str:
+    rows = format_html_join("", '<tr><th align="left">{}</th><td>{}</td></tr>', facts)
+    reason, url = data.get("reason", ""), data.get("url", "")
+    parts = [
+        format_html("<p>{}</p>", sentence),
+        format_html("<table>{}</table>", rows) if facts else "",
+        format_html("<p>Reason:</p><blockquote><pre>{}</pre></blockquote>", reason)
+        if reason
+        else "",
+        format_html('<p><a href="{}">Look at it</a></p>', url) if url else "",
+    ]
+    return "".join(parts)
 
 
 def _fields(data: Mapping[str, str]) -> dict[str, str]:
@@ -392,6 +714,9 @@ def _fields(data: Mapping[str, str]) -> dict[str, str]:
         "account": data.get("account", "an account"),
         "codes_left": data.get("codes_left", "some"),
         "requirement": data.get("requirement", "one of its requirements"),
+        "schedule": data.get("schedule", "the rota"),
+        "until": f" until {data['until']}" if data.get("until") else "",
+        "more": "",
     }
 
 

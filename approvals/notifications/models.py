@@ -205,13 +205,6 @@ class Delivery(models.Model):
         # Given up, since no later try could help.
         FAILED = "failed"
 
-    class Urgency(models.IntegerChoices):
-        NORMAL = 0
-        # Passes quiet hours.
-        URGENT = 1
-        # Overtakes also what is being tried again.
-        ALARM = 2
-
     event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.CharField(max_length=30)
     # What the channel needs to find the recipient again: an account's e-mail address, a webhook's
@@ -231,7 +224,8 @@ class Delivery(models.Model):
     )
     # The event's: what is of one version is told in its order.
     stage_id = models.UUIDField(null=True, blank=True)
-    urgency = models.PositiveSmallIntegerField(choices=Urgency, default=Urgency.NORMAL)
+    # As `messages.Urgency`.
+    urgency = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     due_at = models.DateTimeField(default=timezone.now)
     # Since when it could have been sent; a day later it is parked.

@@ -3,7 +3,6 @@
 import base64
 import secrets
 import uuid
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,18 +14,15 @@ from approvals.audit.record import record
 from approvals.notifications.channels.webhook import post_signed
 from approvals.notifications.errors import NotDelivered
 from approvals.notifications.messages import trial_message
-from approvals.notifications.models import Delivery, Webhook
+from approvals.notifications.models import Delivery, Destination, Subscription, Webhook
+from approvals.notifications.webhook_address import WebhookRefused, checked_url, origin_of
 from approvals.people.models import User
 from approvals.people.permissions import may_manage
 from approvals.sealing import SealBroken, seal, unseal
 
 # Between these, the specification allows; 32 bytes are as many as the signature's hash has.
 SECRET_BYTES = 32
-NAME_LIMIT, URL_LIMIT = 80, 500
-
-
-class WebhookRefused(Exception):
-    """What was entered cannot be used. str() is the sentence for the page."""
+NAME_LIMIT = 80
 
 
 def add_webhook(*, actor: User, name: str, url: str) -> tuple[Webhook, str]:
@@ -42,6 +38,7 @@ def add_webhook(*, actor: User, name: str, url: str) -> tuple[Webhook, str]:
             name=_checked_name(name), url=url, sealed_secret=seal(secret, bound_to=url)
         )
         webhook.save()
+        Subscription.objects.create(destination=_destination_of(webhook))
         record("webhook.added", actor=actor, subject=webhook, address=origin_of(url))
     return webhook, secret
 
@@ -77,6 +74,9 @@ def change_webhook(
                 _give_up_waiting(current, "The webhook was switched off.")
         if changed:
             current.save()
+            Destination.objects.filter(webhook=current).update(
+                name=current.name, shown_address=origin_of(current.url), enabled=current.enabled
+            )
             record("webhook.changed", actor=actor, subject=current, **changed)
     webhook.refresh_from_db()
 
@@ -107,45 +107,13 @@ def send_test(webhook: Webhook, actor: User) -> str:
     return answer
 
 
-def checked_url(url: str) -> str:
-    """The address as it is stored. Raises WebhookRefused.
-
-    https, or http to this machine itself. Hosts in a private network are fine: many teams run
-    their chat there.
-    """
-    url = url.strip()
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise WebhookRefused("This is not an address: check it for typing errors.") from error
-    if not host or not url.isascii() or any(character <= " " for character in url):
-        raise WebhookRefused("Enter a whole address, such as https://chat.example.org/hooks/42.")
-    if len(url) > URL_LIMIT:
-        raise WebhookRefused(f"The address is longer than {URL_LIMIT} characters.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise WebhookRefused(
-            "The address must start with https:// (http:// is for this machine itself): what is "
-            "announced would cross the network in the clear."
-        )
-    if parts.username is not None or parts.password is not None:
-        raise WebhookRefused("Put no name or password into the address: it is shown on the page.")
-    if parts.fragment:
-        raise WebhookRefused("Leave out the part after #: it is never sent.")
-    return url
-
-
-def origin_of(url: str) -> str:
-    """Scheme and host: what may be shown, since the path is often a password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _destination_of(webhook: Webhook) -> Destination:
+    return Destination.objects.create(
+        kind=Destination.Kind.WEBHOOK,
+        name=webhook.name,
+        shown_address=origin_of(webhook.url),
+        webhook=webhook,
+    )
 
 
 def _check_actor(actor: User) -> None:

@@ -4,33 +4,40 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 import standardwebhooks
 from django.utils import timezone
 
-from approvals.audit.models import OutboxEvent
 from approvals.notifications import bounded_http
+from approvals.notifications.channels import Checked
 from approvals.notifications.errors import NotDelivered
-from approvals.notifications.messages import TOPICS, Audience, Message, audience_of
-from approvals.notifications.models import Delivery, Webhook
+from approvals.notifications.messages import Message
+from approvals.notifications.models import Delivery, Destination, Webhook
+from approvals.notifications.webhook_address import checked_url, origin_of
 from approvals.sealing import SealBroken, unseal
-
-
-def recipients(event: OutboxEvent) -> Iterable[str]:
-    if audience_of(event.topic) in (None, Audience.PERSON):
-        return
-    topic = TOPICS[event.topic]
-    if not (topic.by_webhook and topic.is_news(event)):
-        return
-    for key in Webhook.objects.filter(enabled=True).values_list("pk", flat=True):
-        yield str(key)
 
 
 def labels(recipients: Collection[str]) -> dict[str, str]:
     webhooks = Webhook.objects.filter(pk__in=set(recipients)).only("name")
     names = {str(webhook.pk): webhook.name for webhook in webhooks}
     return {key: names.get(key, "a webhook that was removed") for key in recipients}
+
+
+def checked(address: str) -> Checked:
+    """Where signed JSON can be sent. Raises AddressRefused."""
+    address = checked_url(address)
+    return Checked(address, origin_of(address))
+
+
+def test(destination: Destination, message: Message) -> str:
+    """Sends the message at once. Raises NotDelivered."""
+    webhook = destination.webhook
+    if webhook is None:
+        raise NotDelivered("The webhook was removed.", final=True)
+    status = post_signed(webhook, message)
+    return f"{urlsplit(webhook.url).netloc} answered {status}: the test arrived."
 
 
 def send(delivery: Delivery, message: Message) -> None:

@@ -196,9 +196,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="delivery",
             name="urgency",
-            field=models.PositiveSmallIntegerField(
-                choices=[(0, "Normal"), (1, "Urgent"), (2, "Alarm")], default=0
-            ),
+            field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AlterField(
             model_name="delivery",

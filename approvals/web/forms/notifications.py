@@ -3,7 +3,8 @@
 from django import forms
 
 from approvals.notifications.models import Delivery
-from approvals.notifications.webhooks import NAME_LIMIT, URL_LIMIT, WebhookRefused, checked_url
+from approvals.notifications.webhook_address import URL_LIMIT, WebhookRefused, checked_url
+from approvals.notifications.webhooks import NAME_LIMIT
 
 
 class WebhookForm(forms.Form):

@@ -18,7 +18,7 @@ from approvals.notifications.errors import NotDelivered
 from approvals.notifications.messages import subject_of
 from approvals.notifications.models import Delivery, Webhook
 from approvals.notifications.retry import NothingToRetry, try_now
-from approvals.notifications.webhooks import WebhookRefused, origin_of
+from approvals.notifications.webhook_address import WebhookRefused, origin_of
 from approvals.web.forms.notifications import DeliveryFilter, EditWebhookForm, WebhookForm
 from approvals.web.views.guards import SignedInRequest, managers_only
 from approvals.web.visibility import deliveries_visible_to

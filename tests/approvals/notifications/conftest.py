@@ -20,6 +20,7 @@ Publish = Callable[..., OutboxEvent]
 @pytest.fixture(autouse=True)
 def _public_url(settings: Settings) -> None:
     settings.PUBLIC_URL = "https://countersign.example.org"
+    settings.GATHER_SECONDS = 0
 
 
 @pytest.fixture
@@ -36,11 +37,13 @@ def people(db: None) -> dict[str, User]:
 
 @pytest.fixture
 def publish(db: None) -> Publish:
-    def _publish(topic: str = "staged_version.live", **payload: object) -> OutboxEvent:
+    def _publish(
+        topic: str = "staged_version.live", *, stage_id: object = STAGE_ID, **payload: object
+    ) -> OutboxEvent:
         with transaction.atomic():
             return outbox.publish(
                 topic,
-                stage_id=STAGE_ID if topic.startswith("staged_version.") else None,
+                stage_id=str(stage_id) if topic.startswith("staged_version.") else None,
                 **{
                     "package": "left-pad",
                     "version": "1.3.0",

@@ -14,6 +14,8 @@ def test_every_topic_says_what_it_is_about(publish: Publish, topic: str) -> None
         "person": "was changed",
         "github": "GitHub",
         "registry": "npm",
+        "rota": "the rota",
+        "swap": "the rota",
         "account": "account",
         "administrator": "administrator",
         "authenticator": "authenticator app",
