@@ -14,6 +14,13 @@ PLACEHOLDER_VERSION = "0.0.0-stage"
 MAX_VERSION_LENGTH = 256  # node-semver's own limit
 MAX_NUMBER = 2**53 - 1  # node-semver refuses what JavaScript cannot count exactly
 
+# What the reason for a baseline begins with or holds: `had_the_tag` reads it back.
+_FIRST_RELEASE = "This is the first release:"
+_NO_TAG_YET = "No version has the dist-tag {tag} yet."
+_HAVE_TODAY = " is what users of the dist-tag {tag} have today."
+_POINTS_TO = "The dist-tag {tag} points to "
+_NOT_LOWER = ", which is not lower than {version}."
+
 Step = Literal["first", "major", "minor", "patch", "prerelease", "same", "lower", "unknown"]
 
 SortKey = tuple[int, int, int, int, int, tuple[tuple[int, int, str], ...], str]
@@ -150,15 +157,13 @@ def baseline_for(packument: Packument | None, version: str, tag: str) -> Baselin
     placeholder = published.pop(PLACEHOLDER_VERSION, None)
     if packument is None or not published:
         why = "only npm's placeholder 0.0.0-stage" if placeholder else "nothing"
-        return Baseline(None, f"This is the first release: {why} is published so far.")
+        return Baseline(None, f"{_FIRST_RELEASE} {why} is published so far.")
 
     target = packument.dist_tags.get(tag)
     pointed_to = published.get(target) if target else None
     if target and pointed_to and _is_lower(target, staged):
         note = " It is deprecated." if pointed_to.deprecated else ""
-        return Baseline(
-            pointed_to, f"{target} is what users of the dist-tag {tag} have today.{note}"
-        )
+        return Baseline(pointed_to, f"{target}{_HAVE_TODAY.format(tag=tag)}{note}")
 
     why = _why_not_the_tag(tag, target, is_published=pointed_to is not None, version=version)
     tagged = set(packument.dist_tags.values())
@@ -172,6 +177,23 @@ def baseline_for(packument: Packument | None, version: str, tag: str) -> Baselin
     )
 
 
+def had_the_tag(reason: str, version: str, tag: str) -> str | None:
+    """Which version had the dist-tag when `reason`, of a baseline for `version`, was written.
+
+    "" where none had that anybody could install; None where the reason does not tell.
+    """
+    if reason.startswith((_FIRST_RELEASE, _NO_TAG_YET.format(tag=tag))):
+        return ""
+    before, found, _ = reason.partition(_HAVE_TODAY.format(tag=tag))
+    if found:
+        return before
+    points_to = _POINTS_TO.format(tag=tag)
+    if not reason.startswith(points_to):
+        return None
+    target, found, _ = reason.removeprefix(points_to).partition(_NOT_LOWER.format(version=version))
+    return target if found else ""
+
+
 def _is_lower(version: str, staged: semver.Version) -> bool:
     parsed = parse_version(version)
     return parsed is not None and parsed.compare(staged) < 0
@@ -179,14 +201,15 @@ def _is_lower(version: str, staged: semver.Version) -> bool:
 
 def _why_not_the_tag(tag: str, target: str | None, *, is_published: bool, version: str) -> str:
     if target is None:
-        return f"No version has the dist-tag {tag} yet."
+        return _NO_TAG_YET.format(tag=tag)
+    points_to = _POINTS_TO.format(tag=tag)
     if target == PLACEHOLDER_VERSION:
-        return f"The dist-tag {tag} points to npm's placeholder {target}."
+        return f"{points_to}npm's placeholder {target}."
     if not is_published:
-        return f"The dist-tag {tag} points to {target}, which is not published."
+        return f"{points_to}{target}, which is not published."
     if parse_version(target) is None:
-        return f"The dist-tag {tag} points to {target}, which is not a valid version."
-    return f"The dist-tag {tag} points to {target}, which is not lower than {version}."
+        return f"{points_to}{target}, which is not a valid version."
+    return f"{points_to}{target}{_NOT_LOWER.format(version=version)}"
 
 
 def _highest(candidates: Iterable[str], staged: semver.Version) -> tuple[str, str]:
