@@ -3,6 +3,9 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
+from approvals.notifications.addresses import HostRefused, guard_for
 from approvals.notifications.errors import AddressRefused
 
 URL_LIMIT = 500
@@ -15,8 +18,8 @@ class WebhookRefused(AddressRefused):
 def checked_url(url: str) -> str:
     """The address as it is stored. Raises WebhookRefused.
 
-    https, or http to this machine itself. Hosts in a private network are fine: many teams run
-    their chat there.
+    https, or http to this machine itself. Of hosts in our own network those that are allowed: see
+    `addresses.py`, which judges names when they are called.
     """
     url = url.strip()
     try:
@@ -37,6 +40,10 @@ def checked_url(url: str) -> str:
         raise WebhookRefused("Put no name or password into the address: it is shown on the page.")
     if parts.fragment:
         raise WebhookRefused("Leave out the part after #: it is never sent.")
+    try:
+        guard_for(tuple(settings.NOTIFY_ALLOW)).check_host(host)
+    except HostRefused as error:
+        raise WebhookRefused(str(error)) from error
     return url
 
 

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from pytest_django import Settings
 
 from approvals.audit.models import AuditEvent
 from approvals.notifications import webhooks
@@ -65,7 +66,8 @@ def test_the_log_has_neither_secret_nor_path(
         "  https://chat.example.org/  ",
     ],
 )
-def test_addresses_that_are_fine(url: str) -> None:
+def test_addresses_that_are_fine(settings: Settings, url: str) -> None:
+    settings.NOTIFY_ALLOW = ("127.0.0.0/8", "::1", "10.1.0.0/16", "fd00::/8")
     assert checked_url(url) == url.strip()
 
 
@@ -88,6 +90,11 @@ def test_addresses_that_are_fine(url: str) -> None:
         ("https://chat.example.org:port/", "not an address"),
         ("https://[::1/", "not an address"),
         ("https://chat.example.org/" + "x" * 500, "longer than"),
+        ("https://10.1.2.3/", "COUNTERSIGN_NOTIFY_ALLOW"),
+        ("https://169.254.169.254/latest/", "COUNTERSIGN_NOTIFY_ALLOW"),
+        ("http://127.0.0.2/", "COUNTERSIGN_NOTIFY_ALLOW"),
+        ("https://2130706434/", "COUNTERSIGN_NOTIFY_ALLOW"),
+        ("https://[::ffff:a9fe:a9fe]/", "COUNTERSIGN_NOTIFY_ALLOW"),
     ],
 )
 def test_addresses_that_are_refused(url: str, words: str) -> None:
