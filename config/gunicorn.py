@@ -1,13 +1,16 @@
-"""How gunicorn serves the pages; the address comes from the command line."""
+"""How gunicorn serves the pages; the address comes from the command line.
+
+settings.WEB_THREADS says in how many threads each process answers, and config.asgi how.
+"""
 
 import os
 
-wsgi_app = "config.wsgi:application"
+wsgi_app = "config.asgi:application"
 workers = int(os.environ.get("COUNTERSIGN_WEB_PROCESSES", "2"))
-threads = int(os.environ.get("COUNTERSIGN_WEB_THREADS", "4"))
-worker_class = "gthread"
-# A page reads one file of a kept tarball at most, and waits for no registry for long: what takes
-# longer is stuck.
+worker_class = "config.web_worker.WebWorker"
+asgi_lifespan = "off"
+# A process that does not answer the master for so long is stuck. Its pages are made in threads, and
+# hold nobody up.
 timeout = 60
 graceful_timeout = 8
 accesslog = None

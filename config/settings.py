@@ -156,6 +156,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "approvals.api.middleware.NoSessionMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -174,6 +175,9 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
+# In each process of the web server: pages that are made at once, and calls to the API that wait.
+WEB_THREADS = env.whole("COUNTERSIGN_WEB_THREADS", 4, least=1, most=256)
+API_WAITERS = env.whole("COUNTERSIGN_API_WAITERS", 1000, least=0, most=100_000)
 
 TEMPLATES = [
     {
@@ -349,6 +353,9 @@ TRY_LIMITS = {
     "door_step_up": {"person": (30, 900), "address": (150, 900)},
     "door_passkey_asked": {"person": (60, 900), "address": (300, 900)},
     "invitation": {"address": (20, 900)},
+    # Of a token, and of who comes without a good one.
+    "api": {"person": (3000, 300)},
+    "api_refused": {"address": (100, 300)},
     "passkey_asked": {"person": (60, 900), "address": (300, 900)},
     # Not of people: each challenge is good once.
     "passkey_challenge": {"person": (1, 900)},

@@ -27,5 +27,6 @@ urlpatterns = [
         where_github_is_configured(oauth2_callback),
         name="github_callback",
     ),
+    path("api/v1/", include("approvals.api.urls")),
     path("", include("approvals.web.urls")),
 ]

@@ -30,7 +30,11 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
         ),
     ),
     ("History", "history", frozenset()),
-    ("Registries", "registries", frozenset({"registry_add", "registry_edit"})),
+    (
+        "Registries",
+        "registries",
+        frozenset({"registry_add", "registry_edit", "tokens", "token_make"}),
+    ),
     ("Rules", "rules", frozenset({"rule_set", "rule_setting", "rule_setting_remove"})),
     (
         "Policies",

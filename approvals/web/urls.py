@@ -27,6 +27,7 @@ from approvals.web.views import (
     security,
     sessions,
     teams,
+    tokens,
     votes,
 )
 
@@ -162,6 +163,11 @@ team_urls = [
     path("teams/<int:pk>/remove/", teams.team_remove, name="team_remove"),
     path("teams/<int:pk>/remove/options/", teams.team_remove_options, name="team_remove_options"),
 ]
+token_urls = [
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/make/", tokens.token_make, name="token_make"),
+    path("tokens/<int:pk>/revoke/", tokens.token_revoke, name="token_revoke"),
+]
 version_urls = [
     path("", queue.queue, name="queue"),
     path("history/", queue.history, name="history"),
@@ -288,4 +294,5 @@ urlpatterns: list[URLPattern] = [
     *rule_urls,
     *policy_urls,
     *team_urls,
+    *token_urls,
 ]

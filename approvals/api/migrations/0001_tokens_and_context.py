@@ -7,87 +7,172 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('queue', '0004_published_packages'),
+        ("queue", "0004_published_packages"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('hash', models.CharField(max_length=64, unique=True)),
-                ('begins_with', models.CharField(max_length=16)),
-                ('may_read', models.BooleanField(default=True, verbose_name='read states and releases')),
-                ('may_hand_in_provenance', models.BooleanField(default=False, verbose_name='hand in provenance')),
-                ('may_give_context', models.BooleanField(default=False, verbose_name='give links')),
-                ('made_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('expires_at', models.DateTimeField()),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('made_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80, unique=True)),
+                ("hash", models.CharField(max_length=64, unique=True)),
+                ("begins_with", models.CharField(max_length=16)),
+                (
+                    "may_read",
+                    models.BooleanField(default=True, verbose_name="read states and releases"),
+                ),
+                (
+                    "may_hand_in_provenance",
+                    models.BooleanField(default=False, verbose_name="hand in provenance"),
+                ),
+                ("may_give_context", models.BooleanField(default=False, verbose_name="give links")),
+                ("made_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField()),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "made_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ContextLink',
+            name="ContextLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('pull_request', 'Pull request'), ('changelog', 'Changelog'), ('test_report', 'Test report'), ('run', 'Run')], max_length=20)),
-                ('url', models.CharField(max_length=2000)),
-                ('given_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('staged_version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='context_links', to='queue.stagedversion')),
-                ('token', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='api.token')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("pull_request", "Pull request"),
+                            ("changelog", "Changelog"),
+                            ("test_report", "Test report"),
+                            ("run", "Run"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("url", models.CharField(max_length=2000)),
+                ("given_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "staged_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="context_links",
+                        to="queue.stagedversion",
+                    ),
+                ),
+                (
+                    "token",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="api.token",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['staged_version', 'kind'],
+                "ordering": ["staged_version", "kind"],
             },
         ),
         migrations.CreateModel(
-            name='TokenScope',
+            name="TokenScope",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('registry_url', models.CharField(blank=True, max_length=500)),
-                ('packages', models.CharField(max_length=214)),
-                ('token', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scopes', to='api.token')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("registry_url", models.CharField(blank=True, max_length=500)),
+                ("packages", models.CharField(max_length=214)),
+                (
+                    "token",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scopes",
+                        to="api.token",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['registry_url', 'packages'],
+                "ordering": ["registry_url", "packages"],
             },
         ),
         migrations.AddConstraint(
-            model_name='token',
-            constraint=models.CheckConstraint(condition=models.Q(('may_read', True), ('may_hand_in_provenance', True), ('may_give_context', True), _connector='OR'), name='api_token_allows_something'),
+            model_name="token",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("may_read", True),
+                    ("may_hand_in_provenance", True),
+                    ("may_give_context", True),
+                    _connector="OR",
+                ),
+                name="api_token_allows_something",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='token',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('made_at'))), name='api_token_expires_later'),
+            model_name="token",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("expires_at__gt", models.F("made_at"))),
+                name="api_token_expires_later",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contextlink',
-            constraint=models.UniqueConstraint(fields=('staged_version', 'kind'), name='context_link_once_per_kind'),
+            model_name="contextlink",
+            constraint=models.UniqueConstraint(
+                fields=("staged_version", "kind"), name="context_link_once_per_kind"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contextlink',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['pull_request', 'changelog', 'test_report', 'run'])), name='context_link_kind_known'),
+            model_name="contextlink",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind__in", ["pull_request", "changelog", "test_report", "run"])
+                ),
+                name="context_link_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contextlink',
-            constraint=models.CheckConstraint(condition=models.Q(('url__startswith', 'https://')), name='context_link_is_https'),
+            model_name="contextlink",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("url__startswith", "https://")), name="context_link_is_https"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tokenscope',
-            constraint=models.UniqueConstraint(fields=('token', 'registry_url', 'packages'), name='api_token_scope_once'),
+            model_name="tokenscope",
+            constraint=models.UniqueConstraint(
+                fields=("token", "registry_url", "packages"), name="api_token_scope_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tokenscope',
-            constraint=models.CheckConstraint(condition=models.Q(('packages', ''), _negated=True), name='api_token_scope_names_some_packages'),
+            model_name="tokenscope",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("packages", ""), _negated=True),
+                name="api_token_scope_names_some_packages",
+            ),
         ),
     ]

@@ -84,6 +84,7 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     context["said_list"] = list_of(request, staged_version)
     context["longest_comment"] = LONGEST_COMMENT
     context["part_of"] = part_of(staged_version, request.user)
+    context["from_ci"] = staged_version.context_links.select_related("token")
     if asked is not None and asked.state == InspectionState.DONE and asked.inspection is not None:
         summary = asked.inspection.summary
         context |= {

@@ -1,0 +1,21 @@
+"""The API's addresses; config/urls.py puts them under /api/v1/."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.urls import path, re_path
+
+from approvals.api import pages
+from approvals.api.routes import api
+
+_calls, _app_name, _namespace = api.urls
+for _one in _calls:
+    # Tokens let in here, and nothing else.
+    login_not_required(_one.callback)
+
+urlpatterns = [
+    path("docs", pages.docs, name="api_docs"),
+    path("wait.sh", pages.wait_script, name="api_wait_script"),
+    # ninja has a page of its own there, which answers nothing.
+    path("", pages.nothing_here),
+    path("", (_calls, _app_name, _namespace)),
+    re_path("", pages.nothing_here, name="api_nothing_here"),
+]
