@@ -15,6 +15,7 @@ from approvals.web.views import (
     first_run,
     glass,
     health,
+    measures,
     notifications,
     people,
     policies,
@@ -24,6 +25,7 @@ from approvals.web.views import (
     releases,
     review,
     rules,
+    runbooks,
     security,
     sessions,
     teams,
@@ -276,6 +278,17 @@ telling_urls = [
         name="delivery_try_now",
     ),
 ]
+measure_urls = [
+    path("measures/", measures.measures, name="measures"),
+    path("measures/export/", measures.measures_export, name="measures_export"),
+]
+runbook_urls = [
+    path("runbooks/", runbooks.runbooks, name="runbooks"),
+    path("runbooks/add/", runbooks.runbook_add, name="runbook_add"),
+    path("runbooks/<int:pk>/", runbooks.runbook, name="runbook"),
+    path("runbooks/<int:pk>/change/", runbooks.runbook_change, name="runbook_change"),
+    path("runbooks/<int:pk>/remove/", runbooks.runbook_remove, name="runbook_remove"),
+]
 
 urlpatterns: list[URLPattern] = [
     *entrance_urls,
@@ -294,5 +307,7 @@ urlpatterns: list[URLPattern] = [
     *rule_urls,
     *policy_urls,
     *team_urls,
+    *measure_urls,
+    *runbook_urls,
     *token_urls,
 ]

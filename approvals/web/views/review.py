@@ -50,6 +50,7 @@ from approvals.web.reading import (
     whole,
 )
 from approvals.web.releases import part_of
+from approvals.web.runbooks import guidance_of
 from approvals.web.views.comments import list_of
 from approvals.web.views.guards import SignedInRequest, version_to_decide
 from approvals.web.wording import vote_words
@@ -85,6 +86,7 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     context["longest_comment"] = LONGEST_COMMENT
     context["part_of"] = part_of(staged_version, request.user)
     context["from_ci"] = staged_version.context_links.select_related("token")
+    context |= guidance_of(request, staged_version)
     if asked is not None and asked.state == InspectionState.DONE and asked.inspection is not None:
         summary = asked.inspection.summary
         context |= {
@@ -305,6 +307,18 @@ def _waiting(
     }
 
 
+def _assignment(user: User, staged_version: StagedVersion) -> dict[str, Any]:
+    """Who looks at it, and what this person can do about that."""
+    standing = how_it_stands(staged_version, user)
+    if standing is None:
+        return {}
+    return {
+        "standing": standing,
+        "pass_form": PassOnForm(people=standing.others, auto_id="pass_on_%s"),
+        "snooze_form": SnoozeForm(latest=standing.latest_snooze, auto_id="snooze_%s"),
+    }
+
+
 def _said(user: User, staged_version: StagedVersion) -> dict[str, Any]:
     """What people have said of it, and may still do about that."""
     said = checklists.said_of(staged_version)
@@ -369,6 +383,7 @@ def _status(
     }
     if checklist is not None:
         context |= _waiting(user, staged_version, context, checklist)
+        context |= _assignment(user, staged_version)
     else:
         context["votes"] = checklists.votes_of(staged_version, user, None)
         context["overrides"] = checklists.overrides_of(staged_version, None)
