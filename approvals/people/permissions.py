@@ -49,6 +49,14 @@ def may_set_policies(user: Person) -> bool:
     return _has_role(user, _EXPECTING) and may_see_everything(user)
 
 
+def may_set_rota(user: Person) -> bool:
+    """May say who is on call for which packages.
+
+    Schedules are tried in one order for all packages, as policies are.
+    """
+    return may_set_policies(user)
+
+
 def may_call_off(user: Person, registry_url: str, package: str) -> bool:
     """May take back what others have decided of this package and has not begun."""
     return _has_role(user, _EXPECTING) and may_see(user, registry_url, package)

@@ -20,6 +20,17 @@ def moment(day: date, at: time, zone: ZoneInfo, *, is_end: bool = False) -> date
     return _put_forward(late, early, zone)
 
 
+def span_in_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """ "Mon 5 Jan 09:00 to Mon 12 Jan 09:00 (Europe/Berlin)"."""
+    first, last = start.astimezone(zone), end.astimezone(zone)
+    until = f"{last:%H:%M}" if first.date() == last.date() else _day_and_time(last)
+    return f"{_day_and_time(first)} to {until} ({zone.key})"
+
+
+def _day_and_time(at: datetime) -> str:
+    return f"{at:%a} {at.day} {at:%b %H:%M}"
+
+
 def _put_forward(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
     """The moment between these two at which the clock is put forward, to the second."""
     old = before.astimezone(zone).utcoffset()
