@@ -319,6 +319,14 @@ CELERY_BEAT_SCHEDULE["refresh published packages"] = {
     "schedule": schedule(300),
     "options": {"expires": 300},
 }
+CELERY_BEAT_SCHEDULE |= {
+    name: {"task": task, "schedule": schedule(60), "options": {"expires": 60}}
+    for name, task in {
+        "let leavers go": "approvals.rota.tasks.let_leavers_go",
+        "lapse swaps": "approvals.rota.tasks.lapse_swaps",
+        "announce gaps in the rota": "approvals.rota.tasks.announce_gaps",
+    }.items()
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
 # ---------- people
