@@ -57,6 +57,11 @@ class Range:
         return (self.until - self.since).days + 1
 
     @property
+    def days_each(self) -> int:
+        """How many days stand together as the time goes by."""
+        return 1 if self.days <= _DAILY else 7 if self.days <= _WEEKLY else 28
+
+    @property
     def moments(self) -> tuple[datetime, datetime]:
         """From the first midnight to the one after the last day, in Countersign's time zone."""
         after = self.until + timedelta(days=1)
@@ -216,14 +221,25 @@ def figures_of(waits: Sequence[Waited], wanted: Range) -> Figures:
     packages = defaultdict(list)
     for one in waits:
         packages[f"{one.package} at {one.registry}" if several else one.package].append(one)
-    days_each = 1 if wanted.days <= _DAILY else 7 if wanted.days <= _WEEKLY else 28
     return Figures(
         total=_row("All packages", waits),
         packages=_slowest_first(_row(label, some) for label, some in packages.items()),
         teams=_slowest_first(_teams(waits)),
-        over_time=_over_time(waits, wanted, days_each),
-        days_each=days_each,
+        over_time=over_time_of(waits, wanted),
+        days_each=wanted.days_each,
     )
+
+
+def over_time_of(waits: Iterable[Waited], wanted: Range) -> list[tuple[date, Row]]:
+    """What was found on each day, in each week or in each four weeks, by the first day of each."""
+    columns: list[list[Waited]] = [[] for _ in range(ceil(wanted.days / wanted.days_each))]
+    for one in waits:
+        day = timezone.localdate(one.found_at)
+        columns[(day - wanted.since).days // wanted.days_each].append(one)
+    return [
+        (wanted.since + timedelta(days=number * wanted.days_each), _row("", some))
+        for number, some in enumerate(columns)
+    ]
 
 
 def spread_of(waits: Iterable[timedelta]) -> Spread | None:
@@ -267,17 +283,6 @@ def _teams(waits: Sequence[Waited]) -> list[Row]:
         if theirs:
             rows.append(_row(name, theirs, people))
     return rows
-
-
-def _over_time(waits: Sequence[Waited], wanted: Range, days_each: int) -> list[tuple[date, Row]]:
-    columns: list[list[Waited]] = [[] for _ in range(ceil(wanted.days / days_each))]
-    for one in waits:
-        day = timezone.localdate(one.found_at)
-        columns[(day - wanted.since).days // days_each].append(one)
-    return [
-        (wanted.since + timedelta(days=number * days_each), _row("", some))
-        for number, some in enumerate(columns)
-    ]
 
 
 def _slowest_first(rows: Iterable[Row]) -> list[Row]:
