@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.core.validators import validate_email
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 
 from approvals.notifications.channels import Checked, destination_labels
 from approvals.notifications.errors import AddressRefused, HoldsUp, NotDelivered
@@ -61,9 +63,10 @@ def _address_of(destination: Destination) -> str:
 
 def _hand_over(address: str, message: Message, *, key: str) -> None:
     host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
-    mail = EmailMessage(
+    why = _why(message.topic)
+    mail = EmailMultiAlternatives(
         subject=f"[Countersign] {message.subject}",
-        body=f"{message.body}\n-- \n{_why(message.topic)}\n",
+        body=f"{message.body}\n-- \n{why}\n",
         to=[address],
         headers={
             # The same on every try, so that a mail server or reader can drop a repeat.
@@ -71,6 +74,8 @@ def _hand_over(address: str, message: Message, *, key: str) -> None:
             "Auto-Submitted": "auto-generated",
         },
     )
+    if message.html:
+        mail.attach_alternative(_page(message, why), "text/html")
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused as error:
@@ -89,6 +94,18 @@ def _hand_over(address: str, message: Message, *, key: str) -> None:
         raise NotDelivered(
             f"The mail server cannot be reached ({reason}).", holds_up=HoldsUp.CHANNEL
         ) from error
+
+
+def _page(message: Message, why: str) -> str:
+    """The message as a whole page; no picture in it tells anybody when it is read."""
+    return format_html(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<title>{}</title></head><body>{}<hr><p><small>{}</small></p></body></html>",
+        message.subject,
+        mark_safe(message.html),  # noqa: S308 - made by format_html, see messages.py
+        why,
+    )
 
 
 def _why(topic: str) -> str:

@@ -3,7 +3,7 @@
 import smtplib
 
 import pytest
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 
 from approvals.audit.models import OutboxEvent
 from approvals.notifications.channels.email import send
@@ -27,6 +27,30 @@ def test_it_arrives(delivery: Delivery, mailoutbox: list[EmailMessage]) -> None:
     assert mail.to == ["ben@example.org"]
     assert mail.subject == "[Countersign] Live: left-pad@1.3.0"
     assert "https://countersign.example.org/versions/7/" in str(mail.body)
+
+
+def test_it_can_be_read_as_a_page_too(
+    people: dict[str, User], publish: Publish, mailoutbox: list[EmailMultiAlternatives]
+) -> None:
+    event = publish(
+        package="<script>left</script>", reason='<img src="//eve.example">\nIt is "fine".'
+    )
+    send(
+        Delivery.objects.create(event=event, channel="email", recipient="ben@example.org"),
+        message_for(event),
+    )
+    (mail,) = mailoutbox
+    ((page, kind),) = mail.alternatives
+    assert kind == "text/html"
+    assert "&lt;script&gt;left&lt;/script&gt;@1.3.0" in page
+    assert '<a href="https://countersign.example.org/versions/7/">' in page
+    assert "because your account says that you want e-mail" in page
+    # Nothing in it runs, and nothing tells anybody that it was opened.
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "<script>left</script>" in str(mail.body)
+    parts = [part.get_content_type() for part in mail.message().walk()]
+    assert parts == ["multipart/alternative", "text/plain", "text/html"]
 
 
 def test_every_try_has_the_same_message_id(
