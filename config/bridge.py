@@ -49,12 +49,12 @@ class _WholeBody(Body):
 
     def __init__(self, answer: _Answer, receive: Receive) -> None:
         super().__init__(answer.loop, receive)  # type: ignore[arg-type]  # typed more narrowly
-        self._answer = answer
+        self._answer, self._received = answer, receive
 
     def _receive_more_data(self) -> bytes:
         if not self._has_more:
             return b""
-        message = self._answer.in_loop(_awaited(self.receive))
+        message = self._answer.in_loop(_awaited(self._received))
         if message["type"] == "http.disconnect":
             raise ClientGone("The client went away before its request was whole.")
         self._has_more = message.get("more_body", False)

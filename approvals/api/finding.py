@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from approvals.api.errors import Ambiguous, NotAllowed, NotFound
-from approvals.api.models import Token
+from approvals.api.models import MAY, Token
 from approvals.decisions.models import Release
 from approvals.people.scopes import Reach, packages_within
 from approvals.queue.models import Package, StagedVersion
@@ -70,9 +70,8 @@ def may_ever_cover(token: Token, name: str) -> bool:
 def check_may(token: Token, action: str) -> None:
     """Refuses what this token was not made for; `action` is a field of Token. Raises NotAllowed."""
     if not getattr(token, action):
-        words = Token._meta.get_field(action).verbose_name
         raise NotAllowed(
-            f"The token {token.name} may not {words}. An administrator makes one that may."
+            f"The token {token.name} may not {MAY[action]}. An administrator makes one that may."
         )
 
 

@@ -12,6 +12,12 @@ from approvals.queue.models import StagedVersion
 
 LONGEST_TOKEN_NAME = 80
 LONGEST_LINK = 2000
+# The fields that say what a token may do, in words.
+MAY = {
+    "may_read": "read states and releases",
+    "may_hand_in_provenance": "hand in provenance",
+    "may_give_context": "give links",
+}
 
 
 class Token(models.Model):
@@ -24,9 +30,9 @@ class Token(models.Model):
     hash = models.CharField(max_length=64, unique=True)
     # Its first characters, to tell which of several a pipeline holds.
     begins_with = models.CharField(max_length=16)
-    may_read = models.BooleanField("read states and releases", default=True)
-    may_hand_in_provenance = models.BooleanField("hand in provenance", default=False)
-    may_give_context = models.BooleanField("give links", default=False)
+    may_read = models.BooleanField(default=True)
+    may_hand_in_provenance = models.BooleanField(default=False)
+    may_give_context = models.BooleanField(default=False)
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )

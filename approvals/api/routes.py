@@ -58,7 +58,7 @@ class TokenRequest(HttpRequest):
 
 class _Bearer(HttpBearer):
     def __call__(self, request: HttpRequest) -> Token:
-        found = super().__call__(request)
+        found: Token | None = super().__call__(request)
         if found is None:
             raise NotSignedIn("Send a token: Authorization: Bearer cst_…")
         return found

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from approvals.api.models import LONGEST_TOKEN_NAME, Token, TokenScope
+from approvals.api.models import LONGEST_TOKEN_NAME, MAY, Token, TokenScope
 from approvals.audit.record import record
 from approvals.people.models import User
 from approvals.people.permissions import may_manage
@@ -131,10 +131,7 @@ def token_of(secret: str) -> Token:
 
 def may_of(token: Token) -> list[str]:
     """What the token may do, in words."""
-    fields = ("may_read", "may_hand_in_provenance", "may_give_context")
-    return [
-        str(Token._meta.get_field(name).verbose_name) for name in fields if getattr(token, name)
-    ]
+    return [words for name, words in MAY.items() if getattr(token, name)]
 
 
 def hash_of(secret: str) -> str:
