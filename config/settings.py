@@ -299,6 +299,7 @@ CELERY_BEAT_SCHEDULE = {
         "carry out decisions": "approvals.decisions.tasks.carry_out_waiting",
         "look at policies": "approvals.decisions.tasks.look_at_policies",
         "tell of questions": "approvals.decisions.tasks.tell_of_questions",
+        "look after assignments": "approvals.rota.tasks.look_after_assignments",
         "tell": "approvals.notifications.tasks.tell_waiting",
     }.items()
 }
@@ -323,6 +324,7 @@ CELERY_BEAT_SCHEDULE |= {
     name: {"task": task, "schedule": schedule(60), "options": {"expires": 60}}
     for name, task in {
         "let leavers go": "approvals.rota.tasks.let_leavers_go",
+        "follow who is on call": "approvals.rota.tasks.follow_duty",
         "lapse swaps": "approvals.rota.tasks.lapse_swaps",
         "announce gaps in the rota": "approvals.rota.tasks.announce_gaps",
     }.items()
