@@ -16,7 +16,8 @@ from approvals.rota.measures import Measure, Row, Spread
 MOST_BARS = 20
 ROW_HEIGHT = 44
 HEIGHT, TOP, FOOT = 190, 16, 24
-LONGEST_LABEL = 38
+# What stands beside the words on a phone.
+LONGEST_LABEL = 26
 MOST_TICKS = 5
 MOST_DATES = 4
 # A bar of nothing could not be seen.

@@ -31,6 +31,11 @@ _SUSPECT = re.compile(r"[^\t\n\x20-\x7e]")
 _EMOJI_PARTS = "\ufe0f\u200d"
 
 
+class _Parser(MarkdownIt):
+    def validateLink(self, url: str) -> bool:  # noqa: N802 - the library asks it so
+        return len(url) <= LONGEST_ADDRESS and _ADDRESS.match(url) is not None
+
+
 class _Renderer(RendererHTML):
     def heading_open(
         self, tokens: Sequence[Token], idx: int, options: Any, env: MutableMapping[str, Any]
@@ -88,25 +93,18 @@ class _Renderer(RendererHTML):
 
 
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt(
-        "commonmark", {"html": False, "maxNesting": DEEPEST}, renderer_cls=_Renderer
-    )
+    parser = _Parser("commonmark", {"html": False, "maxNesting": DEEPEST}, renderer_cls=_Renderer)
     # Of a definition, each use repeats the whole address.
     parser.enable(["table", "strikethrough"]).disable(["image", "reference", "html_block"])
     parser.disable(["html_inline"])
-    parser.validateLink = _is_plain_address  # type: ignore[method-assign] # its own hook for this
     return parser
-
-
-def _is_plain_address(address: str) -> bool:
-    return len(address) <= LONGEST_ADDRESS and _ADDRESS.match(address) is not None
 
 
 @lru_cache(maxsize=64)
 def rendered(text: str) -> SafeString:
     """The text as HTML; what is hidden in it is spelt out, such as "[U+202E]"."""
     shown = _SUSPECT.sub(lambda found: _spelt_out(found[0]), text)
-    made = _parser().render(shown)
+    made: str = _parser().render(shown)
     if len(made) > MOST_TIMES_AS_LONG * len(shown) + 1000:
         made = f"<pre>{html.escape(shown)}</pre>\n"
     return mark_safe(made)  # noqa: S308 - the parser escapes all that it does not make itself

@@ -197,7 +197,8 @@ def waits_of(user: User, wanted: Range) -> list[Waited]:
     for key, registry, package, version, tag, state, found_at, changed_at, look, looker in rows:
         looks = [(look, looker)] if look is not None else []
         looks += [decided[key]] if key in decided else []
-        first = min(looks, default=(None, None))
+        looked_at, looked_by = min(looks, default=(None, None))
+        decided_at, decided_by = decided.get(key, (None, None))
         waits.append(
             Waited(
                 key,
@@ -207,8 +208,10 @@ def waits_of(user: User, wanted: Range) -> list[Waited]:
                 tag,
                 state,
                 found_at,
-                *first,
-                *decided.get(key, (None, None)),
+                looked_at,
+                looked_by,
+                decided_at,
+                decided_by,
                 live_at=changed_at if state == State.LIVE else None,
             )
         )

@@ -83,7 +83,7 @@ def rollback_of(staged_version: StagedVersion, *, back_to: str = "", message: st
         )
     newer = _newer_on_the_tag(staged_version)
     if back_to:
-        chosen, why = back_to, "Somebody chose it on this page."
+        chosen, why = back_to, "Chosen on this page."
     elif newer:
         chosen, why = "", f"The dist-tag {tag} went on to {newer} since: leave it there."
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
@@ -213,7 +214,7 @@ def _write_down(runbook: Runbook, number: int, text: str, actor: User) -> Runboo
     return RunbookRevision.objects.create(runbook=runbook, number=number, text=text, made_by=actor)
 
 
-def _told(runbook: Runbook, number: int, text: str) -> dict[str, object]:
+def _told(runbook: Runbook, number: int, text: str) -> dict[str, Any]:
     # The text itself is in the revision; the log proves that it is still the same.
     return {
         "packages": runbook.packages,

@@ -145,6 +145,9 @@ def test_a_live_version_has_the_commands_that_take_it_back(browser: Client) -> N
     assert "@acme/ui@1.4.2&quot; &quot;latest&quot;" in shown[0]
     assert "Countersign cannot do this" in text_of(page)
 
+    chosen = browser.get(reverse("version", args=[row.pk]), {"back_to": "1.4.0", "message": ""})
+    assert "it was taken back. Use 1.4.0." in text_of(chosen)
+
     typed = {"back_to": "1.4.0", "message": "Broken."}
     page = browser.get(reverse("version", args=[row.pk]), typed)
     shown = re.findall(r'<pre class="command"[^>]*><code>(.*?)</code>', page.content.decode())
