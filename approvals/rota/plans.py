@@ -26,7 +26,7 @@ def plan_of(schedule: Schedule) -> Plan:
 
 def plans_of(schedules: Iterable[Schedule]) -> dict[int, Plan]:
     """The plans of these schedules, by the key of each, in three queries."""
-    schedules = list(schedules)
+    schedules, now = list(schedules), timezone.now()
     layers = list(Layer.objects.filter(schedule__in=schedules).order_by("position", "pk"))
     absent: set[int] = set()
     places: dict[int, list[Place]] = defaultdict(list)
@@ -34,13 +34,15 @@ def plans_of(schedules: Iterable[Schedule]) -> dict[int, Plan]:
         places[member.layer_id].append(
             Place(member.user_id, member.position, member.joined_at, member.left_at)
         )
-        if not may_decide_anything(member.user):
+        # Who has left is nobody's business any more, and was on call before.
+        is_in = member.left_at is None or member.left_at > now
+        if is_in and not may_decide_anything(member.user):
             absent.add(member.user_id)
     covers: dict[int, list[Cover]] = defaultdict(list)
     for override in Override.objects.filter(
         layer__in=layers,
         cancelled_at__isnull=True,
-        ends_at__gt=timezone.now() - KEPT_IN_PLANS,
+        ends_at__gt=now - KEPT_IN_PLANS,
     ).select_related("user"):
         covers[override.layer_id].append(
             Cover(
@@ -51,7 +53,7 @@ def plans_of(schedules: Iterable[Schedule]) -> dict[int, Plan]:
                 only_in_hours=override.only_in_hours,
             )
         )
-        if not may_decide_anything(override.user):
+        if override.ends_at > now and not may_decide_anything(override.user):
             absent.add(override.user_id)
     of: dict[int, list[LayerPlan]] = defaultdict(list)
     for layer in layers:
