@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max, QuerySet
@@ -384,7 +385,7 @@ def _place(layer: Layer, people: Sequence[User], now: datetime, actor: User) -> 
 
 
 def _add_layer(
-    schedule: Schedule, values: dict[str, object], people: Sequence[User], position: int
+    schedule: Schedule, values: dict[str, Any], people: Sequence[User], position: int
 ) -> Layer:
     layer = Layer.objects.create(schedule=schedule, position=position, **values)
     now = timezone.now()
@@ -395,7 +396,7 @@ def _add_layer(
     return layer
 
 
-def _save(schedule: Schedule, values: dict[str, object]) -> None:
+def _save(schedule: Schedule, values: dict[str, Any]) -> None:
     for name, value in values.items():
         setattr(schedule, name, value)
     taken = Schedule.objects.filter(name__iexact=schedule.name).exclude(pk=schedule.pk)
@@ -414,7 +415,7 @@ def _taken(name: str) -> ScheduleRefused:
     )
 
 
-def _checked_schedule(wanted: WantedSchedule, former: Schedule | None = None) -> dict[str, object]:
+def _checked_schedule(wanted: WantedSchedule, former: Schedule | None = None) -> dict[str, Any]:
     name = " ".join(wanted.name.split())
     if not name or any(unicodedata.category(one)[0] == "C" for one in name):
         raise ScheduleRefused("Give the schedule a name, to tell it from others.", field="name")
@@ -449,7 +450,7 @@ def _checked_schedule(wanted: WantedSchedule, former: Schedule | None = None) ->
     }
 
 
-def _checked_layer(wanted: WantedLayer) -> tuple[dict[str, object], list[User]]:
+def _checked_layer(wanted: WantedLayer) -> tuple[dict[str, Any], list[User]]:
     if wanted.kind not in Layer.Kind.values:
         raise ScheduleRefused("Choose what the layer is for.", field="kind")
     try:
@@ -474,7 +475,7 @@ def _checked_layer(wanted: WantedLayer) -> tuple[dict[str, object], list[User]]:
         raise ScheduleRefused(
             "Say both from when and until when, or neither for the whole day.", field=missing
         )
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "kind": wanted.kind,
         "time_zone": time_zone,
         "start_date": wanted.start_date,
@@ -559,10 +560,10 @@ def _publish(schedule: Schedule, actor: User) -> None:
     publish(CHANGED, schedule=schedule.name, actor=str(actor), url_path="/rota/")
 
 
-def _said(values: dict[str, object]) -> dict[str, object]:
+def _said(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "packages": str(values["packages"]).split("\n")}
 
 
-def _said_layer(values: dict[str, object], people: Sequence[User]) -> dict[str, object]:
+def _said_layer(values: dict[str, Any], people: Sequence[User]) -> dict[str, Any]:
     said = {name: str(value) if value is not None else "" for name, value in values.items()}
     return {**said, "people": [one.get_username() for one in people]}

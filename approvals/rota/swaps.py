@@ -8,6 +8,7 @@ for, as far as it is about: of two that are about the same time, the first accep
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
@@ -22,7 +23,6 @@ from approvals.people.turnstile import turnstile
 from approvals.rota.models import Layer, Override, Swap
 from approvals.rota.models.schedules import LONGEST_WORDS
 from approvals.rota.on_call import (
-    OVERRIDE,
     Plan,
     on_call_in_layer,
     shifts_in_layer,
@@ -113,7 +113,7 @@ def hand_over(layer: Layer, other: User, *, actor: User, words: str = "") -> Swa
     if current is None or current.person != actor.pk:
         raise SwapRefused("You are not on call by this layer now. Look at who is.")
     ends = turn_around(plan, layer.pk, now)[1]
-    if current.kind == OVERRIDE:
+    if current.override is not None:
         ends = Override.objects.get(pk=current.override).ends_at
     last = now
     for shift in shifts_in_layer(plan, layer.pk, now, ends):
@@ -291,7 +291,7 @@ def _said_of(swap: Swap) -> str:
     return f"{said}. {swap.words}".strip() if swap.words else said
 
 
-def _detail(swap: Swap) -> dict[str, object]:
+def _detail(swap: Swap) -> dict[str, Any]:
     return {
         "asked_by": swap.asked_by.get_username(),
         "other": swap.other.get_username(),
