@@ -4,6 +4,7 @@ import logging
 import random
 import time
 import traceback
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -154,7 +155,8 @@ def _attempt(delivery: Delivery) -> None:
         channel = channels().get(delivery.channel)
         if channel is None:
             raise NotDelivered(f"There is no channel {delivery.channel} any more.", final=True)
-        channel.send(delivery, gathered_message([one.event for one in told]))
+        message = gathered_message([one.event for one in told])
+        channel.send(delivery, replace(message, urgent=delivery.urgency > Urgency.NORMAL))
     except NotDelivered as error:
         _not_sent(delivery, error)
     except Exception as error:  # noqa: BLE001 - a channel's bug must not keep the others from sending

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from approvals.audit.models import OutboxEvent
-from approvals.notifications.messages import TOPICS, Urgency, one_line, urgency_of
+from approvals.notifications.messages import TOPICS, Urgency, one_line
 from approvals.notifications.models import Delivery, FeedItem, QuietHours
 from approvals.notifications.quiet import held_until
 from approvals.notifications.who import Directory, Recipient
@@ -53,7 +53,11 @@ def _write_deliveries(events: list[OutboxEvent], directory: Directory, now: date
     quiet = defaultdict(list)
     for row in QuietHours.objects.all():
         quiet[row.person_id].append(row)
-    found = [_delivery(event, one, now) for event in events for one in directory.recipients(event)]
+    found: list[Delivery] = []
+    for event in events:
+        if recipients := directory.recipients(event):
+            urgency = directory.urgency(event)
+            found += [_delivery(event, one, urgency, now) for one in recipients]
     for delivery in found:
         hours = quiet.get(delivery.person_id or 0, [])
         until = held_until(delivery, hours, delivery.due_at) if hours else None
@@ -62,8 +66,7 @@ def _write_deliveries(events: list[OutboxEvent], directory: Directory, now: date
     Delivery.objects.bulk_create(found, ignore_conflicts=True)
 
 
-def _delivery(event: OutboxEvent, to: Recipient, now: datetime) -> Delivery:
-    urgency = urgency_of(event)
+def _delivery(event: OutboxEvent, to: Recipient, urgency: Urgency, now: datetime) -> Delivery:
     gather_key = _gather_key(event) if to.channel != "webhook" else ""
     # Who is called in the night is not to wait for more of the kind.
     waits = gather_key and urgency == Urgency.NORMAL

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -43,7 +43,7 @@ KINDS: Mapping[str, str] = {
     "escalation": "Escalations",
     "finding": "Findings of critical severity",
     "changes": "Changes wanted",
-    "mention": "Mentions in comments",
+    "mention": "Comments and mentions",
     "vote": "Approvals that are needed, or count no more",
     "exception": "Exceptions from a policy",
     "approved": "Approved, and not live yet",
@@ -55,7 +55,7 @@ KINDS: Mapping[str, str] = {
     "elsewhere": "Published without Countersign",
     "alarm": "Alarms: a digest that differs",
     "registry": "Registries that fail and recover",
-    "rota": "The rota: gaps and swaps",
+    "rota": "The rota: gaps, swaps and overrides",
     "code": "A code wanted for a running batch",
     "people": "New administrators",
     "account": "Your own account and second factors",
@@ -80,6 +80,8 @@ class Topic:
     # Several of these that come together are told in one message.
     gathers: bool = False
     urgency: Urgency = Urgency.NORMAL
+    # Whoever did it knows of it. Elsewhere the event says by `not_to` who does.
+    not_to_actor: bool = False
 
     @property
     def is_personal(self) -> bool:
@@ -358,6 +360,31 @@ TOPICS: Mapping[str, Topic] = {
         kind="rota",
         by_webhook=False,
     ),
+    "override.made": Topic(
+        "On call by an override: {who}, {schedule}",
+        "{who} was put on call in the schedule {schedule}{by}.",
+        Audience.CONCERNED,
+        kind="rota",
+        by_webhook=False,
+    ),
+    "override.cancelled": Topic(
+        "No longer on call by an override: {who}, {schedule}",
+        "{who} is no longer on call by an override in the schedule {schedule}; it was taken "
+        "back{by}.",
+        Audience.CONCERNED,
+        kind="rota",
+        by_webhook=False,
+    ),
+    "comment.said": Topic(
+        "Comment: {name}",
+        "There is a new comment on {name}{by}.",
+        Audience.DECIDERS,
+        kind="mention",
+        by_email=False,
+        by_webhook=False,
+        gathers=True,
+        not_to_actor=True,
+    ),
     "decision.code_wanted": Topic(
         "A code is wanted: {name}{more}",
         "{registry} asks for a one-time code before it carries out what you decided on "
@@ -497,6 +524,11 @@ _FACTS = {
 }
 
 
+def fact_labels() -> dict[str, str]:
+    """The fields that a message may say of its event, each in words."""
+    return dict(_FACTS)
+
+
 @dataclass(frozen=True)
 class Message:
     """One message in all the forms that channels need. Holds no secret.
@@ -602,6 +634,8 @@ def _told(event: OutboxEvent) -> _Told:
         for key in _FACTS
         if event.payload.get(key) not in (None, "")
     }
+    if "until" in data:
+        data["until"] = _moment(data["until"])
     if event.stage_id:
         data["stage_id"] = str(event.stage_id)
     fields = _fields(data) | {"more": _more(event.payload.get("more"))}
@@ -718,6 +752,15 @@ def _fields(data: Mapping[str, str]) -> dict[str, str]:
         "until": f" until {data['until']}" if data.get("until") else "",
         "more": "",
     }
+
+
+def _moment(text: str) -> str:
+    """A moment as events hold it, for people; what is none stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.astimezone(UTC):%A %d %B, %H:%M} UTC" if at.tzinfo else text
 
 
 def _more(number: object) -> str:

@@ -103,15 +103,13 @@ def _end_of(row: QuietHours, at: datetime) -> datetime | None:
         if day.weekday() not in row.weekdays:
             continue
         last = day if row.ends > row.starts else day + timedelta(days=1)
-        if (
-            _moment(day, row.starts, zone, fold=0)
-            <= at
-            < (end := _moment(last, row.ends, zone, fold=1))
-        ):
+        end = max(_moments(last, row.ends, zone))
+        if min(_moments(day, row.starts, zone)) <= at < end:
             ends.append(end)
     return max(ends, default=None)
 
 
-def _moment(day: date, clock: time, zone: ZoneInfo, *, fold: int) -> datetime:
-    # Of an hour that comes twice, its first beginning and its second end are quiet.
-    return datetime.combine(day, clock, zone).replace(fold=fold).astimezone(UTC)
+def _moments(day: date, clock: time, zone: ZoneInfo) -> list[datetime]:
+    """Both where this hour comes twice, or before and after where the clock leaves it out."""
+    local = datetime.combine(day, clock, zone)
+    return [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]

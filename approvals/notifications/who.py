@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Prefetch
 
 from approvals.audit.models import OutboxEvent
-from approvals.notifications.messages import TOPICS, Audience, Topic
+from approvals.notifications.messages import TOPICS, Audience, Topic, Urgency, urgency_of
 from approvals.notifications.models import Delivery, Destination, Subscription
 from approvals.people.models import User
 from approvals.people.permissions import (
@@ -19,9 +19,12 @@ from approvals.people.permissions import (
     may_see_everything,
 )
 from approvals.people.scopes import matches
+from approvals.policy.urgency import calls_urgent
 from approvals.queue.models import StagedVersion
 
 EMAIL = "email"
+# What wants somebody to do something: of such, a policy says what cannot wait.
+_ASKING = frozenset({"finding", "vote", "failed", "expiring"})
 _BY_DESTINATION = frozenset({"apprise", "push"})
 
 
@@ -98,6 +101,18 @@ class Directory:
             return []
         return [user.pk for user in self._people.values() if self._concerns(event, topic, user)]
 
+    def urgency(self, event: OutboxEvent) -> Urgency:
+        """How urgent it is: by its topic, as its publisher says, or as a policy does."""
+        found = urgency_of(event)
+        topic = TOPICS[event.topic]
+        if found is not Urgency.NORMAL or "urgent" in event.payload or topic.kind not in _ASKING:
+            return found
+        severity = "critical" if topic.kind == "finding" else ""
+        named = self._named(event) or []
+        if any(calls_urgent(one.registry_url, one.package, severity) for one in named):
+            return Urgency.URGENT
+        return found
+
     def _former(self, event: OutboxEvent) -> Iterator[Recipient]:
         # Whose address was changed hears of it at the old one, which is nobody's any more.
         if former := event.payload.get("former_address"):
@@ -152,6 +167,8 @@ class Directory:
             return bool(payload.get("person") == user.pk)
         # Whoever did it knows of it.
         if payload.get("not_to") == user.pk:
+            return False
+        if topic.not_to_actor and payload.get("actor") == user.get_username():
             return False
         if topic.audience is Audience.CONCERNED and user.pk not in (payload.get("people") or []):
             return False

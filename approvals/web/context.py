@@ -3,6 +3,7 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
+from approvals.notifications import feed
 from approvals.people import github, sessions
 from approvals.people.first_run import Stage, stage
 from approvals.people.models import User
@@ -69,6 +70,7 @@ ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
 
 def every_page(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
+    ("What you are told", "news_settings", frozenset({"destination", "destination_add"})),
     if user is None or not user.is_authenticated:
         return {"github_configured": github.is_configured()}
     if not sessions.is_verified(request):
@@ -97,6 +99,8 @@ def _entries(
     sections: tuple[tuple[str, str, frozenset[str]], ...], route: str | None
 ) -> list[dict[str, object]]:
     return [
+        # Lazy: a fragment without the header asks for nothing.
+        "unread_news": lambda: feed.unread_count(user),
         {"label": label, "url": reverse(name), "current": route == name or route in others}
         for label, name, others in sections
     ]

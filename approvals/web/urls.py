@@ -311,3 +311,31 @@ urlpatterns: list[URLPattern] = [
     *runbook_urls,
     *token_urls,
 ]
+    path(
+        "notifications/deliveries/send-parked/",
+        notifications.deliveries_send_parked,
+        name="deliveries_send_parked",
+    ),
+]
+
+_place = "news/places/<int:pk>"
+news_urls = [
+    path("news/", news.news, name="news"),
+    path("news/<int:pk>/", news.news_open, name="news_open"),
+    path("news/read/", news.news_read, name="news_read"),
+    path("news/settings/", news.news_settings, name="news_settings"),
+    path("news/settings/e-mail/", news.own_email, name="own_email"),
+    path("news/quiet-hours/add/", news.quiet_hours_add, name="quiet_hours_add"),
+    path("news/quiet-hours/<int:pk>/remove/", news.quiet_hours_remove, name="quiet_hours_remove"),
+    path("news/places/add/", news.destination_add, name="destination_add"),
+    path(f"{_place}/", news.destination, name="destination"),
+    path(f"{_place}/test/", news.destination_test, name="destination_test"),
+    path(f"{_place}/remove/", news.destination_remove, name="destination_remove"),
+    path(f"{_place}/gets/add/", news.destination_subscribe, name="destination_subscribe"),
+    path(
+        f"{_place}/gets/<int:key>/remove/",
+        news.destination_unsubscribe,
+        name="destination_unsubscribe",
+    ),
+    *news_urls,
+    *push_urls,

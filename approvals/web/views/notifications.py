@@ -17,7 +17,7 @@ from approvals.notifications.channels import channels
 from approvals.notifications.errors import NotDelivered
 from approvals.notifications.messages import subject_of
 from approvals.notifications.models import Delivery, Webhook
-from approvals.notifications.retry import NothingToRetry, try_now
+from approvals.notifications.retry import NothingToRetry, try_all_parked, try_now
 from approvals.notifications.webhook_address import WebhookRefused, origin_of
 from approvals.web.forms.notifications import DeliveryFilter, EditWebhookForm, WebhookForm
 from approvals.web.views.guards import SignedInRequest, managers_only
@@ -35,6 +35,7 @@ class Row:
     path: str
     to: str
     is_on_its_way: bool
+    is_quiet: bool
 
 
 @require_GET
@@ -50,12 +51,16 @@ def notifications(request: SignedInRequest) -> HttpResponse:
         request,
         "web/notifications/notifications.html",
         {
-            "webhooks": [(hook, origin_of(hook.url)) for hook in Webhook.objects.all()],
+            "webhooks": [
+                (hook, origin_of(hook.url), getattr(hook, "destination", None))
+                for hook in Webhook.objects.select_related("destination")
+            ],
             "states": form.fields["state"].choices,  # type: ignore[attr-defined]  # a ChoiceField
             "state": state,
             "page": page,
             "rows": _rows(page),
             "failed_count": visible.filter(state=Delivery.State.FAILED).count(),
+            "parked_count": visible.filter(state=Delivery.State.PARKED).count(),
         },
     )
 
@@ -76,6 +81,9 @@ def _rows(page: Page[Any]) -> list[Row]:
             delivery.state == Delivery.State.WAITING
             and delivery.lease_until is not None
             and delivery.lease_until > now,
+            delivery.state == Delivery.State.WAITING
+            and delivery.quiet_until is not None
+            and delivery.quiet_until > now,
         )
         for delivery in page
     ]
@@ -157,4 +165,16 @@ def delivery_try_now(request: SignedInRequest, pk: int) -> HttpResponse:
         messages.warning(request, str(refusal))
     else:
         messages.success(request, "It is tried again right now. Reload to see how that went.")
+    return redirect("notifications")
+
+
+@managers_only
+@require_POST
+def deliveries_send_parked(request: SignedInRequest) -> HttpResponse:
+    try:
+        number = try_all_parked(actor=request.user)
+    except NothingToRetry as refusal:
+        messages.warning(request, str(refusal))
+    else:
+        messages.success(request, f"{number} sent again from now on. Reload to see how it went.")
     return redirect("notifications")

@@ -16,6 +16,7 @@ def test_every_topic_says_what_it_is_about(publish: Publish, topic: str) -> None
         "registry": "npm",
         "rota": "the rota",
         "swap": "the rota",
+        "override": "the rota",
         "account": "account",
         "administrator": "administrator",
         "authenticator": "authenticator app",
