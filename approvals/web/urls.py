@@ -18,6 +18,7 @@ from approvals.web.views import (
     measures,
     notifications,
     people,
+    news,
     policies,
     provenance,
     queue,
