@@ -7,6 +7,7 @@ meanwhile is left for the next sweep.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -45,8 +46,9 @@ from approvals.rota.turns import Rota, Turns
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-# Rounds of one call: what is left is for the next sweep.
+# Rounds of one call, which lasts no longer than this: what is left is for the next sweep.
 MOST_BATCHES = 50
+MOST_SECONDS = 10
 # Whoever said that they are looking at it has so long; then others are asked anew.
 TAKING_LASTS = timedelta(hours=24)
 # Until what is held for changes, or what broke us, is looked at again.
@@ -364,12 +366,12 @@ def _urgency(checklist: Checklist) -> str:
 
 
 def _in_batches(versions: QuerySet[StagedVersion], work: Callable[[Sequence[int]], None]) -> int:
-    done, last = 0, 0
+    done, last, until = 0, 0, time.monotonic() + MOST_SECONDS
     for _ in range(MOST_BATCHES):
         # Each once: what is not done with by then is for the next sweep.
         following = versions.filter(pk__gt=last).order_by("pk")
         keys = list(following.values_list("pk", flat=True)[:BATCH])
-        if not keys:
+        if not keys or time.monotonic() > until:
             break
         work(keys)
         done, last = done + len(keys), keys[-1]

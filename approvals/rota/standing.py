@@ -12,7 +12,13 @@ from approvals.people.models import User
 from approvals.people.permissions import may_decide
 from approvals.queue.models import StagedVersion, State
 from approvals.rota.able import able_to_help, latest_snooze
-from approvals.rota.assignment import MOST_PASSES, is_theirs, may_pass_on, why_no_snooze
+from approvals.rota.assignment import (
+    MOST_PASSES,
+    is_theirs,
+    may_pass_on,
+    together_with,
+    why_no_snooze,
+)
 from approvals.rota.models import Assignment, Taking
 from approvals.rota.turning import now, takers_of
 from approvals.rota.turns import Rota, Whom
@@ -46,6 +52,8 @@ class Standing:
     no_snooze: str
     # The latest moment to which it can be snoozed.
     latest_snooze: datetime | None
+    # How many others of its release, which this person may decide, all of this is done to as well.
+    together: int = 0
 
 
 def how_it_stands(
@@ -71,8 +79,13 @@ def how_it_stands(
     takings = takers_of([assignment])[assignment.pk]
     may = may_decide(user, staged_version.registry.url, staged_version.package.name)
     mine = may and is_theirs(assignment, takings, user)
+    is_snoozed = assignment.snoozed_until is not None
     refusal = why_no_snooze(assignment, takings, checklist, user, at) if mine else ""
-    may_pass = may and may_pass_on(assignment, takings, user) and assignment.passes < MOST_PASSES
+    may_pass = (
+        may
+        and may_pass_on(assignment, takings, checklist, user)
+        and assignment.passes < MOST_PASSES
+    )
     words, when = _next(assignment, checklist)
     others = able_to_help(checklist) - {user.pk, assignment.person_id} if may_pass else frozenset()
     return Standing(
@@ -91,8 +104,9 @@ def how_it_stands(
         may_pass=may_pass and bool(others),
         others=tuple(User.objects.filter(pk__in=others).order_by("username")),
         may_snooze=mine and not refusal,
-        no_snooze=refusal,
+        no_snooze="" if is_snoozed else refusal,
         latest_snooze=latest_snooze(checklist, at) if mine and not refusal else None,
+        together=_together(staged_version, user) if may else 0,
     )
 
 
@@ -106,6 +120,11 @@ def assigned_to(user: User) -> Q:
         Q(person=user) | Q(pk__in=looking), snoozed_until__isnull=True
     ).values("staged_version")
     return Q(state=State.STAGED, pk__in=own)
+
+
+def _together(staged_version: StagedVersion, user: User) -> int:
+    others = together_with(staged_version)
+    return StagedVersion.objects.visible_to(user).filter(pk__in=others).count() if others else 0
 
 
 def _next(assignment: Assignment, checklist: Checklist) -> tuple[str, datetime | None]:

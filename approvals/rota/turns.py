@@ -151,7 +151,7 @@ class Turns:
         if taken < len(self.steps):
             wait = self.steps[taken].wait
             return min(wait, self.urgent_wait) if self.urgent_wait is not None else wait
-        doubled = 2 ** min(reminders, _MOST_DOUBLED)
+        doubled: int = 2 ** min(reminders, _MOST_DOUBLED)
         if self.is_urgent:
             return min(URGENT_PAUSE * doubled, LONGEST_URGENT_PAUSE)
         return min(PAUSE * doubled, LONGEST_PAUSE)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.decisions.judging import policy_states
+from approvals.decisions.models import Release, ReleaseMember
 from approvals.decisions.talking.change_requests import lift, request_changes
 from approvals.people.models import Role, Scope, User
 from approvals.queue.models import AlarmKind, StagedVersion, State
@@ -444,6 +445,20 @@ def test_a_taking_that_is_not_enough_any_more_stops_nothing(
     assert people_told("assignment.escalated") == [[grace.pk]]
 
 
+def test_who_is_not_wanted_ends_no_snooze_and_passes_nothing_on(
+    rota: None, ada: User, grace: User, linus: User
+) -> None:
+    make_team("security", ada, grace)
+    make_policies(wanting("1 of security"))
+    row = staged()
+    sweep()
+    snooze(row, until=START + timedelta(hours=2), reason="Later.", user=ada)
+    take(row, user=linus)
+    assert assignment_of(row).snoozed_until == START + timedelta(hours=2)
+    with pytest.raises(AssignmentRefused, match="It is not yours"):
+        pass_on(row, to=grace, user=linus)
+
+
 # Passing it on
 
 
@@ -482,6 +497,21 @@ def test_it_does_not_follow_duty_away_from_whom_it_was_given_to(
     Assignment.objects.update(next_step_at=START + timedelta(days=30))
     at(clock, days=5)
     assert assignment_of(waiting).person == linus
+
+
+def test_who_helps_passes_their_own_part_on(
+    rota: None, ada: User, grace: User, linus: User
+) -> None:
+    make_policies(wanting("2 of anyone"))
+    row = staged()
+    sweep()
+    take(row, user=ada)
+    take(row, user=grace)
+    pass_on(row, to=linus, user=grace)
+    found = assignment_of(row)
+    assert (found.person, found.is_covered) == (ada, False)
+    assert [one.person for one in Taking.objects.filter(ended_at__isnull=True)] == [ada]
+    assert people_told("assignment.passed") == [[linus.pk]]
 
 
 @pytest.mark.parametrize("role", [Role.APPROVER, Role.RELEASE_MANAGER])
@@ -661,6 +691,64 @@ def test_an_alarm_ends_a_snooze(
     assert people_told("assignment.reminder") == [[ada.pk]]
     with pytest.raises(AssignmentRefused, match="Look at the alarm"):
         snooze(waiting, until=START + timedelta(hours=5), reason="Later.", user=ada)
+
+
+# A release of several versions
+
+
+def monorepo(*rows: StagedVersion) -> None:
+    release = Release.objects.create(registry=rows[0].registry)
+    for row in rows:
+        ReleaseMember.objects.create(release=release, staged_version=row, why="run")
+
+
+def test_a_release_is_taken_passed_on_and_snoozed_at_once(
+    rota: None, ada: User, grace: User, linus: User, clock: time_machine.Traveller
+) -> None:
+    rows = [staged(f"@acme/part-{number}") for number in range(4)]
+    alone = staged("left-pad")
+    monorepo(*rows)
+    sweep()
+    standing = how_it_stands(rows[0], ada)
+    assert standing is not None
+    assert standing.together == 3
+    assert take(rows[0], user=ada) is True
+    assert Assignment.objects.filter(taken_at__isnull=False).count() == 4
+    assert assignment_of(alone).taken_at is None
+    events = OutboxEvent.objects.filter(topic="assignment.taken")
+    assert len({one.payload["gather"] for one in events}) == 1
+    pass_on(rows[1], to=linus, user=ada)
+    assert {assignment_of(row).person for row in rows} == {linus}
+    snooze(rows[2], until=START + timedelta(hours=3), reason="Later.", user=linus)
+    assert Assignment.objects.filter(snoozed_until__isnull=False).count() == 4
+
+
+def test_of_a_release_only_what_somebody_may_decide_is_taken_with_it(
+    rota: None, ada: User, grace: User
+) -> None:
+    rows = [staged(name) for name in ("@acme/ui", "@secret/core", "@acme/gone")]
+    monorepo(*rows)
+    sweep()
+    Scope.objects.create(user=grace, packages="@acme/*")
+    StagedVersion.objects.filter(pk=rows[2].pk).update(state=State.REJECTED)
+    grace = User.objects.get(pk=grace.pk)
+    standing = how_it_stands(rows[0], grace)
+    assert standing is not None
+    assert standing.together == 0
+    take(rows[0], user=grace)
+    assert [one.assignment.staged_version for one in Taking.objects.all()] == [rows[0]]
+
+
+def test_of_a_release_what_is_urgent_is_not_snoozed_with_the_rest(rota: None, ada: User) -> None:
+    make_policies(
+        wanting("1 of anyone") | also("urgent", lines="package @acme/core", wait="5 minutes")
+    )
+    calm, urgent = staged("@acme/ui"), staged("@acme/core")
+    monorepo(calm, urgent)
+    sweep()
+    snooze(calm, until=START + timedelta(hours=3), reason="Later.", user=ada)
+    assert assignment_of(calm).snoozed_until is not None
+    assert assignment_of(urgent).snoozed_until is None
 
 
 # What a policy calls urgent
