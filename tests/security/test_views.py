@@ -37,6 +37,8 @@ from approvals.people.models import Invitation, Role, Scope, Team, User
 from approvals.policy.book import DEFAULT, Policy
 from approvals.policy.models import PolicyRevision
 from approvals.queue.models import StagedVersion
+from approvals.rota.models import Runbook
+from approvals.rota.runbooks import WantedRunbook, make_runbook
 from approvals.sealing import seal
 from tests.approvals.codes import enrol, enrol_passkey
 from tests.approvals.factories import (
@@ -209,6 +211,12 @@ class World:
 
     def team(self) -> list[object]:
         return [Team.objects.get_or_create(name="padders")[0].pk]
+
+    def runbook(self) -> list[object]:
+        found = Runbook.objects.filter(packages="left-pad").first()
+        wanted = WantedRunbook("", "left-pad", "Ask Ada.")
+        found = found or make_runbook(wanted, actor=make_user(role=Role.ADMINISTRATOR))
+        return [found.pk]
 
     def delivery(self) -> Delivery:
         outbox.publish("registry.failing", registry=self.row.registry.name)
@@ -383,6 +391,14 @@ VIEWS: dict[str, View] = {
     "release_split": View(DECIDES, "POST", lambda world: [world.release()]),
     "release_move": View(DECIDES, "POST", lambda world: [world.release()]),
     "release_merge": View(DECIDES, "POST", lambda world: [world.release()]),
+    # ---------- the rota, and what goes with it
+    "measures": View(VERIFIED),
+    "measures_export": View(VERIFIED),
+    "runbooks": View(VERIFIED),
+    "runbook": View(SEES, arguments=World.runbook),
+    "runbook_add": View(SETS_POLICIES, BOTH),
+    "runbook_change": View(SETS_POLICIES, BOTH, World.runbook),
+    "runbook_remove": View(SETS_POLICIES, "POST", World.runbook),
     # ---------- everybody, and everything that is set up
     "audit": View(VERIFIED),
     "notifications": View(VERIFIED),
