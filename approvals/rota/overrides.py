@@ -15,14 +15,14 @@ from django.utils import timezone
 from approvals.audit.outbox import publish
 from approvals.audit.record import record, record_all
 from approvals.people.models import User
-from approvals.people.permissions import may_decide_anything, may_set_rota
+from approvals.people.permissions import may_set_rota
 from approvals.people.turnstile import turnstile
 from approvals.rota.models import Layer, Override, Schedule
 from approvals.rota.models.schedules import LONGEST_WORDS
 from approvals.rota.on_call import on_call_in_layer
 from approvals.rota.plans import plan_of
 from approvals.rota.releasing import end_overrides
-from approvals.rota.schedules import CHANGED, may_see_schedule
+from approvals.rota.schedules import CHANGED, may_be_on_call
 from approvals.rota.wall_clock import span_in_words
 
 LONGEST = timedelta(days=90)
@@ -116,9 +116,7 @@ def may_cancel(user: User, override: Override) -> bool:
 
 def may_put_in(user: User, person: User, schedule: Schedule) -> bool:
     """Whether `user` may put `person` on call by an override."""
-    if not may_decide_anything(person):
-        return False
-    return may_set_rota(user) or (user.pk == person.pk and may_see_schedule(user, schedule))
+    return may_be_on_call(person, schedule) and (may_set_rota(user) or user.pk == person.pk)
 
 
 def refusal_of_times(starts_at: datetime, ends_at: datetime, now: datetime) -> str:
@@ -148,7 +146,7 @@ def _check_may_put_in(actor: User, person: User, schedule: Schedule) -> None:
     if may_put_in(actor, person, schedule):
         return
     if may_set_rota(actor):
-        raise OverrideRefused(f"{person} may not approve anything, and so cannot be on call.")
+        raise OverrideRefused(f"{person} may not approve what this schedule is for.")
     if actor.pk == person.pk:
         raise OverrideRefused("You may not approve what this schedule is for.")
     raise OverrideRefused(

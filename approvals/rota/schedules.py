@@ -150,10 +150,19 @@ def people_in(layer: Layer) -> list[User]:
     return [one.user for one in places.order_by("position", "pk")]
 
 
-def choosable_people() -> list[User]:
-    """Who can be on call: whoever may approve something."""
-    people = User.objects.filter(is_active=True).order_by("username")
-    return [one for one in people if may_decide_anything(one)]
+def may_be_on_call(person: User, schedule: Schedule) -> bool:
+    """Whether this person may approve something of what the schedule may be for."""
+    return may_decide_anything(person) and bool(patterns_shown(schedule, person))
+
+
+def choosable_people(schedule: Schedule | None = None) -> list[User]:
+    """Who can be on call: whoever may approve something, of what the schedule is for."""
+    people = User.objects.filter(is_active=True).prefetch_related("scopes").order_by("username")
+    return [
+        one
+        for one in people
+        if may_decide_anything(one) and (schedule is None or may_be_on_call(one, schedule))
+    ]
 
 
 # ---------- making it so
@@ -169,7 +178,7 @@ def make_schedule(
     """Makes a schedule, tried after all that there are. Raises ScheduleRefused."""
     _check_may(actor)
     values = _checked_schedule(wanted)
-    checked = [_checked_layer(one) for one in layers]
+    checked = [_checked_layer(one, Schedule(**values)) for one in layers]
     if len(layers) > MOST_LAYERS:
         raise ScheduleRefused(f"A schedule has at most {MOST_LAYERS} layers.")
     rows = _checked_steps(steps)
@@ -264,7 +273,7 @@ def remove_schedule(schedule: Schedule, *, actor: User) -> None:
 def add_layer(schedule: Schedule, wanted: WantedLayer, *, actor: User) -> Layer:
     """Adds a layer, asked after all others. Raises ScheduleRefused."""
     _check_may(actor)
-    values, people = _checked_layer(wanted)
+    values, people = _checked_layer(wanted, schedule)
     with transaction.atomic():
         actor = _locked(actor)
         schedule = _locked_schedule(schedule.pk)
@@ -287,7 +296,7 @@ def change_layer(layer: Layer, wanted: WantedLayer, *, actor: User) -> Layer:
     """
     _check_may(actor)
     now = timezone.now()
-    values, people = _checked_layer(wanted)
+    values, people = _checked_layer(wanted, layer.schedule)
     with transaction.atomic():
         actor = _locked(actor)
         layer = _locked_layer(layer.pk)
@@ -450,7 +459,7 @@ def _checked_schedule(wanted: WantedSchedule, former: Schedule | None = None) ->
     }
 
 
-def _checked_layer(wanted: WantedLayer) -> tuple[dict[str, Any], list[User]]:
+def _checked_layer(wanted: WantedLayer, schedule: Schedule) -> tuple[dict[str, Any], list[User]]:
     if wanted.kind not in Layer.Kind.values:
         raise ScheduleRefused("Choose what the layer is for.", field="kind")
     try:
@@ -486,14 +495,14 @@ def _checked_layer(wanted: WantedLayer) -> tuple[dict[str, Any], list[User]]:
         "from_time": _to_the_minute(hours[0]) if hours[0] else None,
         "until_time": _to_the_minute(hours[1]) if hours[1] else None,
     }
-    return values, _checked_people(wanted.people)
+    return values, _checked_people(wanted.people, schedule)
 
 
 def _to_the_minute(at: time) -> time:
     return time(at.hour, at.minute)
 
 
-def _checked_people(keys: Sequence[int]) -> list[User]:
+def _checked_people(keys: Sequence[int], schedule: Schedule) -> list[User]:
     wanted = list(dict.fromkeys(keys))
     if not 0 < len(wanted) <= MOST_PEOPLE:
         raise ScheduleRefused(f"Choose 1 to {MOST_PEOPLE} people.", field="people")
@@ -508,6 +517,12 @@ def _checked_people(keys: Sequence[int]) -> list[User]:
             raise ScheduleRefused(
                 f"{one} may not approve anything, and so cannot be on call. Leave them out, or "
                 "have an administrator make them an approver.",
+                field="people",
+            )
+        if not may_be_on_call(one, schedule):
+            raise ScheduleRefused(
+                f"{one} may not approve what this schedule is for. Leave them out, or have an "
+                "administrator give them these packages.",
                 field="people",
             )
     return people

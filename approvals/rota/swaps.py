@@ -18,7 +18,6 @@ from django.utils import timezone
 from approvals.audit.outbox import publish
 from approvals.audit.record import Happening, record, record_all
 from approvals.people.models import User
-from approvals.people.permissions import may_decide_anything
 from approvals.people.turnstile import turnstile
 from approvals.rota.models import Layer, Override, Swap
 from approvals.rota.models.schedules import LONGEST_WORDS
@@ -30,7 +29,7 @@ from approvals.rota.on_call import (
 )
 from approvals.rota.overrides import OverrideRefused, locked_layer, refusal_of_times
 from approvals.rota.plans import plan_of
-from approvals.rota.schedules import CHANGED
+from approvals.rota.schedules import CHANGED, may_be_on_call
 from approvals.rota.wall_clock import span_in_words
 
 MOST_OPEN = 50
@@ -71,8 +70,8 @@ def ask(
         other = User.objects.get(pk=other.pk)
         if other.pk == actor.pk:
             raise SwapRefused("You have this time already. Ask somebody else.")
-        if not may_decide_anything(other):
-            raise SwapRefused(f"{other} may not approve anything, and so cannot be on call.")
+        if not may_be_on_call(other, layer.schedule):
+            raise SwapRefused(f"{other} may not approve what this schedule is for.")
         plan = plan_of(layer.schedule)
         if not _is_all_of(plan, layer, actor, starts_at, ends_at):
             raise SwapRefused("You are not on call then. Choose a time that is yours.")
@@ -131,8 +130,8 @@ def accept(swap: Swap, *, actor: User) -> None:
         swap = _open_swap(swap)
         if swap.other_id != actor.pk:
             raise SwapRefused("Only who was asked answers.")
-        if not may_decide_anything(actor):
-            raise SwapRefused("You may not approve anything any more, and so cannot be on call.")
+        if not may_be_on_call(actor, layer.schedule):
+            raise SwapRefused("You may not approve what this schedule is for any more.")
         # Read once everybody else is out of the way, whom we may have waited for.
         now, plan = timezone.now(), plan_of(layer.schedule)
         changing_hands = [(actor, swap.asked_by, swap.starts_at, swap.ends_at)]

@@ -182,6 +182,19 @@ def test_who_may_approve_nothing_is_put_in_no_rotation(
         schedules.make_schedule(WANTED, [WantedLayer([person.pk], MONDAY)], actor=manager)
 
 
+def test_who_may_not_approve_these_packages_is_put_in_no_rotation(manager: User) -> None:
+    ada, grace = make_user("ada"), make_user("grace")
+    Scope.objects.create(user=ada, packages="@other/*")
+    Scope.objects.create(user=grace, packages="@acme/ui")
+    schedule = schedules.make_schedule(WANTED, [WantedLayer([grace.pk], MONDAY)], actor=manager)
+
+    with pytest.raises(ScheduleRefused, match="ada may not approve what this schedule is for"):
+        schedules.add_layer(schedule, WantedLayer([ada.pk], MONDAY), actor=manager)
+
+    assert schedules.choosable_people(schedule) == [grace, manager]
+    assert schedules.choosable_people() == [ada, grace, manager]
+
+
 def test_steps_are_bounded(manager: User) -> None:
     schedule = make_schedule(manager, steps=((0, "on_call"),))
 

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from approvals.audit.models import AuditEvent, OutboxEvent
-from approvals.people.models import Role, User
+from approvals.people.models import Role, Scope, User
 from approvals.rota import swaps
 from approvals.rota.models import Layer, Override, Swap
 from approvals.rota.on_call import shifts
@@ -173,6 +173,12 @@ def test_one_asks_for_what_is_there_to_swap(
         swaps.ask(layer, grace, *ADAS_WEEK[::-1], actor=ada)
     with pytest.raises(SwapRefused, match="may not approve"):
         swaps.ask(layer, make_user(role=Role.VIEWER), *ADAS_WEEK, actor=ada)
+    stranger = make_user()
+    Scope.objects.create(user=stranger, packages="@other/*")
+    layer.schedule.packages = "@acme/*"
+    layer.schedule.save()
+    with pytest.raises(SwapRefused, match="may not approve"):
+        swaps.ask(layer, stranger, *ADAS_WEEK, actor=ada)
     with pytest.raises(SwapRefused, match="at most 200 characters"):
         swaps.ask(layer, grace, *ADAS_WEEK, actor=ada, words="x" * 201)
     assert not Swap.objects.exists()
