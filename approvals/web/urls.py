@@ -21,6 +21,7 @@ from approvals.web.views import (
     news,
     policies,
     provenance,
+    push,
     queue,
     registries,
     releases,
@@ -290,10 +291,19 @@ runbook_urls = [
     path("runbooks/<int:pk>/change/", runbooks.runbook_change, name="runbook_change"),
     path("runbooks/<int:pk>/remove/", runbooks.runbook_remove, name="runbook_remove"),
 ]
+push_urls = [
+    # What lies beside the worker is all that it governs.
+    path("push/worker.js", push.push_worker, name="push_worker"),
+    path("push/subscribe/", push.push_subscribe, name="push_subscribe"),
+    path("push/<int:pk>/test/", push.push_test, name="push_test"),
+    path("push/<int:pk>/remove/", push.push_remove, name="push_remove"),
+    path("notifications/webhooks/schema.json", push.webhook_schema, name="webhook_schema"),
+]
 
 urlpatterns: list[URLPattern] = [
     *entrance_urls,
     *telling_urls,
+    *push_urls,
     *version_urls,
     *decision_urls,
     *vote_urls,

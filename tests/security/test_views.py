@@ -31,7 +31,7 @@ from approvals.inspection.models import (
     RuleSetting,
     ViewedFile,
 )
-from approvals.notifications.models import Delivery, Webhook
+from approvals.notifications.models import Delivery, Destination, Webhook
 from approvals.people import factors
 from approvals.people.models import Invitation, Role, Scope, Team, User
 from approvals.policy.book import DEFAULT, Policy
@@ -197,6 +197,10 @@ class World:
         return Webhook.objects.create(
             name=f"hook {uuid.uuid4()}", url=url, sealed_secret=seal("secret", bound_to=url)
         )
+
+    def browser(self) -> Destination:
+        """Somebody else's."""
+        return Destination.objects.create(kind="push", name="Firefox", person=make_user())
 
     def rule_setting(self) -> RuleSetting:
         packages = f"@acme/{uuid.uuid4()}"
@@ -402,6 +406,11 @@ VIEWS: dict[str, View] = {
     # ---------- everybody, and everything that is set up
     "audit": View(VERIFIED),
     "notifications": View(VERIFIED),
+    "push_worker": View(ANYBODY),
+    "webhook_schema": View(ANYBODY),
+    "push_subscribe": View(VERIFIED, "POST"),
+    "push_test": View(outcomes(everybody=MISSING), "POST", lambda world: [world.browser().pk]),
+    "push_remove": View(outcomes(everybody=MISSING), "POST", lambda world: [world.browser().pk]),
     "webhook_add": View(MANAGES, BOTH),
     "webhook_edit": View(MANAGES, BOTH, lambda world: [world.webhook().pk]),
     "webhook_test": View(MANAGES, "POST", lambda world: [world.webhook().pk]),

@@ -20,6 +20,7 @@ from approvals.web.forms.account import ProfileForm, TokenForm
 from approvals.web.listing import registry_names
 from approvals.web.reach import reach_rows
 from approvals.web.views.guards import SignedInRequest
+from approvals.web.views.push import browsers_panel
 from approvals.web.visible import visible
 
 
@@ -127,4 +128,8 @@ def profile(request: SignedInRequest) -> HttpResponse:
             messages.success(request, "Your profile is saved.")
             return redirect("profile")
     scopes = reach_rows(reaches_of(request.user), registry_names(request.user))
-    return render(request, "web/account/profile.html", {"form": form, "scopes": scopes})
+    return render(
+        request,
+        "web/account/profile.html",
+        {"form": form, "scopes": scopes, **browsers_panel(request.user)},
+    )

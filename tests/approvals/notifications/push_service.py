@@ -9,7 +9,7 @@ import ipaddress
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,6 +57,8 @@ class PushService:
     dashboard: str = ""
     endpoint: str = ""
     status: int = 201
+    # What it answers to a message that it took, where that is not the same each time.
+    answer: Callable[[Pushed], int] | None = None
     got: list[Pushed] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -66,8 +68,8 @@ class PushService:
         keys = {"p256dh": _text(public), "auth": _text(self.secret)}
         return json.dumps({"endpoint": self.endpoint, "expirationTime": None, "keys": keys})
 
-    def take(self, headers: dict[str, str], body: bytes) -> None:
-        """Raises ValueError for what is not from the dashboard, or not for this browser."""
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        """The status; raises ValueError for what is not from the dashboard, or for this browser."""
         scheme, _, rest = headers["Authorization"].partition(" ")
         said = dict(part.strip().split("=", 1) for part in rest.split(","))
         if scheme != "vapid" or said["k"] != self.dashboard:
@@ -80,7 +82,9 @@ class PushService:
         opened = http_ece.decrypt(
             body, private_key=self.key, auth_secret=self.secret, version="aes128gcm"
         )
-        self.got.append(Pushed(headers, json.loads(opened), claims))
+        pushed = Pushed(headers, json.loads(opened), claims)
+        self.got.append(pushed)
+        return self.answer(pushed) if self.answer else self.status
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def push_service(folder: Path, port: int = 0) -> Iterator[PushService]:
             status = service.status
             if status == 201:
                 try:
-                    service.take(dict(self.headers), body)
+                    status = service.take(dict(self.headers), body)
                 except (ValueError, KeyError, http_ece.ECEException) as error:
                     service.refused.append(repr(error))
                     status = 403

@@ -93,9 +93,9 @@ def test_nothing_of_it_can_be_read_on_the_way(
     bodies: list[bytes] = []
     take = PushService.take
 
-    def overheard(service: PushService, headers: dict[str, str], body: bytes) -> None:
+    def overheard(service: PushService, headers: dict[str, str], body: bytes) -> int:
         bodies.append(body)
-        take(service, headers, body)
+        return take(service, headers, body)
 
     monkeypatch.setattr(PushService, "take", overheard)
     send(delivery, message_for(delivery.event))
