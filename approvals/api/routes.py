@@ -84,7 +84,7 @@ api = NinjaAPI(
     docs_url=None,
 )
 
-_REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 422, 429, 503), Error)
+_REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 429, 503), Error)
 _Name = Annotated[str, Field(min_length=1, max_length=214, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Version = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 _Registry = Annotated[
@@ -146,7 +146,7 @@ class ContextHandedIn(Schema):
 @api.get("/stages", response={200: VersionPage, **_REFUSALS}, summary="List staged versions")
 def stages(request: TokenRequest, listed: Query[Listed]) -> VersionPage:
     """The staged versions of the packages that the token covers, the newest first."""
-    check_may(request.auth, "may_read")
+    _check(request, "may_read", Listed)
     rows = versions_of(request.auth, listed.registry)
     if listed.package:
         rows = rows.filter(package__name=listed.package)
@@ -163,7 +163,7 @@ def stages(request: TokenRequest, listed: Query[Listed]) -> VersionPage:
 )
 def stage(request: TokenRequest, stage_id: UUID, asked: Query[OneVersion]) -> VersionAnswer:
     """With `wait`, held until its state changes. A version that is not found yet is waited for."""
-    check_may(request.auth, "may_read")
+    _check(request, "may_read", OneVersion)
     before = awaited.mark_of(stage_id) if asked.wait else frozenset()
     try:
         row = version_by_stage(request.auth, stage_id, asked.registry)
@@ -189,7 +189,7 @@ def package_version(
     A version that was rejected may be staged again: then this answers for the newer one, and only
     its stage id tells the two apart.
     """
-    check_may(request.auth, "may_read")
+    _check(request, "may_read", OneVersion)
     key = (name, version)
     before = awaited.mark_of(key) if asked.wait else frozenset()
     try:
@@ -216,7 +216,7 @@ def package_version(
 )
 def provenance(request: TokenRequest, stage_id: UUID, at: Query[AtRegistry]) -> HandedIn:
     """It proves itself against the tarball's digest, or is refused."""
-    check_may(request.auth, "may_hand_in_provenance")
+    _check(request, "may_hand_in_provenance", AtRegistry)
     row = version_by_stage(request.auth, stage_id, at.registry)
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BUNDLE:
         raise TooLarge(f"A bundle has at most {MAX_BUNDLE:,} bytes.")
@@ -239,7 +239,7 @@ def context(
     at: Query[AtRegistry],
 ) -> ContextGiven:
     """They are shown on the review page as “from CI, not verified”."""
-    check_may(request.auth, "may_give_context")
+    _check(request, "may_give_context", AtRegistry)
     row = version_by_stage(request.auth, stage_id, at.registry)
     found = give_context(row, links.dict(exclude_none=True), token=request.auth)
     return ContextGiven(context=[ContextAnswer(kind=Kind(one.kind), url=one.url) for one in found])
@@ -252,8 +252,17 @@ def context(
 )
 def release(request: TokenRequest, release_id: UUID) -> ReleaseAnswer:
     """A release, with those of its versions that the token covers."""
-    check_may(request.auth, "may_read")
+    _check(request, "may_read")
     return release_answer(*release_by_id(request.auth, release_id))
+
+
+def _check(request: TokenRequest, action: str, takes: type[Schema] | None = None) -> None:
+    """Refuses what the token was not made for, and a parameter that would mean nothing."""
+    check_may(request.auth, action)
+    known = set(takes.model_fields) if takes else set[str]()
+    unknown = sorted(set(request.GET) - known)
+    if unknown:
+        raise NotUsable(f"{unknown[0][:40]!r} is no parameter of this call: /api/v1/docs has all.")
 
 
 def _answer(

@@ -327,6 +327,8 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(ci: Caller) -> No
         "stages?before=99999999999999999999",
         "stages?state=nonsense",
         "stages?package=%00",
+        "stages?packge=left-pad",
+        f"releases/{uuid.uuid4()}?wait=5",
         "packages/%00/versions/1",
         "packages/a/versions/%0A",
         "packages/" + "a" * 215 + "/versions/1",
