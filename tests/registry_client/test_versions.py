@@ -11,6 +11,7 @@ from registry_client.versions import (
     Packument,
     PublishedVersion,
     baseline_for,
+    had_the_tag,
     parse_version,
     sort_key,
     version_step,
@@ -278,3 +279,29 @@ def test_a_baseline_is_the_tags_version_or_the_best_lower_one(
 @given(st.permutations(["1.0.0+a", "1.0.0+b", "0.9.0"]))
 def test_the_choice_does_not_depend_on_the_registrys_order(versions: list[str]) -> None:
     assert chosen(baseline_for(packument(*versions), "1.1.0", "latest")) == "1.0.0+b"
+
+
+@pytest.mark.parametrize(
+    ("known", "staged", "tag", "had"),
+    [
+        (packument("1.4.2", tags={"latest": "1.4.2"}), "1.5.0", "latest", "1.4.2"),
+        (packument("1.4.2", "2.0.0", tags={"latest": "2.0.0"}), "1.5.0", "latest", "2.0.0"),
+        (packument("1.4.2", "2.0.0", tags={"latest": "2.0.0"}), "1.0.0", "latest", "2.0.0"),
+        (packument("1.5.0", tags={"latest": "1.5.0"}), "1.5.0", "latest", "1.5.0"),
+        (packument("1.4.2", tags={"latest": "1.4.2"}), "1.5.0", "next", ""),
+        (packument("1.4.2", tags={"latest": "1.4.3"}), "1.5.0", "latest", ""),
+        (packument("1.4.2", tags={"latest": "0.0.0-stage"}), "1.5.0", "latest", ""),
+        (packument("0.0.0-stage", tags={"latest": "0.0.0-stage"}), "1.5.0", "latest", ""),
+        (packument("1.4.2", "oops", tags={"latest": "oops"}), "1.5.0", "latest", ""),
+        (None, "1.5.0", "latest", ""),
+    ],
+)
+def test_the_reason_tells_what_had_the_dist_tag(
+    known: Packument | None, staged: str, tag: str, had: str
+) -> None:
+    assert had_the_tag(baseline_for(known, staged, tag).reason, staged, tag) == had
+
+
+@pytest.mark.parametrize("reason", ["", "Somebody chose it.", "1.4.2 is what users of it have."])
+def test_another_reason_does_not_tell_what_had_the_dist_tag(reason: str) -> None:
+    assert had_the_tag(reason, "1.5.0", "latest") is None

@@ -41,11 +41,8 @@ class MeasuresForm(forms.Form):
     )
     since = _day("From")
     until = _day("Until")
-    measure = forms.ChoiceField(
-        required=False,
-        choices=[(one.value, WORDS[one]) for one in Measure],
-        widget=forms.HiddenInput,
-    )
+    # What else an address says here, nobody has chosen.
+    measure = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
     def __init__(self, data: Any, *, registries: dict[str, str], **options: Any) -> None:
         super().__init__(data, **options)
@@ -73,7 +70,8 @@ class MeasuresForm(forms.Form):
     @property
     def measure_shown(self) -> Measure:
         """For which wait the charts are."""
-        return Measure(self.cleaned_data.get("measure") or Measure.DECISION)
+        chosen = self.cleaned_data.get("measure", "")
+        return Measure(chosen) if chosen in list(Measure) else Measure.DECISION
 
     @property
     def is_narrowing(self) -> bool:

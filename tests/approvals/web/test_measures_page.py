@@ -79,6 +79,8 @@ def test_the_charts_are_of_the_wait_that_is_chosen(browser: Client, ada: User) -
     assert "half within 2 h" not in page
     # The other figures stay in the table.
     assert "2 h" in page
+    unknown = browser.get(reverse("measures"), {"measure": "lunch"}).content.decode()
+    assert "half within 2 h" in unknown
 
 
 def test_hostile_names_are_text(browser: Client, ada: User) -> None:
