@@ -153,7 +153,7 @@ def _judge(look: _Look) -> None:
     end_takings([one for one in look.takings if one not in looking], at)
     covered = is_covered(look.checklist, look.lookers)
     person = assignment.person_id
-    if not covered and person is not None and person not in turns.able | set(look.lookers):
+    if not covered and _is_misplaced(look, turns):
         _begin(look, turns, why="Whoever it was assigned to is not wanted for it any more.")
         return
     became_urgent = turns.is_urgent and not assignment.is_urgent
@@ -331,6 +331,16 @@ def _begin(look: _Look, turns: Turns, *, why: str = "") -> None:
         values["taken_at"] = min(one.at for one in look.looking)
     change(assignment, **values)
     ask(look.pen, assignment, turns, turn, why=why)
+
+
+def _is_misplaced(look: _Look, turns: Turns) -> bool:
+    """Whether it is the turn of somebody who left, or whose part is better somebody else's."""
+    person = look.assignment.person_id
+    if person is None or person in turns.able or person in look.lookers:
+        return False
+    found = turns.on_call(look.at)
+    may = any(one.key == person for one in look.checklist.case.deciders)
+    return not may or (found is not None and found.person != person)
 
 
 def _must_wake(look: _Look) -> bool:

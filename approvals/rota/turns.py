@@ -1,7 +1,8 @@
 """Whom to ask about a staged version: who is on call, and then step by step whoever is after them.
 
-Only people whose approval would bring it on are asked; whoever comes next in the rotation stands
-in for the others.
+Only people whose approval would bring it on are asked, and whoever comes next in the rotation
+stands in for the others. Where it has nobody of them, who is on call looks at it all the same, and
+the steps go on to those who could approve it.
 """
 
 from __future__ import annotations
@@ -81,9 +82,11 @@ class Rota:
         if schedule is None:
             return None
         able = able_to_help(checklist)
+        plan, may = self.plans[schedule.pk], {one.key for one in checklist.case.deciders}
         return Turns(
             schedule,
-            without(self.plans[schedule.pk], able),
+            without(plan, able),
+            without(plan, may),
             self.steps.get(schedule.pk) or USUAL,
             able,
             urgent_wait(checklist),
@@ -92,10 +95,15 @@ class Rota:
 
 @dataclass(frozen=True)
 class Turns:
-    """The steps of one version. Everybody is absent from its plan who could not bring it on."""
+    """The steps of one version.
+
+    Everybody is absent from its plan who could not bring it on; and from `of_all`, who may not
+    decide it at all.
+    """
 
     schedule: Schedule
     plan: Plan
+    of_all: Plan
     steps: tuple[Step, ...]
     able: frozenset[int]
     urgent_wait: timedelta | None
@@ -111,7 +119,10 @@ class Turns:
         return 1 if first.whom == Whom.ON_CALL and not first.wait else 0
 
     def on_call(self, at: datetime) -> OnCall | None:
-        return on_call(self.plan, at, urgent=self.is_urgent)
+        """Who is on call and could bring it on; else who may at least decide it."""
+        plans = (self.plan, self.of_all)
+        asked = (on_call(one, at, urgent=self.is_urgent) for one in plans)
+        return next((one for one in asked if one is not None), None)
 
     def first(self, at: datetime) -> Turn:
         """Who is on call; where nobody is, whom the next steps name, without any wait."""
@@ -139,7 +150,7 @@ class Turns:
                 if people := self.able - over:
                     return Turn(number, people)
                 continue
-            found = self.on_call(at)
+            found = on_call(self.plan, at, urgent=self.is_urgent)
             if step.whom == Whom.NEXT and (found is None or found.person in before | over):
                 found = next_on_call(self.plan, at, urgent=self.is_urgent)
             if found is not None and found.person not in over:

@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.decisions.judging import policy_states
+from approvals.decisions.judging.checklist import checklists_of
 from approvals.decisions.models import Release, ReleaseMember
 from approvals.decisions.talking.change_requests import lift, request_changes
+from approvals.people.deciders import decider_of
 from approvals.people.models import Role, Scope, User
 from approvals.queue.models import AlarmKind, StagedVersion, State
 from approvals.queue.transitions import raise_alarm
@@ -183,6 +185,38 @@ def test_who_cannot_approve_it_is_stood_in_for_by_the_next(
     sweep()
     assert assignment_of(row).person == grace
     assert people_told("assignment.assigned") == [[grace.pk]]
+
+
+def test_where_nobody_of_the_rota_is_wanted_who_is_on_call_looks_and_the_others_are_asked(
+    rota: None, ada: User, grace: User, linus: User, clock: time_machine.Traveller
+) -> None:
+    make_team("security", linus)
+    make_policies(wanting("1 of security"))
+    row = staged()
+    sweep()
+    at(clock, minutes=1)
+    assert assignment_of(row).person == ada
+    assert people_told("assignment.assigned") == [[ada.pk]]
+    # Taking it lets nobody off who has to approve it.
+    assert take(row, user=ada) is False
+    at(clock, minutes=15)
+    assert people_told("assignment.escalated") == [[linus.pk]]
+
+
+def test_whoever_has_approved_makes_room_for_the_next(
+    rota: None, ada: User, grace: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_policies(wanting("2 of anyone"))
+    row = staged()
+    sweep()
+    take(row, user=ada)
+    voted = checklists_of([row])[row.pk].voted_by(decider_of(ada))
+    monkeypatch.setattr(escalation, "checklists_of", lambda rows: {row.pk: voted})
+    policy_states.refresh_all()
+    sweep()
+    found = assignment_of(row)
+    assert (found.person, found.taken_at) == (grace, None)
+    assert people_told("assignment.assigned") == [[ada.pk], [grace.pk]]
 
 
 def test_whoever_has_no_such_package_is_not_asked(rota: None, ada: User, grace: User) -> None:
