@@ -102,7 +102,10 @@ def is_whole_since(sequence: int) -> bool:
         .first()
     )
     if head is None:
-        return not AuditEvent.objects.exists()
+        # The first event may have been written meanwhile, with the head.
+        return not AuditEvent.objects.exists() or (
+            _stored_head().sequence > 0 and is_whole_since(sequence)
+        )
     if head.since != max(0, head.sequence - sequence + 1):
         return False
     first = max(sequence, head.sequence - PROVED + 1)

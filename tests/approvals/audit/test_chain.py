@@ -190,6 +190,22 @@ def test_verifying_while_others_record_is_no_false_alarm(transactional_db: None)
     assert chain.verify().events == 60
 
 
+def test_the_very_first_event_is_no_false_alarm_while_it_is_written(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there_are_none = AuditEvent.objects.exists
+
+    def exists_by_now() -> bool:
+        if not there_are_none():
+            record("registry.added")
+        return there_are_none()
+
+    monkeypatch.setattr(AuditEvent.objects, "exists", exists_by_now)
+    assert chain.is_whole_since(1)
+    AuditHead.objects.all().delete()
+    assert not chain.is_whole_since(1)
+
+
 def test_the_command_prints_the_head_and_takes_it_back(ten_events: list[AuditEvent]) -> None:
     out = StringIO()
     call_command("verify_audit", stdout=out)
