@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core import mail
+from pytest_django import Settings
 
 from approvals.audit.chain import verify
 from approvals.audit.models import AuditEvent, OutboxEvent
@@ -33,6 +34,12 @@ pytestmark = pytest.mark.integration
 
 BEFORE_ITS_LOOK = "before the worker looks"
 BEFORE_ITS_CALL = "between its look and its call"
+
+
+@pytest.fixture(autouse=True)
+def _news_without_waiting(settings: Settings) -> None:
+    """A message waits for no other of the kind."""
+    settings.GATHER_SECONDS = 0
 
 
 def kinds(row: StagedVersion) -> list[str]:
