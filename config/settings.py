@@ -312,11 +312,11 @@ CELERY_BEAT_SCHEDULE |= {
         "forget old tries": "approvals.people.tasks.forget_old_tries",
         "forget expired tarballs": "approvals.inspection.tasks.forget_expired_tarballs",
         "forget unwanted packages": "approvals.queue.tasks.forget_unwanted_packages",
+        "forget old news": "approvals.notifications.tasks.forget_old_news",
     }.items()
 }
 CELERY_BEAT_SCHEDULE["refresh published packages"] = {
     "task": "approvals.decisions.tasks.refresh_published_packages",
-        "forget old news": "approvals.notifications.tasks.forget_old_news",
     "schedule": schedule(300),
     "options": {"expires": 300},
 }
@@ -363,6 +363,8 @@ TRY_LIMITS = {
     "door_step_up": {"person": (30, 900), "address": (150, 900)},
     "door_passkey_asked": {"person": (60, 900), "address": (300, 900)},
     "invitation": {"address": (20, 900)},
+    # Whole offices read their calendars from one address, each every few minutes.
+    "calendar": {"address": (600, 900)},
     # Of a token, and of who comes without a good one.
     "api": {"person": (3000, 300)},
     "api_refused": {"address": (100, 300)},
@@ -446,6 +448,10 @@ REGISTRY_PROOF_SECONDS = 300
 QUESTION_SECONDS = env.whole("COUNTERSIGN_QUESTION_SECONDS", 900, least=1, most=86_400)
 CALL_LEASE_SECONDS = env.seconds("COUNTERSIGN_CALL_LEASE_SECONDS", 60.0, least=1, most=3600)
 LIVE_WATCH_SECONDS = env.whole("COUNTERSIGN_LIVE_WATCH_SECONDS", 3600, least=1, most=30 * 86_400)
+# How long a message to people waits for more of the kind: one e-mail for twelve versions.
+GATHER_SECONDS = env.seconds("COUNTERSIGN_GATHER_SECONDS", 20.0, least=0, most=3600)
+# For how long it is kept what was delivered, and what people have in their feeds.
+NEWS_DAYS = env.whole("COUNTERSIGN_NEWS_DAYS", 90, least=1, most=36_500)
 NOT_VISIBLE_SECONDS = env.whole("COUNTERSIGN_NOT_VISIBLE_SECONDS", 300, least=1, most=30 * 86_400)
 # For one tarball that is looked at to see that anybody can fetch it, however slowly it drips.
 LIVE_DOWNLOAD_SECONDS = env.whole("COUNTERSIGN_LIVE_DOWNLOAD_SECONDS", 120, least=1, most=900)
@@ -453,10 +459,6 @@ CODE_WANTED_SECONDS = env.whole("COUNTERSIGN_CODE_WANTED_SECONDS", 20, least=0, 
 
 # ---------- e-mail, logs
 
-# How long a message to people waits for more of the kind: one e-mail for twelve versions.
-GATHER_SECONDS = env.seconds("COUNTERSIGN_GATHER_SECONDS", 20.0, least=0, most=3600)
-# For how long it is kept what was delivered, and what people have in their feeds.
-NEWS_DAYS = env.whole("COUNTERSIGN_NEWS_DAYS", 90, least=1, most=36_500)
 vars().update(env.email("COUNTERSIGN_EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
     "COUNTERSIGN_EMAIL_FROM", "Countersign <countersign@localhost>"

@@ -1,11 +1,11 @@
-"""Addresses that let somebody in, such as an invitation's. Kept out of logs."""
+"""Addresses that let somebody in or read along, such as an invitation's. Kept out of logs."""
 
 import logging
 import re
 
 # Django writes the path of every request that it refuses or fails at.
 SECRET_PATH = re.compile(
-    r"(/invitation/|/first-run/link/|/password/reset/key/)[^\s/?]+", re.IGNORECASE
+    r"(/invitation/|/first-run/link/|/password/reset/key/|/calendar/)[^\s/?]+", re.IGNORECASE
 )
 
 

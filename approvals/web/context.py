@@ -10,6 +10,7 @@ from approvals.people.models import User
 from approvals.people.permissions import may_decide_anything, may_manage
 from approvals.queue.models import Registry
 from approvals.web.first_run import Step, steps_of
+from approvals.web.rota import duties_of
 
 # Label, route, and the routes that belong to it.
 SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
@@ -52,11 +53,24 @@ SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
         "people",
         frozenset({"invite", "person", "teams", "team", "team_add", "team_remove"}),
     ),
+    (
+        "Rota",
+        "rota",
+        frozenset(
+            {
+                *("schedule", "schedule_add", "schedule_setup", "schedule_change"),
+                *("schedule_steps", "layer", "layer_add", "override_add"),
+                *("feed_make", "schedule_feed_make"),
+                *("measures", "runbooks", "runbook", "runbook_add", "runbook_change"),
+            }
+        ),
+    ),
     ("Audit", "audit", frozenset()),
     ("Notifications", "notifications", frozenset({"webhook_add", "webhook_edit"})),
 )
 ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("Profile", "profile", frozenset()),
+    ("What you are told", "news_settings", frozenset({"destination", "destination_add"})),
     (
         "Security: passkeys and apps",
         "security",
@@ -70,7 +84,6 @@ ACCOUNT_SECTIONS: tuple[tuple[str, str, frozenset[str]], ...] = (
 
 def every_page(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
-    ("What you are told", "news_settings", frozenset({"destination", "destination_add"})),
     if user is None or not user.is_authenticated:
         return {"github_configured": github.is_configured()}
     if not sessions.is_verified(request):
@@ -82,8 +95,12 @@ def every_page(request: HttpRequest) -> dict[str, object]:
         "account_navigation": _entries(ACCOUNT_SECTIONS, route),
         "may_decide": may_decide_anything(user),
         "may_manage": may_manage(user),
+        # Lazy: a fragment has no header.
+        "duties": lambda: duties_of(user),
         # Lazy: nothing is asked by a fragment, nor once the first run is over.
         "first_run_steps": lambda: _first_run(user),
+        # Lazy: a fragment without the header asks for nothing.
+        "unread_news": lambda: feed.unread_count(user),
         # Lazy: a fragment that shows no banner asks for nothing.
         "failing_registries": Registry.objects.visible_to(user)
         .filter(enabled=True, failing_since__isnull=False)
@@ -99,8 +116,6 @@ def _entries(
     sections: tuple[tuple[str, str, frozenset[str]], ...], route: str | None
 ) -> list[dict[str, object]]:
     return [
-        # Lazy: a fragment without the header asks for nothing.
-        "unread_news": lambda: feed.unread_count(user),
         {"label": label, "url": reverse(name), "current": route == name or route in others}
         for label, name, others in sections
     ]

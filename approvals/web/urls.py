@@ -4,7 +4,9 @@ from django.urls import URLPattern, path
 
 from approvals.web.views import (
     account,
+    assignments,
     audit,
+    calendar_feeds,
     carrying_out,
     comments,
     contents,
@@ -16,9 +18,9 @@ from approvals.web.views import (
     glass,
     health,
     measures,
+    news,
     notifications,
     people,
-    news,
     policies,
     provenance,
     push,
@@ -26,6 +28,8 @@ from approvals.web.views import (
     registries,
     releases,
     review,
+    rota,
+    rota_setup,
     rules,
     runbooks,
     security,
@@ -189,6 +193,36 @@ version_urls = [
     path("versions/<int:pk>/call-off/", carrying_out.call_off, name="call_off"),
     path("healthz", health.healthz, name="healthz"),
 ]
+assignment_urls = [
+    path("versions/<int:pk>/take/", assignments.take, name="assignment_take"),
+    path("versions/<int:pk>/pass-on/", assignments.pass_on, name="assignment_pass_on"),
+    path("versions/<int:pk>/snooze/", assignments.snooze, name="assignment_snooze"),
+]
+rota_urls = [
+    path("rota/", rota.rota, name="rota"),
+    path("rota/add/", rota_setup.schedule_add, name="schedule_add"),
+    path("rota/feed/", calendar_feeds.feed_make, name="feed_make"),
+    path("rota/feeds/<int:pk>/revoke/", calendar_feeds.feed_revoke, name="feed_revoke"),
+    path("rota/layers/<int:pk>/", rota_setup.layer, name="layer"),
+    path("rota/layers/<int:pk>/remove/", rota_setup.layer_remove, name="layer_remove"),
+    path("rota/overrides/<int:pk>/cancel/", rota.override_cancel, name="override_cancel"),
+    path("rota/swaps/<int:pk>/accept/", rota.swap_accept, name="swap_accept"),
+    path("rota/swaps/<int:pk>/decline/", rota.swap_decline, name="swap_decline"),
+    path("rota/swaps/<int:pk>/withdraw/", rota.swap_withdraw, name="swap_withdraw"),
+    path("rota/<int:pk>/", rota.schedule, name="schedule"),
+    path("rota/<int:pk>/hand-over/", rota.hand_over, name="hand_over"),
+    path("rota/<int:pk>/hand-over/now/", rota.hand_over_now, name="hand_over_now"),
+    path("rota/<int:pk>/take-over/", rota.take_over, name="take_over"),
+    path("rota/<int:pk>/overrides/add/", rota.override_add, name="override_add"),
+    path("rota/<int:pk>/feed/", calendar_feeds.schedule_feed_make, name="schedule_feed_make"),
+    path("rota/<int:pk>/set-up/", rota_setup.schedule_setup, name="schedule_setup"),
+    path("rota/<int:pk>/set-up/about/", rota_setup.schedule_change, name="schedule_change"),
+    path("rota/<int:pk>/set-up/steps/", rota_setup.schedule_steps, name="schedule_steps"),
+    path("rota/<int:pk>/set-up/move/", rota_setup.schedule_move, name="schedule_move"),
+    path("rota/<int:pk>/set-up/remove/", rota_setup.schedule_remove, name="schedule_remove"),
+    path("rota/<int:pk>/layers/add/", rota_setup.layer_add, name="layer_add"),
+    path("calendar/<str:secret>.ics", calendar_feeds.calendar_feed, name="calendar_feed"),
+]
 vote_urls = [
     path("versions/<int:pk>/withdraw/", votes.withdraw_approval, name="withdraw_approval"),
     path("versions/<int:pk>/changes/", votes.request_changes, name="request_changes"),
@@ -279,49 +313,6 @@ telling_urls = [
         notifications.delivery_try_now,
         name="delivery_try_now",
     ),
-]
-measure_urls = [
-    path("measures/", measures.measures, name="measures"),
-    path("measures/export/", measures.measures_export, name="measures_export"),
-]
-runbook_urls = [
-    path("runbooks/", runbooks.runbooks, name="runbooks"),
-    path("runbooks/add/", runbooks.runbook_add, name="runbook_add"),
-    path("runbooks/<int:pk>/", runbooks.runbook, name="runbook"),
-    path("runbooks/<int:pk>/change/", runbooks.runbook_change, name="runbook_change"),
-    path("runbooks/<int:pk>/remove/", runbooks.runbook_remove, name="runbook_remove"),
-]
-push_urls = [
-    # What lies beside the worker is all that it governs.
-    path("push/worker.js", push.push_worker, name="push_worker"),
-    path("push/subscribe/", push.push_subscribe, name="push_subscribe"),
-    path("push/<int:pk>/test/", push.push_test, name="push_test"),
-    path("push/<int:pk>/remove/", push.push_remove, name="push_remove"),
-    path("notifications/webhooks/schema.json", push.webhook_schema, name="webhook_schema"),
-]
-
-urlpatterns: list[URLPattern] = [
-    *entrance_urls,
-    *telling_urls,
-    *push_urls,
-    *version_urls,
-    *decision_urls,
-    *vote_urls,
-    *release_urls,
-    *provenance_urls,
-    *file_urls,
-    *account_urls,
-    *security_urls,
-    *people_urls,
-    *first_run_urls,
-    *registry_urls,
-    *rule_urls,
-    *policy_urls,
-    *team_urls,
-    *measure_urls,
-    *runbook_urls,
-    *token_urls,
-]
     path(
         "notifications/deliveries/send-parked/",
         notifications.deliveries_send_parked,
@@ -348,5 +339,49 @@ news_urls = [
         news.destination_unsubscribe,
         name="destination_unsubscribe",
     ),
+]
+measure_urls = [
+    path("measures/", measures.measures, name="measures"),
+    path("measures/export/", measures.measures_export, name="measures_export"),
+]
+runbook_urls = [
+    path("runbooks/", runbooks.runbooks, name="runbooks"),
+    path("runbooks/add/", runbooks.runbook_add, name="runbook_add"),
+    path("runbooks/<int:pk>/", runbooks.runbook, name="runbook"),
+    path("runbooks/<int:pk>/change/", runbooks.runbook_change, name="runbook_change"),
+    path("runbooks/<int:pk>/remove/", runbooks.runbook_remove, name="runbook_remove"),
+]
+push_urls = [
+    # What lies beside the worker is all that it governs.
+    path("push/worker.js", push.push_worker, name="push_worker"),
+    path("push/subscribe/", push.push_subscribe, name="push_subscribe"),
+    path("push/<int:pk>/test/", push.push_test, name="push_test"),
+    path("push/<int:pk>/remove/", push.push_remove, name="push_remove"),
+    path("notifications/webhooks/schema.json", push.webhook_schema, name="webhook_schema"),
+]
+
+urlpatterns: list[URLPattern] = [
+    *entrance_urls,
+    *telling_urls,
     *news_urls,
     *push_urls,
+    *version_urls,
+    *decision_urls,
+    *vote_urls,
+    *assignment_urls,
+    *rota_urls,
+    *release_urls,
+    *provenance_urls,
+    *file_urls,
+    *account_urls,
+    *security_urls,
+    *people_urls,
+    *first_run_urls,
+    *registry_urls,
+    *rule_urls,
+    *policy_urls,
+    *team_urls,
+    *token_urls,
+    *measure_urls,
+    *runbook_urls,
+]

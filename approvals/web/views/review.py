@@ -35,9 +35,12 @@ from approvals.people.models import User
 from approvals.people.permissions import may_decide
 from approvals.people.sessions import not_activity
 from approvals.queue.models import OPEN_STATES, StagedVersion, State
+from approvals.rota.looks import looked
+from approvals.rota.standing import how_it_stands
 from approvals.web import checklist as checklists
 from approvals.web import filelist, manifest, panel
 from approvals.web.facts import counts_of, facts_of
+from approvals.web.forms.assignment import PassOnForm, SnoozeForm
 from approvals.web.live import mark_of
 from approvals.web.progress import question_of
 from approvals.web.provenance_panel import IN_THE_PANEL, provenance_of
@@ -77,6 +80,7 @@ def version(request: SignedInRequest, pk: int) -> HttpResponse:
     to show, `line` a line in it.
     """
     staged_version = get_version(request.user, pk)
+    looked(staged_version, request.user)
     asked = request_of(staged_version)
     mark, checklist = _mark(staged_version), _checklist(staged_version)
     context = facts_of(staged_version, checklist) | _messages(request)
@@ -307,13 +311,13 @@ def _waiting(
     }
 
 
-def _assignment(user: User, staged_version: StagedVersion) -> dict[str, Any]:
+def _assignment(user: User, staged_version: StagedVersion, checklist: Checklist) -> dict[str, Any]:
     """Who looks at it, and what this person can do about that."""
-    standing = how_it_stands(staged_version, user)
+    standing = how_it_stands(staged_version, user, checklist)
     if standing is None:
         return {}
     return {
-        "standing": standing,
+        "assigned": standing,
         "pass_form": PassOnForm(people=standing.others, auto_id="pass_on_%s"),
         "snooze_form": SnoozeForm(latest=standing.latest_snooze, auto_id="snooze_%s"),
     }
@@ -383,7 +387,7 @@ def _status(
     }
     if checklist is not None:
         context |= _waiting(user, staged_version, context, checklist)
-        context |= _assignment(user, staged_version)
+        context |= _assignment(user, staged_version, checklist)
     else:
         context["votes"] = checklists.votes_of(staged_version, user, None)
         context["overrides"] = checklists.overrides_of(staged_version, None)
