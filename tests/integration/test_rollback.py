@@ -18,7 +18,9 @@ from approvals.queue.sync import poll
 from registry_client.sandbox.server import SandboxRegistry
 from tests.approvals.factories import make_user
 from tests.approvals.web.pages import sign_in
+from tests.integration.dashboard import Dashboard
 from tests.integration.npm import TIMEOUT_SECONDS, Npm, make_package, why_npm_is_missing
+from tests.integration.registries import RegistryUnderTest
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -73,7 +75,7 @@ def shell(sandbox: SandboxRegistry, tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
-def registry(sandbox: SandboxRegistry, token: str) -> Registry:
+def registered(sandbox: SandboxRegistry, token: str) -> Registry:
     return add_registry(
         actor=None, name="sandbox", url=sandbox.url, read_token=token, is_sandbox=True
     )
@@ -124,47 +126,42 @@ def shown(reader: User, row: StagedVersion, **typed: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("program", ["sh", "bash"])
 def test_the_commands_on_the_page_take_a_version_back(
-    sandbox: SandboxRegistry,
-    registry: Registry,
-    reader: User,
-    shell: Shell,
-    token: str,
-    tmp_path: Path,
-    program: str,
+    registry: RegistryUnderTest, package_name: str, reader: User, tmp_path: Path
 ) -> None:
-    publish(shell, sandbox, token, tmp_path, "1.0.0", "latest")
-    row = let_out(
-        shell,
-        sandbox,
-        registry,
-        token,
-        tmp_path,
-        version="1.1.0",
+    name = f"@ada/{package_name}"
+    token = registry.create_user_without_codes(f"ada-of-{package_name}")
+    shell = Shell(registry.url, tmp_path / "npm")
+    dashboard = Dashboard(
+        add_registry(actor=None, name=registry.kind, url=registry.url, read_token=token)
     )
-    assert shell.view(NAME, "dist-tags.latest", token) == "1.1.0"
-    commands = shown(reader, row)
-    assert len(commands) == 2
-    # Wherever else this person's npm sends the scope, and whatever it takes for the registry.
-    shell.prefer("@ada:registry=http://127.0.0.1:9/")
+    with registry.asking_nobody():
+        shell.publish(registry.package(name, "1.0.0"), token)
+        row = dashboard.found(registry.stage(name, "1.1.0", token))
+        shell.run("stage", "approve", str(row.stage_id), token=token)
+        assert shell.view(name, "dist-tags.latest", token) == "1.1.0"
+        StagedVersion.objects.filter(pk=row.pk).update(state=State.LIVE)
+        commands = shown(reader, row)
+        assert len(commands) == 2
+        # Wherever else this person's npm sends the scope.
+        shell.prefer("@ada:registry=http://127.0.0.1:9/")
 
-    for line in commands:
-        shell.type(line, token, sandbox.code("ada"), program)
+        for line in commands:
+            shell.type(line, token)
 
-    fresh = Npm(sandbox.url, tmp_path / "fresh")
-    assert fresh.view(NAME, "dist-tags.latest", token) == "1.0.0"
-    assert fresh.view(f"{NAME}@1.1.0", "deprecated", token) == (
+    fresh = Npm(registry.url, tmp_path / "fresh")
+    assert fresh.view(name, "dist-tags.latest", token) == "1.0.0"
+    assert fresh.view(f"{name}@1.1.0", "deprecated", token) == (
         "Do not use 1.1.0: it was taken back. Use 1.0.0."
     )
-    assert not fresh.view(f"{NAME}@1.0.0", "deprecated", token)
-    installed = fresh.install(NAME, tmp_path / "project", token)
+    assert not fresh.view(f"{name}@1.0.0", "deprecated", token)
+    installed = fresh.install(name, tmp_path / "project", token)
     assert (installed / "index.js").read_text() == "module.exports = '1.0.0'\n"
 
 
 def test_what_a_person_types_is_what_installers_read(
     sandbox: SandboxRegistry,
-    registry: Registry,
+    registered: Registry,
     reader: User,
     shell: Shell,
     token: str,
@@ -174,7 +171,7 @@ def test_what_a_person_types_is_what_installers_read(
     row = let_out(
         shell,
         sandbox,
-        registry,
+        registered,
         token,
         tmp_path,
         version="1.1.0",
@@ -190,7 +187,7 @@ def test_what_a_person_types_is_what_installers_read(
 
 def test_a_dist_tag_that_was_new_is_gone_again(
     sandbox: SandboxRegistry,
-    registry: Registry,
+    registered: Registry,
     reader: User,
     shell: Shell,
     token: str,
@@ -200,7 +197,7 @@ def test_a_dist_tag_that_was_new_is_gone_again(
     row = let_out(
         shell,
         sandbox,
-        registry,
+        registered,
         token,
         tmp_path,
         version="2.0.0-rc.1",
