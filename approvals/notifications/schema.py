@@ -20,23 +20,6 @@ def payload_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Countersign news",
         "description": "The body of a webhook, signed after the Standard Webhooks specification.",
-        **_news(told),
-        "properties": {
-            **_news(told)["properties"],
-            "events": {
-                "type": "array",
-                "minItems": 2,
-                "description": "Several pieces of news in one message, the oldest first: the rest "
-                "of the message then sums them up, and carries the id of one of them. Each has an "
-                "id of its own, to drop what was had before.",
-                "items": _news(told),
-            },
-        },
-    }
-
-
-def _news(told: list[str]) -> dict[str, Any]:
-    return {
         "type": "object",
         "required": ["type", "schema", "id", "timestamp", "summary", "data"],
         "properties": {

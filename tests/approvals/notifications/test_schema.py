@@ -6,12 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from approvals.notifications.messages import (
-    TOPICS,
-    gathered_message,
-    message_for,
-    trial_message,
-)
+from approvals.notifications.messages import TOPICS, message_for, trial_message
 from approvals.notifications.schema import payload_schema
 from tests.approvals.notifications.conftest import Publish
 
@@ -47,19 +42,13 @@ def test_every_kind_of_news_is_as_the_schema_says(publish: Publish, topic: str) 
     assert payload["type"] in {kind.get("const") for kind in documented["type"]["anyOf"]}
 
 
-def test_a_gathered_message_is_as_the_schema_says(publish: Publish) -> None:
-    payload = gathered_message([publish(package=f"pad-{number}") for number in range(3)]).payload
-    validate(payload)
-    assert len({news["id"] for news in payload["events"]}) == 3
-
-
 def test_the_test_is_as_the_schema_says(publish: Publish) -> None:
     validate(trial_message("test_1", publish().at).payload)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"schema": 2}, {"id": 7}, {"timestamp": "soon"}, {"data": {"package": 7}}, {"events": []}],
+    [{"schema": 2}, {"id": 7}, {"timestamp": "soon"}, {"data": {"package": 7}}, {"data": []}],
 )
 def test_what_is_not_so_does_not_pass(publish: Publish, change: dict[str, Any]) -> None:
     """Else the tests above would prove nothing."""
