@@ -641,6 +641,33 @@ def test_every_way_of_asking_gives_the_same_answer(of: Plan, at: datetime, days:
         assert on_call(of, gap.start) is None
 
 
+@settings(max_examples=150, deadline=None)
+@given(plans, moments)
+def test_what_comes_later_changes_nothing_now(of: Plan, at: datetime) -> None:
+    known = [
+        replace(
+            one,
+            places=tuple(
+                replace(place, left=place.left if place.left and place.left <= at else None)
+                for place in one.places
+                if place.joined <= at
+            ),
+            covers=tuple(cover for cover in one.covers if cover.start <= at),
+            ended=one.ended if one.is_over(at) else None,
+        )
+        for one in of.layers
+    ]
+    before = replace(of, layers=tuple(known))
+
+    for urgent in (False, True):
+        now, then = on_call(of, at, urgent=urgent), on_call(before, at, urgent=urgent)
+        assert now is then is None or (
+            now is not None
+            and then is not None
+            and replace(now, until=None) == replace(then, until=None)
+        )
+
+
 @settings(max_examples=60, deadline=None)
 @given(layers, st.integers(2, 6))
 def test_a_rotation_that_nobody_joins_or_leaves_is_fair(of: LayerPlan, number: int) -> None:
