@@ -5,6 +5,7 @@ Everybody sets up their own; administrators set up the teams' and those that are
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
@@ -114,7 +115,7 @@ def change_destination(
     _check_actor(actor, destination)
     with transaction.atomic():
         current = Destination.objects.select_for_update().get(pk=destination.pk)
-        changed: dict[str, object] = {}
+        changed: dict[str, Any] = {}
         if (name := _checked_name(name)) != current.name:
             current.name = changed["name"] = name
         if address:

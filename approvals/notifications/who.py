@@ -218,7 +218,7 @@ def why_not(delivery: Delivery) -> str:
 def _why_not_for_person(delivery: Delivery, topic: Topic) -> str:
     users = User.objects.filter(is_active=True)
     if delivery.destination is not None:
-        user = users.filter(pk=delivery.destination.person_id).first()
+        user = users.filter(destinations=delivery.destination).first()
     elif delivery.channel == EMAIL:
         users = users if topic.is_personal else users.filter(wants_email=True)
         user = users.filter(email=delivery.recipient).first()

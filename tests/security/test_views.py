@@ -31,7 +31,7 @@ from approvals.inspection.models import (
     RuleSetting,
     ViewedFile,
 )
-from approvals.notifications.models import Delivery, Destination, Webhook
+from approvals.notifications.models import Delivery, Destination, FeedItem, Webhook
 from approvals.people import factors
 from approvals.people.models import Invitation, Role, Scope, Team, User
 from approvals.policy.book import DEFAULT, Policy
@@ -105,6 +105,8 @@ SEES = outcomes(outside=MISSING)
 DECIDES = outcomes(outside=MISSING, viewer=FORBIDDEN)
 SETS_EXPECTATIONS = outcomes(outside=MISSING, viewer=FORBIDDEN, approver=FORBIDDEN)
 MANAGES = outcomes(everybody=FORBIDDEN, administrator=YES)
+# Of others' places, nobody else knows whether they are there.
+MANAGES_PLACES = outcomes(everybody=MISSING, administrator=YES)
 # Who sees some packages only neither sets policies nor reads of what they were.
 SETS_POLICIES = outcomes(outside=FORBIDDEN, viewer=FORBIDDEN, approver=FORBIDDEN)
 SEES_EVERYTHING = outcomes(outside=FORBIDDEN)
@@ -201,6 +203,19 @@ class World:
     def browser(self) -> Destination:
         """Somebody else's."""
         return Destination.objects.create(kind="push", name="Firefox", person=make_user())
+
+    def shared_place(self) -> Destination:
+        found = Destination(kind="email", name="list")
+        found.seal_address("list@example.org")
+        found.save()
+        return found
+
+    def own_news(self) -> list[object]:
+        if self.me is None:
+            return [1]
+        outbox.publish("staged_version.live", package="left-pad", url_path="/")
+        event = OutboxEvent.objects.order_by("pk").last()
+        return [FeedItem.objects.create(person=self.me, event=event).pk]
 
     def rule_setting(self) -> RuleSetting:
         packages = f"@acme/{uuid.uuid4()}"
@@ -416,6 +431,22 @@ VIEWS: dict[str, View] = {
     "webhook_test": View(MANAGES, "POST", lambda world: [world.webhook().pk]),
     "webhook_remove": View(MANAGES, "POST", lambda world: [world.webhook().pk]),
     "delivery_try_now": View(MANAGES, "POST", lambda world: [world.delivery().pk]),
+    "deliveries_send_parked": View(MANAGES, "POST"),
+    "news": View(VERIFIED),
+    "news_open": View(VERIFIED, arguments=World.own_news),
+    "news_read": View(VERIFIED, "POST"),
+    "news_settings": View(VERIFIED),
+    "own_email": View(VERIFIED, "POST"),
+    "quiet_hours_add": View(VERIFIED, "POST"),
+    "quiet_hours_remove": View(VERIFIED, "POST", lambda world: [1]),
+    "destination_add": View(VERIFIED, BOTH),
+    "destination": View(MANAGES_PLACES, BOTH, lambda world: [world.shared_place().pk]),
+    "destination_test": View(MANAGES_PLACES, "POST", lambda world: [world.shared_place().pk]),
+    "destination_remove": View(MANAGES_PLACES, "POST", lambda world: [world.shared_place().pk]),
+    "destination_subscribe": View(MANAGES_PLACES, "POST", lambda world: [world.shared_place().pk]),
+    "destination_unsubscribe": View(
+        MANAGES_PLACES, "POST", lambda world: [world.shared_place().pk, 1]
+    ),
     "registries": View(VERIFIED),
     "registry_add": View(MANAGES, BOTH),
     "registry_edit": View(MANAGES, BOTH, lambda world: [world.row.registry_id]),

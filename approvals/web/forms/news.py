@@ -64,7 +64,7 @@ class DestinationForm(forms.Form):
 
     @property
     def is_mine(self) -> bool:
-        return self.cleaned_data.get("owner", MINE) == MINE
+        return bool(self.cleaned_data.get("owner", MINE) == MINE)
 
     @property
     def team(self) -> Team | None:
