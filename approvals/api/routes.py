@@ -46,6 +46,7 @@ from approvals.provenance.hand_in import BundleRefused, hand_in
 from approvals.queue.models import StagedVersion, State
 from registry_client.provenance import MAX_BUNDLE
 
+NOT_FOUND_YET = "none"
 # What PostgreSQL stores as a key, and SQLite as a number.
 _LARGEST_KEY = 2**63 - 1
 
@@ -116,7 +117,8 @@ class OneVersion(AtRegistry):
         "",
         max_length=30,
         pattern=r"^[a-z_]*$",
-        description="The state that you know: with another one, nothing is held",
+        description="The state that you know (none: not found yet): where it is another one, the "
+        "answer comes at once",
     )
 
 
@@ -285,8 +287,9 @@ def _wait(
     before: awaited.Mark,
     state: str | None,
 ) -> None:
-    if asked.wait and (not asked.state or asked.state == state):
-        awaited.leave(request, awaited.Awaited(key, before, state or "", asked.wait))
+    known = state or NOT_FOUND_YET
+    if asked.wait and asked.state in ("", known):
+        awaited.leave(request, awaited.Awaited(key, before, known, asked.wait))
 
 
 def _count(what: str, *, person: str = "", address: str = "") -> None:
