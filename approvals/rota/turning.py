@@ -172,12 +172,13 @@ def ask(
         return
     if turn.person is not None and turn.step <= turns.first_step:
         until = f" until {_moment(turn.until)}" if turn.until else ""
+        duty = f"You are on call for “{schedule}”{until}."
         pen.write(
             ASSIGNED,
             assignment,
             turn.people,
             who=pen.name(turn.person),
-            reason=why or f"You are on call for “{schedule}”{until}.",
+            reason=f"{why} {duty}".strip(),
             schedule=schedule.name,
         )
         return

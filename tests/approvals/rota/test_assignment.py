@@ -17,7 +17,7 @@ from approvals.people.deciders import decider_of
 from approvals.people.models import Role, Scope, User
 from approvals.queue.models import AlarmKind, StagedVersion, State
 from approvals.queue.transitions import raise_alarm
-from approvals.rota import escalation
+from approvals.rota import escalation, turning
 from approvals.rota.assignment import (
     MOST_PASSES,
     MOST_SNOOZES,
@@ -897,6 +897,25 @@ def test_one_that_breaks_us_keeps_no_other_from_being_assigned(
     monkeypatch.undo()
     at(clock, minutes=5)
     assert people_told("assignment.escalated") or assignment_of(bad).person == ada
+
+
+@pytest.mark.parametrize("where", ["publish_all", "record_all"])
+def test_a_worker_that_is_killed_leaves_nothing_half_done(
+    rota: None, ada: User, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = staged()
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(turning.outbox if where == "publish_all" else turning, where, killed)
+    with pytest.raises(SystemExit):
+        escalation.look_after()
+    assert not Assignment.objects.exists()
+    monkeypatch.undo()
+    escalation.look_after()
+    assert assignment_of(row).person == ada
+    assert people_told("assignment.assigned") == [[ada.pk]]
 
 
 # At the same time
