@@ -283,7 +283,7 @@ def add_layer(schedule: Schedule, wanted: WantedLayer, *, actor: User) -> Layer:
         position = max((one.position for one in there), default=-1) + 1
         layer = _add_layer(schedule, values, people, position)
         _publish(schedule, actor)
-        record("layer.made", actor=actor, subject=layer, **_said_layer(values, people))
+        record("layer.made", actor=actor, subject=layer, layer=_said_layer(values, people))
     return layer
 
 

@@ -356,6 +356,55 @@ def test_who_leaves_is_on_call_by_no_override_and_asked_nothing(manager: User) -
     assert now_on_call(schedule, WEDNESDAY + timedelta(days=1)) == ada.pk
 
 
+def test_a_layer_that_is_added_is_asked_last(manager: User) -> None:
+    ada, grace = make_user("ada"), make_user("grace")
+    schedule = make_schedule(ada, from_time=time(9), until_time=time(17))
+
+    with time_machine.travel(WEDNESDAY, tick=False):
+        layer = schedules.add_layer(schedule, WantedLayer(keys(grace), MONDAY), actor=manager)
+
+    assert list(layers_of(schedule))[-1] == layer
+    assert now_on_call(schedule, WEDNESDAY) == ada.pk
+    assert now_on_call(schedule, WEDNESDAY + timedelta(hours=8)) == grace.pk
+    assert AuditEvent.objects.get(kind="layer.made").detail["layer"]["people"] == ["grace"]
+
+
+def test_there_are_no_more_layers_than_a_plan_can_bear(
+    monkeypatch: pytest.MonkeyPatch, manager: User
+) -> None:
+    monkeypatch.setattr(schedules, "MOST_LAYERS", 1)
+    wanted = WantedLayer(keys(manager), MONDAY)
+    schedule = make_schedule(manager)
+
+    with pytest.raises(ScheduleRefused, match="at most 1 layers"):
+        schedules.add_layer(schedule, wanted, actor=manager)
+    with pytest.raises(ScheduleRefused, match="at most 1 layers"):
+        schedules.make_schedule(WANTED, [wanted, wanted], actor=manager)
+
+
+def test_the_kind_alone_is_changed_in_place(manager: User) -> None:
+    layer = make_schedule(manager).layers.get()
+
+    changed = schedules.change_layer(
+        layer, WantedLayer(keys(manager), MONDAY, kind=Layer.Kind.INCIDENT), actor=manager
+    )
+
+    assert changed == layer
+    assert changed.kind == Layer.Kind.INCIDENT
+    assert AuditEvent.objects.filter(kind="layer.changed").count() == 1
+
+
+def test_what_is_the_same_is_no_change(manager: User) -> None:
+    schedule = make_schedule(manager, name="Ours", packages="@acme/*\nacme-*")
+    schedules.change_schedule(schedule, WANTED, actor=manager)
+    schedules.change_layer(schedule.layers.get(), WantedLayer(keys(manager), MONDAY), actor=manager)
+    schedules.set_steps(schedule, [], actor=manager)
+    schedules.move_schedule(schedule, 0, actor=manager)
+
+    assert not AuditEvent.objects.exists()
+    assert not OutboxEvent.objects.exists()
+
+
 def test_a_layer_that_is_removed_was_there_before(manager: User) -> None:
     ada = make_user("ada")
     schedule = make_schedule(ada)
