@@ -26,6 +26,8 @@ from approvals.web.forms.measures import WORDS, MeasuresForm
 from approvals.web.views.guards import SignedInRequest
 
 EXPORTS = ("versions", "packages", "teams")
+# In a table of the page; the export has all of them.
+MOST_ROWS = 100
 
 
 @require_GET
@@ -91,7 +93,8 @@ def _shown(waits: list[Waited], wanted: Range, measure: Measure) -> dict[str, An
                 "key": key,
                 "title": title,
                 "what": what,
-                "rows": [(row, _cells(row)) for row in rows],
+                "rows": [(row, _cells(row)) for row in rows[:MOST_ROWS]],
+                "others": len(rows[MOST_ROWS:]),
                 "chart": bars_of(rows, measure),
             }
             for key, title, what, rows in (

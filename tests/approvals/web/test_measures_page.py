@@ -16,6 +16,7 @@ from approvals.decisions.models import ItemState
 from approvals.people.models import Scope, User
 from approvals.queue.models import State
 from approvals.rota.models import FirstLook
+from approvals.web.views import measures
 from tests.approvals.factories import make_decision, make_staged_version, make_team, make_user
 from tests.approvals.web.pages import assert_strict, sign_in, text_of
 
@@ -125,6 +126,18 @@ def test_the_figures_are_exported(browser: Client, ada: User, what: str) -> None
     assert "7200" in line
     named = {"versions": "'@acme/ui", "packages": "'@acme/ui", "teams": "frontend"}[what]
     assert named in line
+
+
+def test_a_long_table_goes_on_in_the_export(
+    browser: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_waits(ada, "slow")
+    make_staged_version("waiting")
+    monkeypatch.setattr(measures, "MOST_ROWS", 1)
+    page = text_of(browser.get(reverse("measures")))
+    assert "1 more, which were decided faster or not yet, is in the export." in page
+    exported = browser.get(reverse("measures_export"), {"what": "packages"}).content.decode()
+    assert "waiting" in exported
 
 
 def test_there_is_no_other_export(browser: Client) -> None:
