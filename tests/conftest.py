@@ -39,6 +39,8 @@ def django_db_modify_db_settings(
 @pytest.fixture(autouse=True)
 def _settings_of_tests(settings: Settings, tmp_path: Path) -> None:
     settings.SECURE_SSL_REDIRECT = False
+    # Nobody waits for more news of the kind, unless that is what a test is about.
+    settings.GATHER_SECONDS = 0
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = {
         **settings.STORAGES,
