@@ -167,6 +167,12 @@ def test_who_sees_some_packages_sees_their_figures_alone(ada: User) -> None:
         assert "secret" not in shown
 
 
+def test_the_rota_leads_to_waits_and_runbooks(browser: Client) -> None:
+    page = browser.get(reverse("rota")).content.decode()
+    assert f'href="{reverse("measures")}"' in page
+    assert f'href="{reverse("runbooks")}"' in page
+
+
 def test_nobody_reads_them_who_is_not_signed_in(client: Client) -> None:
     for page in ("measures", "measures_export", "runbooks"):
         assert client.get(reverse(page)).status_code == HTTPStatus.FOUND
