@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from approvals.audit import outbox
+from approvals.decisions.carrying_out.questions import progress_of
 from approvals.decisions.models import DecisionItem, ItemState
 from approvals.queue.transitions import news_of
 
@@ -56,6 +57,8 @@ def _tell(item: DecisionItem) -> bool:
                 **{
                     **news_of(item.staged_version),
                     "people": [decision.user_id],
+                    # They wait for the same answer.
+                    "more": progress_of(decision).open - 1,
                     "action": decision.action,
                     "reason": item.question,
                     "url_path": f"/decisions/{decision.pk}/",

@@ -92,6 +92,7 @@ def test_the_next_question_of_a_batch_is_told_of_anew(house: House, settings: Se
     assert [tell_of_questions(), tell_of_questions()] == [1, 0]
     assert [event.stage_id for event in told()] == [first.stage_id, second.stage_id]
     assert {event.payload["gather"] for event in told()} == {str(decision.pk)}
+    assert [event.payload["more"] for event in told()] == [1, 0]
 
 
 def test_a_code_that_was_refused_leads_to_another_question(
