@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit.record import record
-from approvals.notifications.channels import channels
+from approvals.notifications.channels import Checked, channels
 from approvals.notifications.errors import AddressRefused, NotDelivered
 from approvals.notifications.messages import KINDS, TOPICS, Audience, trial_message
 from approvals.notifications.models import Delivery, Destination, Subscription
@@ -85,7 +85,7 @@ def add_destination(
     if kind == Destination.Kind.EMAIL and person is not None:
         raise DestinationRefused("Your e-mail goes to the address of your account.")
     if address or not (kind == Destination.Kind.EMAIL and team):
-        _take_address(destination, address)
+        _take_address(destination, _checked_address(kind, address))
     with transaction.atomic():
         _check_number(destination)
         try:
@@ -113,13 +113,15 @@ def change_destination(
     Switching it off gives up what still waits for it. Raises DestinationRefused, PermissionDenied.
     """
     _check_actor(actor, destination)
+    # Before the transaction: a channel may take a while to look at an address.
+    checked = _checked_address(destination.kind, address) if address else None
     with transaction.atomic():
         current = Destination.objects.select_for_update().get(pk=destination.pk)
         changed: dict[str, Any] = {}
         if (name := _checked_name(name)) != current.name:
             current.name = changed["name"] = name
-        if address:
-            _take_address(current, address)
+        if checked:
+            _take_address(current, checked)
             changed["address"] = current.shown_address
         if enabled != current.enabled:
             current.enabled = changed["enabled"] = enabled
@@ -265,13 +267,16 @@ def _is_for_members(destination: Destination) -> bool:
     return not destination.sealed_address
 
 
-def _take_address(destination: Destination, address: str) -> None:
+def _checked_address(kind: str, address: str) -> Checked:
     if len(address) > ADDRESS_LIMIT:
         raise DestinationRefused(f"The address is longer than {ADDRESS_LIMIT} characters.")
     try:
-        checked = channels()[destination.kind].checked(address)
+        return channels()[kind].checked(address)
     except AddressRefused as refusal:
         raise DestinationRefused(str(refusal)) from refusal
+
+
+def _take_address(destination: Destination, checked: Checked) -> None:
     destination.seal_address(checked.address)
     destination.shown_address = checked.shown[:200]
 
