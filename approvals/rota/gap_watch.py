@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -40,11 +41,13 @@ def _announce(key: int) -> None:
             return
         now = timezone.now()
         GapNotice.objects.filter(schedule=schedule, ends_at__lt=now - KEPT).delete()
-        found = [
+        missing = [
             one
             for one in gaps(plan_of(schedule), now, now + AHEAD)
-            if one.end - one.start >= SHORTEST and _is_news(schedule, one)
+            if one.end - one.start >= SHORTEST
         ]
+        _forget_filled(schedule, missing)
+        found = [one for one in missing if _is_news(schedule, one)]
         if not found:
             return
         layer = schedule.layers.filter(ended_at__isnull=True).order_by("position", "pk").first()
@@ -58,6 +61,13 @@ def _announce(key: int) -> None:
             url_path="/rota/",
         )
         record("schedule.gap_told", subject=schedule, gaps=said)
+
+
+def _forget_filled(schedule: Schedule, missing: Sequence[Gap]) -> None:
+    """Should a gap that somebody has filled come back, that is news."""
+    for notice in schedule.gap_notices.filter(ends_at__gt=timezone.now()):
+        if not any(one.start < notice.ends_at and notice.starts_at < one.end for one in missing):
+            notice.delete()
 
 
 def _is_news(schedule: Schedule, gap: Gap) -> bool:

@@ -108,6 +108,21 @@ def test_a_gap_that_somebody_has_filled_is_none(manager: User) -> None:
     assert told() == []
 
 
+def test_a_gap_that_was_filled_and_comes_back_is_told_of_again(manager: User) -> None:
+    schedule = make_schedule(make_user("ada"), is_round_the_clock=True)
+    LayerMember.objects.update(left_at=NOW + DAY)
+    gap_watch.announce_gaps()
+    override = make_override(schedule.layers.get(), manager, NOW + DAY, ends_at=NOW + 30 * DAY)
+    gap_watch.announce_gaps()
+    assert len(told()) == 1
+
+    override.delete()
+    gap_watch.announce_gaps()
+    gap_watch.announce_gaps()
+
+    assert len(told()) == 2
+
+
 def test_what_was_told_long_ago_is_forgotten(manager: User) -> None:
     schedule = make_schedule(make_user("ada"))
     GapNotice.objects.create(schedule=schedule, starts_at=NOW - 100 * DAY, ends_at=NOW - 99 * DAY)
