@@ -147,7 +147,8 @@ def version_answers(rows: Sequence[StagedVersion]) -> list[VersionAnswer]:
     for one in ContextLink.objects.filter(staged_version__in=keys):
         answer = ContextAnswer(kind=Kind(one.kind), url=one.url)
         links.setdefault(one.staged_version_id, []).append(answer)
-    checklists = checklists_of([row for row in rows if row.state == State.STAGED])
+    waiting = [row for row in rows if row.state == State.STAGED]
+    checklists = checklists_of(waiting) if waiting else {}
     return [
         _version_answer(row, checklists.get(row.pk), members.get(row.pk), links.get(row.pk, []))
         for row in rows

@@ -21,5 +21,8 @@ if __name__ == "__main__":
         django.setup()
 
         from tests.benchmarks.ratios import run_all
+        from tests.benchmarks.waiters import waiters
 
-        sys.exit(run_all(Path(folder)))
+        over = run_all(Path(folder))
+        waiters(Path(folder))
+        sys.exit(over)
