@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from approvals.decisions.models import Action, ItemState
 from approvals.decisions.talking.change_requests import request_changes
@@ -300,7 +301,7 @@ def test_a_web_flow_that_leads_elsewhere_gets_no_link(
         (Action.APPROVE, ItemState.WAITING, State.APPROVING, "Waiting for a worker"),
         (Action.APPROVE, ItemState.SENT, State.APPROVING, "the registry has not answered yet"),
         (Action.APPROVE, ItemState.CHECKING, State.APPROVING, "answer was lost"),
-        (Action.APPROVE, ItemState.DONE, State.ACCEPTED, "Waiting to see it in the packument"),
+        (Action.APPROVE, ItemState.DONE, State.ACCEPTED, "Waiting until everyone can install it"),
         (Action.APPROVE, ItemState.DONE, State.LIVE, "Live: everyone can install it"),
         (Action.REJECT, ItemState.DONE, State.REJECTED, "It reads the environment."),
         (Action.APPROVE, ItemState.FAILED, State.STAGED, "Your approval was not carried out"),
@@ -323,6 +324,14 @@ def test_how_far_a_decision_has_come(
     assert words in text
     if item_state in {ItemState.DONE, ItemState.FAILED}:
         assert "What came of it." in text
+
+
+def test_that_nobody_can_install_it_for_long_is_said(client: Client, ada: User) -> None:
+    row = make_staged_version(not_visible_told_at=timezone.now())
+    make_inspection(row)
+    make_decision(row, ada, item_state=ItemState.DONE)
+    StagedVersion.objects.filter(pk=row.pk).update(state=State.ACCEPTED)
+    assert "It takes longer than usual" in page(client, row)
 
 
 @pytest.mark.parametrize("name", ["version", "version_status", "confirm_approve"])
