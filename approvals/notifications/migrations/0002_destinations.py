@@ -36,6 +36,9 @@ def keep_what_there_is(apps, schema_editor):
     deliveries.update(stage_id=Subquery(event.values("stage_id")[:1]))
     waiting = deliveries.filter(channel="email", state="waiting")
     waiting.update(person=Subquery(users.filter(email=OuterRef("recipient")).values("pk")[:1]))
+    if schema_editor.connection.vendor == "postgresql":
+        # The indexes come last, and cannot while what was written is still to be checked.
+        schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 class Migration(migrations.Migration):
