@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from allauth.usersessions.models import UserSession
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from approvals.audit import outbox
 from approvals.audit.models import AuditEvent, OutboxEvent
@@ -37,7 +39,8 @@ from approvals.people.models import Invitation, Role, Scope, Team, User
 from approvals.policy.book import DEFAULT, Policy
 from approvals.policy.models import PolicyRevision
 from approvals.queue.models import StagedVersion
-from approvals.rota.models import Runbook
+from approvals.rota.feeds import make_feed
+from approvals.rota.models import CalendarFeed, Layer, Runbook, Swap
 from approvals.rota.runbooks import WantedRunbook, make_runbook
 from approvals.sealing import seal
 from tests.approvals.codes import enrol, enrol_passkey
@@ -54,6 +57,7 @@ from tests.approvals.factories import (
     make_user,
 )
 from tests.approvals.managing import invite
+from tests.approvals.rota.factories import make_override, make_schedule
 from tests.approvals.seen import seen
 from tests.approvals.web.pages import HTMX, sign_in, sign_in_unverified
 from tests.awkward import png
@@ -230,6 +234,34 @@ class World:
 
     def team(self) -> list[object]:
         return [Team.objects.get_or_create(name="padders")[0].pk]
+
+    def schedule(self) -> list[object]:
+        """One for this version's package, with somebody else on call."""
+        return [make_schedule(make_user(), packages=self.row.package.name).pk]
+
+    def layer(self) -> list[object]:
+        [schedule] = self.schedule()
+        return [Layer.objects.get(schedule_id=schedule).pk]
+
+    def override(self) -> list[object]:
+        layer = Layer.objects.get(pk=self.layer()[0])
+        return [make_override(layer, make_user(), timezone.now()).pk]
+
+    def swap(self) -> list[object]:
+        layer = Layer.objects.get(pk=self.layer()[0])
+        now = timezone.now()
+        swap = Swap.objects.create(
+            layer=layer,
+            asked_by=make_user(),
+            other=make_user(),
+            starts_at=now,
+            ends_at=now + timedelta(days=1),
+        )
+        return [swap.pk]
+
+    def feed(self) -> tuple[CalendarFeed, str]:
+        """Somebody else's, and its secret."""
+        return make_feed(actor=make_user())
 
     def runbook(self) -> list[object]:
         found = Runbook.objects.filter(packages="left-pad").first()
@@ -411,6 +443,35 @@ VIEWS: dict[str, View] = {
     "release_move": View(DECIDES, "POST", lambda world: [world.release()]),
     "release_merge": View(DECIDES, "POST", lambda world: [world.release()]),
     # ---------- the rota, and what goes with it
+    "assignment_take": View(DECIDES, "POST", version),
+    "assignment_pass_on": View(DECIDES, "POST", version),
+    "assignment_snooze": View(DECIDES, "POST", version),
+    "rota": View(VERIFIED),
+    "schedule": View(SEES, arguments=World.schedule),
+    "hand_over": View(SEES, "POST", World.schedule),
+    "hand_over_now": View(SEES, "POST", World.schedule),
+    # Whether they may, the rules ask.
+    "take_over": View(SEES, "POST", World.schedule),
+    "override_cancel": View(SEES, "POST", World.override),
+    # Between two people, neither of whom calls here.
+    "swap_accept": View(outcomes(everybody=MISSING), "POST", World.swap),
+    "swap_decline": View(outcomes(everybody=MISSING), "POST", World.swap),
+    "swap_withdraw": View(outcomes(everybody=MISSING), "POST", World.swap),
+    "override_add": View(SETS_POLICIES, "POST", World.schedule),
+    "schedule_add": View(SETS_POLICIES, BOTH),
+    "schedule_setup": View(SETS_POLICIES, arguments=World.schedule),
+    "schedule_change": View(SETS_POLICIES, "POST", World.schedule),
+    "schedule_steps": View(SETS_POLICIES, "POST", World.schedule),
+    "schedule_move": View(SETS_POLICIES, "POST", World.schedule),
+    "schedule_remove": View(SETS_POLICIES, "POST", World.schedule),
+    "layer_add": View(SETS_POLICIES, BOTH, World.schedule),
+    "layer": View(SETS_POLICIES, BOTH, World.layer),
+    "layer_remove": View(SETS_POLICIES, "POST", World.layer),
+    "feed_make": View(VERIFIED, "POST"),
+    "schedule_feed_make": View(SEES, "POST", World.schedule),
+    "feed_revoke": View(outcomes(everybody=MISSING), "POST", lambda world: [world.feed()[0].pk]),
+    # Whoever has the address.
+    "calendar_feed": View(ANYBODY, arguments=lambda world: [world.feed()[1]]),
     "measures": View(VERIFIED),
     "measures_export": View(VERIFIED),
     "runbooks": View(VERIFIED),

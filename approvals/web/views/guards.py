@@ -13,6 +13,7 @@ from approvals.people.permissions import (
     may_manage,
     may_set_expectations,
     may_set_policies,
+    may_set_rota,
 )
 from approvals.queue.models import StagedVersion
 from approvals.web.reading import get_version
@@ -48,6 +49,23 @@ def policy_setters_only(
         if not may_set_policies(request.user):
             raise PermissionDenied(
                 "Only a release manager or an administrator who sees every package sets policies. "
+                "Ask one."
+            )
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def rota_setters_only(
+    view: Callable[Concatenate[SignedInRequest, ...], HttpResponse],
+) -> Callable[Concatenate[SignedInRequest, ...], HttpResponse]:
+    """Answers 403 to whoever may not set the rota."""
+
+    @wraps(view)
+    def guarded(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not may_set_rota(request.user):
+            raise PermissionDenied(
+                "Only a release manager or an administrator who sees every package sets the rota. "
                 "Ask one."
             )
         return view(request, *args, **kwargs)

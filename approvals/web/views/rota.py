@@ -53,7 +53,7 @@ from approvals.web.rota_calendar import (
     period_of,
     week_of,
 )
-from approvals.web.views.guards import SignedInRequest
+from approvals.web.views.guards import SignedInRequest, rota_setters_only
 
 # So soon after a schedule was made, nobody is missing who was put there meanwhile.
 MAKING = timedelta(minutes=10)
@@ -212,7 +212,7 @@ def take_over(request: SignedInRequest, pk: int) -> HttpResponse:
     starts = max(typed["starts_at"], timezone.now())
     try:
         overrides.make_override(
-            layer, request.user, starts, typed["ends_at"], "", actor=request.user
+            layer, request.user, starts, typed["ends_at"], actor=request.user, only_in_hours=True
         )
     except overrides.OverrideRefused as refusal:
         messages.error(request, str(refusal))
@@ -222,6 +222,7 @@ def take_over(request: SignedInRequest, pk: int) -> HttpResponse:
     return _back(request, found)
 
 
+@rota_setters_only
 @require_POST
 def override_add(request: SignedInRequest, pk: int) -> HttpResponse:
     """Puts somebody on call for a while."""
@@ -395,7 +396,7 @@ def _override_form(data: Any, plan: Plan, found: Schedule, zone: ZoneInfo) -> Ov
     return OverrideForm(
         data,
         layers=[(one.key, titles_of(plan)[one.key]) for one in layers_now(plan)],
-        people=schedules.choosable_people(),
+        people=schedules.choosable_people(found),
         zone=zone,
         auto_id="override_%s",
     )

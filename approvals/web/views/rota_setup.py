@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, TypeVar
+from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.forms.utils import ErrorDict
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,7 +14,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from approvals.people.models import User
-from approvals.people.permissions import may_set_rota
 from approvals.queue.models import Registry
 from approvals.rota import schedules
 from approvals.rota.models import Layer, Schedule
@@ -38,24 +34,7 @@ from approvals.web.forms.rota import (
     time_zones,
 )
 from approvals.web.rota import layer_rows, people_in
-from approvals.web.views.guards import SignedInRequest
-
-
-def rota_setters_only(
-    view: Callable[Concatenate[SignedInRequest, ...], HttpResponse],
-) -> Callable[Concatenate[SignedInRequest, ...], HttpResponse]:
-    """Answers 403 to whoever may not set the rota."""
-
-    @wraps(view)
-    def guarded(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not may_set_rota(request.user):
-            raise PermissionDenied(
-                "Only a release manager or an administrator who sees every package sets the rota. "
-                "Ask one."
-            )
-        return view(request, *args, **kwargs)
-
-    return guarded
+from approvals.web.views.guards import SignedInRequest, rota_setters_only
 
 
 @rota_setters_only
@@ -180,7 +159,7 @@ def layer_add(request: SignedInRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Schedule, pk=pk)
     zones = list(schedules.layers_of(found).values_list("time_zone", flat=True)[:1])
     initial = new_layer_initial(timezone.localdate(), zones[0] if zones else settings.TIME_ZONE)
-    form = _layer_form(request, initial=initial)
+    form = _layer_form(request, found, initial=initial)
     if _is_sent(request, form):
         try:
             schedules.add_layer(found, form.wanted, actor=request.user)
@@ -200,7 +179,7 @@ def layer(request: SignedInRequest, pk: int) -> HttpResponse:
         Layer.objects.select_related("schedule"), pk=pk, ended_at__isnull=True
     )
     members = schedules.people_in(found)
-    form = _layer_form(request, initial=layer_initial(found), members=members)
+    form = _layer_form(request, found.schedule, initial=layer_initial(found), members=members)
     if _is_sent(request, form):
         try:
             schedules.change_layer(found, form.wanted, actor=request.user)
@@ -274,10 +253,14 @@ def _move_form(data: Any, found: Schedule) -> MoveForm:
 
 
 def _layer_form(
-    request: SignedInRequest, *, initial: dict[str, Any], members: list[User] | None = None
+    request: SignedInRequest,
+    found: Schedule,
+    *,
+    initial: dict[str, Any],
+    members: list[User] | None = None,
 ) -> LayerForm:
     members = members or []
-    people = schedules.choosable_people()
+    people = schedules.choosable_people(found)
     # Whoever may approve nothing by now stays in the list, to be taken out by their name.
     people += [one for one in members if one not in people]
     return LayerForm(
