@@ -36,7 +36,7 @@ class Urgent(Requirement):
             "lines",
             "What is urgent",
             "lines",
-            "One a line: “finding critical”, “patch for @acme/core”, “package left-pad”, or * for "
+            "One a line: “finding critical”, “patch for @acme/core”, “package acme”, or * for "
             "everything. A version is urgent if one of the lines is for it.",
             initial="finding critical",
         ),
