@@ -326,14 +326,15 @@ TOPICS: Mapping[str, Topic] = {
     ),
     "assignment.reminder": Topic(
         "Still waits for you: {name}",
-        "{name} still waits at {registry}, and nobody has taken it.",
+        "{name} still waits at {registry}, and you were asked to look at it.",
         Audience.CONCERNED,
         kind="reminder",
         gathers=True,
     ),
     "assignment.escalated": Topic(
-        "Nobody has looked yet: {name}",
-        "{name} waits at {registry}, and whoever was asked has not taken it: you are asked now.",
+        "You are asked now: {name}",
+        "{name} waits at {registry}, and those who were asked before are not enough: you are "
+        "asked now.",
         Audience.CONCERNED,
         kind="escalation",
         gathers=True,
