@@ -19,6 +19,7 @@ from approvals.rota.runbooks import (
     runbook_for,
     runbooks_for,
 )
+from tests.approvals.at_once import at_once
 from tests.approvals.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -170,3 +171,33 @@ def test_whoever_sees_some_packages_writes_none_and_reads_some(chief: User) -> N
     assert not may_see_runbook(some, elsewhere)
     assert len(runbooks_for(chief)) == 5
     assert newest(zulu) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_browsers_that_change_it_at_once_one_does() -> None:
+    people = [make_user(role=Role.RELEASE_MANAGER) for _ in range(3)]
+    made = written(people[0], "@acme/*", "First.")
+    results = at_once(
+        *(
+            lambda one=one: change_runbook(
+                Runbook.objects.get(pk=made.pk), f"By {one}.", seen=1, actor=one
+            )
+            for one in people
+        )
+    )
+    done = [one for one in results if isinstance(one, RunbookRevision)]
+    assert len(done) == 1
+    assert all(isinstance(one, RunbookChangedMeanwhile) for one in results if one not in done)
+    assert list(made.revisions.values_list("number", "text")) == [
+        (2, done[0].text),
+        (1, "First."),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_browsers_that_make_one_for_the_same_packages_one_does() -> None:
+    people = [make_user(role=Role.RELEASE_MANAGER) for _ in range(3)]
+    results = at_once(*(lambda one=one: written(one, "@acme/*") for one in people))
+    assert sorted(type(one) is Runbook for one in results) == [False, False, True]
+    assert all(type(one) in (Runbook, RunbookRefused) for one in results)
+    assert RunbookRevision.objects.count() == 1

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.decisions.models import ItemState
-from approvals.people.models import Scope, User
+from approvals.people.models import Role, Scope, User
 from approvals.queue.models import State
 from approvals.rota.models import FirstLook
 from approvals.web.views import measures
@@ -82,6 +82,14 @@ def test_the_charts_are_of_the_wait_that_is_chosen(browser: Client, ada: User) -
     assert "2 h" in page
     unknown = browser.get(reverse("measures"), {"measure": "lunch"}).content.decode()
     assert "half within 2 h" in unknown
+
+
+def test_opening_the_page_of_a_version_is_a_first_look(browser: Client) -> None:
+    row = make_staged_version(found_at=timezone.now() - timedelta(days=2))
+    sign_in(make_user(role=Role.VIEWER)).get(reverse("version", args=[row.pk]))
+    assert "First look none yet" in text_of(browser.get(reverse("measures")))
+    browser.get(reverse("version", args=[row.pk]))
+    assert "First look 2 d nine in ten within 2 d" in text_of(browser.get(reverse("measures")))
 
 
 def test_hostile_names_are_text(browser: Client, ada: User) -> None:
