@@ -13,6 +13,8 @@ asgi_lifespan = "off"
 # hold nobody up.
 timeout = 60
 graceful_timeout = 8
+# Besides those who wait (settings.API_WAITERS), as many again; each is an open file.
+worker_connections = 1000
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True

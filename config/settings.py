@@ -177,7 +177,7 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 # In each process of the web server: pages that are made at once, and calls to the API that wait.
 WEB_THREADS = env.whole("COUNTERSIGN_WEB_THREADS", 4, least=1, most=256)
-API_WAITERS = env.whole("COUNTERSIGN_API_WAITERS", 1000, least=0, most=100_000)
+API_WAITERS = env.whole("COUNTERSIGN_API_WAITERS", 500, least=0, most=100_000)
 
 TEMPLATES = [
     {

@@ -42,6 +42,7 @@ from approvals.api.finding import (
 from approvals.api.models import LONGEST_LINK, Kind, Token
 from approvals.api.tokens import TokenRefused, token_of
 from approvals.people import limits
+from approvals.people.adapter import client_address
 from approvals.provenance.hand_in import BundleRefused, hand_in
 from approvals.queue.models import StagedVersion, State
 from registry_client.provenance import MAX_BUNDLE
@@ -68,7 +69,7 @@ class _Bearer(HttpBearer):
         try:
             found = token_of(token.strip())
         except TokenRefused as refusal:
-            _count("api_refused", address=request.META.get("REMOTE_ADDR", ""))
+            _count("api_refused", address=client_address(request))
             raise NotSignedIn(str(refusal)) from refusal
         # One that was held was counted when it came.
         if not awaited.is_held(request):
@@ -223,7 +224,8 @@ def provenance(request: TokenRequest, stage_id: UUID, at: Query[AtRegistry]) -> 
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BUNDLE:
         raise TooLarge(f"A bundle has at most {MAX_BUNDLE:,} bytes.")
     try:
-        kept = hand_in(row, request.read(MAX_BUNDLE + 1), actor=None)
+        content = request.read(MAX_BUNDLE + 1)
+        kept = hand_in(row, content, actor=None, given_with=request.auth.name)
     except BundleRefused as refusal:
         raise NotUsable(str(refusal)) from refusal
     return HandedIn(sha256=kept.sha256, verified=bool(row.sha512))

@@ -34,13 +34,18 @@ class BundleRefused(Exception):
 
 
 def hand_in(
-    staged_version: StagedVersion, content: bytes, *, actor: AbstractBaseUser | None
+    staged_version: StagedVersion,
+    content: bytes,
+    *,
+    actor: AbstractBaseUser | None,
+    given_with: str = "",
 ) -> HandedInBundle:
     """Takes a bundle, or an answer about attestations with exactly one provenance in it.
 
     Where the tarball's digest is known it is verified on the spot, and what it proves shows at
-    once; else the worker verifies it as soon as it is. `actor` is None where CI hands it in. One
-    that was handed in already is returned again. Raises BundleRefused.
+    once; else the worker verifies it as soon as it is. `actor` is None where CI hands it in, and
+    `given_with` then names its token. One that was handed in already is returned again. Raises
+    BundleRefused.
     """
     bundle = _the_provenance(content)
     row = StagedVersion.objects.with_package().get(pk=staged_version.pk)
@@ -85,6 +90,7 @@ def hand_in(
             stage_id=row.stage_id,
             sha256=kept.sha256,
             verified=verification is not None,
+            **({"token": given_with} if given_with else {}),
         )
     return kept
 

@@ -23,6 +23,7 @@ from tests.services import own_services
 
 PATIENCE = 60
 LARGE = 3_000_000
+CONNECTIONS = 60
 SEED = """
 from tests.approvals.factories import make_staged_version
 from tests.approvals.api.factories import make_api_token
@@ -56,6 +57,27 @@ class Web:
         return requests.get(
             f"{self.url}/api/v1/{path}", params=query, headers=headers, timeout=PATIENCE
         )
+
+    def idle(self) -> int:
+        """How many sockets it has once nobody is connected any more."""
+        seen = [connections_of(self.process)]
+
+        def is_still() -> bool:
+            # Longer than gunicorn keeps a connection on which nothing is asked.
+            time.sleep(0.5)
+            seen.append(connections_of(self.process))
+            return len(set(seen[-6:])) == 1 and len(seen) > 6
+
+        wait_until(is_still)
+        return seen[-1]
+
+    def settle(self) -> None:
+        """Returns once all calls that came before are held, or answered.
+
+        These stand behind them in the line of those that are looked at, and are not held.
+        """
+        for _ in range(4):
+            assert self.ask(f"stages/{self.stages[2]}", wait=1, state="live").ok
 
     def raw(self, request: bytes) -> bytes:
         """All that comes back on a connection of its own."""
@@ -128,7 +150,7 @@ def _start(port: int, variables: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--config=python:config.gunicorn"),
-            f"--bind=127.0.0.1:{port}",
+            *(f"--bind=127.0.0.1:{port}", f"--worker-connections={CONNECTIONS}"),
         ],
         env=variables,
         cwd=MANAGE.parent,
@@ -181,10 +203,10 @@ def test_a_version_that_is_not_there_yet_is_waited_for(web: Web) -> None:
 
 def test_those_who_wait_hold_no_thread_and_no_page_up_and_are_bounded(web: Web) -> None:
     with ThreadPoolExecutor(31) as pool:
-        idle = connections_of(web.process)
+        idle = web.idle()
         held = [pool.submit(web.ask, f"stages/{web.stages[1]}", wait=30) for _ in range(30)]
         wait_until(lambda: connections_of(web.process) >= idle + 30)
-        wait_until(lambda: web.ask(f"stages/{web.stages[1]}", wait=1).status_code == 503)
+        web.settle()
         refused = web.ask(f"stages/{web.stages[1]}", wait=30)
         assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert refused.json()["error"] == "too_many_waiters"
@@ -198,7 +220,7 @@ def test_those_who_wait_hold_no_thread_and_no_page_up_and_are_bounded(web: Web) 
 
 
 def test_who_hangs_up_frees_the_place(web: Web) -> None:
-    idle = connections_of(web.process)
+    idle = web.idle()
     request = (
         f"GET /api/v1/stages/{web.stages[2]}?wait=55 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {web.token}\r\n\r\n"
@@ -208,9 +230,10 @@ def test_who_hangs_up_frees_the_place(web: Web) -> None:
             for _ in range(30):
                 connection = socket.create_connection(("127.0.0.1", web.port), PATIENCE)
                 stack.enter_context(connection).sendall(request)
-            wait_until(lambda: web.ask(f"stages/{web.stages[2]}", wait=1).status_code == 503)
+            web.settle()
+            assert web.ask(f"stages/{web.stages[2]}", wait=1).status_code == 503
         wait_until(lambda: web.ask(f"stages/{web.stages[2]}", wait=1).status_code == 200)
-    wait_until(lambda: connections_of(web.process) <= idle + 2)
+    assert web.idle() <= idle
 
 
 def test_downloads_that_are_broken_off_cost_no_thread(web: Web) -> None:
@@ -300,6 +323,34 @@ def test_cookies_and_forms_pass_through(web: Web) -> None:
         assert 'role="alert"' in answer.text
         without = browser.post(f"{web.url}/account/login/", data={"login": "a"}, timeout=PATIENCE)
         assert without.status_code == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+def test_a_connection_that_asks_nothing_is_ended(web: Web, sent: bytes) -> None:
+    assert web.raw(sent) == b""
+
+
+def test_one_connection_too_many_is_ended_and_those_that_are_there_stay(web: Web) -> None:
+    idle = web.idle()
+    with contextlib.ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            address = ("127.0.0.1", web.port)
+            return stack.enter_context(socket.create_connection(address, PATIENCE))
+
+        held = connect()
+        held.sendall(
+            f"GET /api/v1/stages/{web.stages[2]}?wait=55 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {web.token}\r\n\r\n".encode()
+        )
+        web.settle()
+        more = [connect() for _ in range(2 * CONNECTIONS)]
+        wait_until(lambda: connections_of(web.process) <= idle + CONNECTIONS)
+        assert more[-1].recv(1) == b""
+        held.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            held.recv(1)
+    wait_until(lambda: _answers(web))
 
 
 def test_there_are_no_websockets(web: Web) -> None:
