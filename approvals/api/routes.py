@@ -165,7 +165,7 @@ def stages(request: TokenRequest, listed: Query[Listed]) -> VersionPage:
     summary="One staged version, by its stage id",
 )
 def stage(request: TokenRequest, stage_id: UUID, asked: Query[OneVersion]) -> VersionAnswer:
-    """With `wait`, held until its state changes. A version that is not found yet is waited for."""
+    """With ?wait, held until its state changes. A version that is not found yet is waited for."""
     _check(request, "may_read", OneVersion)
     before = awaited.mark_of(stage_id) if asked.wait else frozenset()
     try:
@@ -187,7 +187,7 @@ def package_version(
     version: Path[_Version],
     asked: Query[OneVersion],
 ) -> VersionAnswer:
-    """With `wait`, held until its state changes. A version that is not found yet is waited for.
+    """With ?wait, held until its state changes. A version that is not found yet is waited for.
 
     A version that was rejected may be staged again: then this answers for the newer one, and only
     its stage id tells the two apart.

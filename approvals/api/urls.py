@@ -16,7 +16,7 @@ urlpatterns = [
     path("docs", pages.docs, name="api_docs"),
     path("wait.sh", pages.wait_script, name="api_wait_script"),
     # ninja has a page of its own there, which answers nothing.
-    path("", pages.nothing_here),
+    path("", pages.nothing_here, name="api_no_page"),
     path("", (_calls, _app_name, _namespace)),
     re_path("", pages.nothing_here, name="api_nothing_here"),
 ]

@@ -27,6 +27,7 @@ from approvals.provenance.sources.source import Look
 from approvals.provenance.trust import store_root_of
 from approvals.queue.models import StagedVersion, State
 from registry_client.provenance import Verification
+from tests.approvals.api.factories import Caller, make_api_token
 from tests.approvals.at_once import at_once
 from tests.approvals.events import kinds, topics
 from tests.approvals.factories import make_user
@@ -73,6 +74,21 @@ class TestVerifiedOnTheSpot:
         done = works.work(now)
         assert (done.failure, done.verdict) == ("", now.verdict)
         assert done.provenance_id == before.provenance_id
+
+    def test_ci_hands_it_in_over_the_api_and_its_token_is_on_record(self, works: Works) -> None:
+        works.publish("1.4.2", True)
+        row = staged(works)
+        token, secret = make_api_token("left-pad")
+        path = f"stages/{row.stage_id}/provenance"
+        status, found = Caller(secret).hand_in(path, json.loads(good(works, row)))
+        kept = HandedInBundle.objects.get()
+        assert (status, found) == (200, {"sha256": kept.sha256, "verified": True})
+        assert ProvenanceCheck.objects.get().provenance is not None
+        event = AuditEvent.objects.get(kind="provenance.handed_in")
+        assert (event.actor_id, event.detail["token"]) == (None, token.name)
+        other = works.sigstore.bundle("left-pad", "1.5.0", "0" * 128)
+        status, refusal = Caller(secret).hand_in(path, other)
+        assert (status, refusal["error"]) == (422, "refused")
 
     def test_before_the_first_look_the_worker_compares_it(self, works: Works) -> None:
         works.publish("1.4.2", True)
