@@ -15,6 +15,7 @@ from django.utils import timezone
 from approvals.audit.record import record
 from approvals.notifications.channels import Checked, channels
 from approvals.notifications.errors import AddressRefused, NotDelivered
+from approvals.notifications.in_turn import AllBusy, in_turn
 from approvals.notifications.messages import KINDS, TOPICS, Audience, trial_message
 from approvals.notifications.models import Delivery, Destination, Subscription
 from approvals.people.models import Team, User
@@ -170,7 +171,10 @@ def send_test(destination: Destination, actor: User) -> str:
     ):
         raise NotDelivered("This goes to each member: a test would write to all of them.")
     try:
-        answer = channels()[destination.kind].test(destination, message)
+        with in_turn():
+            answer = channels()[destination.kind].test(destination, message)
+    except AllBusy as refusal:
+        raise NotDelivered(str(refusal)) from refusal
     except NotDelivered as error:
         _record_test(destination, actor, str(error))
         raise
@@ -271,8 +275,9 @@ def _checked_address(kind: str, address: str) -> Checked:
     if len(address) > ADDRESS_LIMIT:
         raise DestinationRefused(f"The address is longer than {ADDRESS_LIMIT} characters.")
     try:
-        return channels()[kind].checked(address)
-    except AddressRefused as refusal:
+        with in_turn():
+            return channels()[kind].checked(address)
+    except (AddressRefused, AllBusy) as refusal:
         raise DestinationRefused(str(refusal)) from refusal
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from approvals.audit.record import record
 from approvals.notifications.channels.webhook import post_signed
 from approvals.notifications.errors import NotDelivered
+from approvals.notifications.in_turn import AllBusy, in_turn
 from approvals.notifications.messages import trial_message
 from approvals.notifications.models import Delivery, Destination, Subscription, Webhook
 from approvals.notifications.webhook_address import WebhookRefused, checked_url, origin_of
@@ -98,7 +99,10 @@ def send_test(webhook: Webhook, actor: User) -> str:
     _check_actor(actor)
     message = trial_message(f"test_{uuid.uuid4().hex}", timezone.now())
     try:
-        status = post_signed(webhook, message)
+        with in_turn():
+            status = post_signed(webhook, message)
+    except AllBusy as refusal:
+        raise NotDelivered(str(refusal)) from refusal
     except NotDelivered as error:
         _record_test(webhook, actor, str(error))
         raise

@@ -1,6 +1,7 @@
 """Where news go: by kind, package and registry, to whom may see them, and to nobody else."""
 
 from collections.abc import Iterable
+from threading import BoundedSemaphore
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -383,6 +384,28 @@ def test_the_test_button_says_what_the_receiver_answered(bens: Destination, chat
         "chat.example.org answered 200: ok",
         "chat.example.org answered 403: wrong token",
     }
+
+
+def test_receivers_that_take_long_leave_threads_for_pages(
+    bens: Destination, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody who may sign in may enter one that does not answer."""
+    assert bens.person
+    ben, refusals = bens.person, []
+
+    def tried_again_while_it_is_spoken_to(destination: Destination, message: Message) -> str:
+        with pytest.raises(NotDelivered) as refusal:
+            send_test(destination, ben)
+        refusals.append(str(refusal.value))
+        with pytest.raises(DestinationRefused, match="in a minute"):
+            add_destination(ben, kind="apprise", name="Another", address=f"{ADDRESS}/2", person=ben)
+        return "it took long"
+
+    monkeypatch.setattr("approvals.notifications.in_turn._places", BoundedSemaphore(1))
+    monkeypatch.setattr(chat, "test", tried_again_while_it_is_spoken_to)
+    for _ in range(2):
+        assert send_test(bens, ben) == "it took long"
+    assert refusals == ["Others are being tried at this moment. Try again in a minute."] * 2
 
 
 def test_a_place_that_is_gone_is_switched_off(bens: Destination, chat: Chat) -> None:
