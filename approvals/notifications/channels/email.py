@@ -85,9 +85,13 @@ def _hand_over(address: str, message: Message, *, key: str) -> None:
             final=code in PERMANENT,
         ) from error
     except smtplib.SMTPResponseException as error:
+        # Refused for what it says: a comment or a package's own words must not keep back what else
+        # there is to tell, of this version or of others.
+        is_about_it = isinstance(error, smtplib.SMTPDataError) and error.smtp_code in PERMANENT
         raise NotDelivered(
             f"The mail server refused: {error.smtp_code} {_words(error.smtp_error)}",
-            holds_up=HoldsUp.CHANNEL,
+            final=is_about_it,
+            holds_up=HoldsUp.NOTHING if is_about_it else HoldsUp.CHANNEL,
         ) from error
     except (smtplib.SMTPException, OSError) as error:
         reason = getattr(error, "strerror", "") or type(error).__name__

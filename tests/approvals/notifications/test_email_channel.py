@@ -90,6 +90,8 @@ def test_whoever_left_meanwhile_gets_nothing(
             "450 grey  listed",
         ),
         (smtplib.SMTPAuthenticationError(535, b"no"), (False, HoldsUp.CHANNEL), "535 no"),
+        (smtplib.SMTPDataError(554, b"looks like spam"), (True, HoldsUp.NOTHING), "554 looks"),
+        (smtplib.SMTPDataError(452, b"disk full"), (False, HoldsUp.CHANNEL), "452 disk full"),
         (smtplib.SMTPServerDisconnected("gone"), (False, HoldsUp.CHANNEL), "cannot be reached"),
         (ConnectionRefusedError(111, "Connection refused"), (False, HoldsUp.CHANNEL), "refused"),
         (TimeoutError(), (False, HoldsUp.CHANNEL), "cannot be reached"),
