@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from approvals.api.models import Token
 from approvals.audit import outbox
 from approvals.audit.models import AuditEvent, OutboxEvent
 from approvals.decisions.models import (
@@ -67,11 +68,12 @@ pytestmark = pytest.mark.django_db
 
 # What comes of it. "yes" is whatever the view itself answers: a page, a redirect to one, or a form
 # that was not filled in right. Whom the form lets do what, other tests ask.
-YES, SIGN_IN, VERIFY, ENROL, FORBIDDEN, MISSING = (
+YES, SIGN_IN, VERIFY, ENROL, NO_TOKEN, FORBIDDEN, MISSING = (
     "yes",
     "to sign-in",
     "to verify",
     "to a first factor",
+    401,
     403,
     404,
 )
@@ -114,6 +116,8 @@ MANAGES_PLACES = outcomes(everybody=MISSING, administrator=YES)
 # Who sees some packages only neither sets policies nor reads of what they were.
 SETS_POLICIES = outcomes(outside=FORBIDDEN, viewer=FORBIDDEN, approver=FORBIDDEN)
 SEES_EVERYTHING = outcomes(outside=FORBIDDEN)
+# No session opens the API, whoever's it is.
+TOKENS = outcomes(strangers=NO_TOKEN, newcomer=NO_TOKEN, unverified=NO_TOKEN, everybody=NO_TOKEN)
 NOBODY = outcomes(
     strangers=MISSING, newcomer=MISSING, unverified=MISSING, everybody=MISSING
 )  # switched off here
@@ -136,6 +140,15 @@ class World:
 
     def file(self, *more: object) -> list[object]:
         return self.comparison(self.position("lib/index.js"), *more)
+
+    def ci_token(self) -> Token:
+        return Token.objects.create(
+            name=f"CI {uuid.uuid4().hex[:6]}",
+            hash=uuid.uuid4().hex,
+            begins_with="cst_abcdef",
+            made_by=self.other_person(),
+            expires_at=timezone.now() + timedelta(days=1),
+        )
 
     def other_person(self) -> User:
         return make_user(is_active=True)
@@ -557,17 +570,33 @@ VIEWS: dict[str, View] = {
     "first_run_account": View(MANAGES | {"administrator": FORBIDDEN}, BOTH),
     "first_run_finish": View(MANAGES, "POST"),
     "first_run_done": View(MANAGES),
+    # ---------- the API, and its tokens
+    "tokens": View(MANAGES),
+    "token_make": View(MANAGES, BOTH),
+    "token_revoke": View(MANAGES, "POST", lambda world: [world.ci_token().pk]),
+    "api_docs": View(ANYBODY),
+    "api_wait_script": View(ANYBODY),
+    "api_no_page": View(NOBODY, BOTH),
+    "api_nothing_here": View(NOBODY, BOTH),
+    "api:stages": View(TOKENS),
+    "api:stage": View(TOKENS, arguments=lambda world: [world.row.stage_id]),
+    "api:package_version": View(TOKENS, arguments=lambda world: ["left-pad", "1.5.0"]),
+    "api:provenance": View(TOKENS, "POST", lambda world: [world.row.stage_id]),
+    "api:context": View(TOKENS, "POST", lambda world: [world.row.stage_id]),
+    "api:release": View(TOKENS, arguments=lambda world: [uuid.uuid4()]),
+    "api:openapi-json": View(ANYBODY, lenient=True),
+    "api:api-root": View(NOBODY, BOTH),
 }
 # They only go where their counterparts among ours lead.
 CALLED = [(name, method) for name, view in VIEWS.items() for method in view.methods.split()]
 
 
-def names(patterns: list[URLPattern | URLResolver]) -> Iterator[str | None]:
+def names(patterns: list[URLPattern | URLResolver], within: str = "") -> Iterator[str | None]:
     for one in patterns:
         if isinstance(one, URLResolver):
-            yield from names(one.url_patterns)
+            yield from names(one.url_patterns, f"{one.namespace}:" if one.namespace else within)
         else:
-            yield one.name
+            yield one.name and within + one.name
 
 
 def test_the_table_names_every_view_there_is_and_no_other() -> None:
@@ -616,7 +645,7 @@ def call(
 
 
 def outcome_of(response: HttpResponse) -> object:
-    if response.status_code in {403, 404, 405}:
+    if response.status_code in {401, 403, 404, 405}:
         return response.status_code
     goes_to = response.get("Location", response.get("HX-Redirect", "")).partition("?")
     if goes_to[0] == reverse("account_login") and goes_to[1]:
