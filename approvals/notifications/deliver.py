@@ -251,6 +251,10 @@ def _not_sent(delivery: Delivery, error: NotDelivered) -> None:
     )
     words = one_line(error, 400)
     with transaction.atomic():
+        where = Destination.objects.filter(pk=delivery.destination_id or 0)
+        if error.gone:
+            # In the order of whoever switches it off: the place, what waits for it, the audit log.
+            where.select_for_update(no_key=True).first()
         held = Delivery.objects.filter(
             pk=delivery.pk, state=Delivery.State.WAITING, tries=delivery.tries
         )
@@ -260,11 +264,11 @@ def _not_sent(delivery: Delivery, error: NotDelivered) -> None:
             last_error=words, **ended
         )
         _hold_up_the_others(delivery, error, due_at)
-        if ended:
-            _record(delivery, "delivery.parked" if parked else "delivery.failed", words)
         if error.gone:
             # A browser that took its permission back never comes back under this address.
-            Destination.objects.filter(pk=delivery.destination_id or 0).update(enabled=False)
+            where.update(enabled=False)
+        if ended:
+            _record(delivery, "delivery.parked" if parked else "delivery.failed", words)
     outcome = "parked" if parked else "failed" if ended else f"next try {due_at:%H:%M:%S} UTC"
     _log(delivery, outcome, words)
 

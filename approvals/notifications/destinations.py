@@ -300,7 +300,7 @@ def _check_actor(actor: User, destination: Destination) -> None:
 
 def _check_number(destination: Destination) -> None:
     if destination.person is not None:
-        User.objects.select_for_update().get(pk=destination.person.pk)
+        User.objects.select_for_update(no_key=True).get(pk=destination.person.pk)
         own = Destination.objects.filter(person=destination.person)
         if own.count() >= MOST_OWN:
             raise DestinationRefused(f"You have {MOST_OWN} places already. Remove one first.")

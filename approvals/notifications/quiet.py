@@ -58,7 +58,7 @@ def set_quiet_hours(
         ) from None
     row = QuietHours(person=user, time_zone=time_zone, weekdays=days, starts=starts, ends=ends)
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         others = list(QuietHours.objects.filter(person=user))
         if len(others) >= MOST_ROWS:
             raise QuietHoursRefused(f"There are {MOST_ROWS} already. Take one away first.")

@@ -74,6 +74,7 @@ class _Held:
     assignment: Assignment
     takings: list[Taking]
     checklist: Checklist
+    rota: Rota
     at: datetime
 
     @property
@@ -100,7 +101,7 @@ class _Held:
     @property
     def is_asked_again(self) -> datetime:
         """When the next is asked, if nobody looks at it from now on."""
-        turns = Rota.now().turns(self.checklist)
+        turns = self.rota.turns(self.checklist)
         if turns is None:
             return self.at
         return self.at + turns.wait(self.assignment.step, self.assignment.reminders)
@@ -324,9 +325,9 @@ def _hold(staged_version: StagedVersion, user: User) -> list[_Held]:
         raise AssignmentRefused(_GONE if is_there else _NOBODYS)
     takings = takers_of(found.values())
     checklists = checklists_of([one.staged_version for one in found.values()])
-    at = now()
+    at, rota = now(), Rota.now()
     held = [
-        _Held(user, one, takings[one.pk], checklists[key], at)
+        _Held(user, one, takings[one.pk], checklists[key], rota, at)
         for key, one in found.items()
         if _may_decide(user, one.staged_version)
     ]

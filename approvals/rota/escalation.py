@@ -112,7 +112,8 @@ def follow_duty() -> int:
         if key not in on_duty:
             found = on_call(rota.plans[schedule.pk], at, urgent=one.is_urgent)
             on_duty[key] = found.person if found else None
-        if one.next_step_at is None or on_duty[key] != one.person_id:
+        # Where nobody is on call, it stays whose it was.
+        if one.next_step_at is None or on_duty[key] not in (None, one.person_id):
             moved.append(row.pk)
     for start in range(0, len(moved), BATCH):
         _each(moved[start : start + BATCH], _follow)

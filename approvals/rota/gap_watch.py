@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -46,8 +46,8 @@ def _announce(key: int) -> None:
             for one in gaps(plan_of(schedule), now, now + AHEAD)
             if one.end - one.start >= SHORTEST
         ]
-        _forget_filled(schedule, missing)
-        found = [one for one in missing if _is_news(schedule, one)]
+        _forget_filled(schedule, missing, now)
+        found = [one for one in missing if _is_news(schedule, one, now)]
         if not found:
             return
         layer = schedule.layers.filter(ended_at__isnull=True).order_by("position", "pk").first()
@@ -63,16 +63,15 @@ def _announce(key: int) -> None:
         record("schedule.gap_told", subject=schedule, gaps=said)
 
 
-def _forget_filled(schedule: Schedule, missing: Sequence[Gap]) -> None:
+def _forget_filled(schedule: Schedule, missing: Sequence[Gap], now: datetime) -> None:
     """Should a gap that somebody has filled come back, that is news."""
-    for notice in schedule.gap_notices.filter(ends_at__gt=timezone.now()):
+    for notice in schedule.gap_notices.filter(ends_at__gt=now):
         if not any(one.start < notice.ends_at and notice.starts_at < one.end for one in missing):
             notice.delete()
 
 
-def _is_news(schedule: Schedule, gap: Gap) -> bool:
+def _is_news(schedule: Schedule, gap: Gap, now: datetime) -> bool:
     """Whether nobody was told of any part of this gap yet; from now on, they were."""
-    now = timezone.now()
     known = (
         schedule.gap_notices.filter(starts_at__lte=gap.end, ends_at__gte=gap.start)
         .order_by("-told_at")

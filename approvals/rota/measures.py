@@ -167,13 +167,6 @@ def waits_of(user: User, wanted: Range) -> list[Waited]:
         found = found.filter(
             packages_within([reach], name="package__name", registry_url="registry__url")
         )
-    decided: dict[int, tuple[datetime, int]] = {}
-    for key, at, person in (
-        DecisionItem.objects.filter(staged_version__in=found)
-        .order_by("-decision__made_at", "-pk")
-        .values_list("staged_version_id", "decision__made_at", "decision__user_id")
-    ):
-        decided[key] = (at, person)
     rows = list(
         found.order_by("found_at", "pk").values_list(
             "pk",
@@ -193,6 +186,13 @@ def waits_of(user: User, wanted: Range) -> list[Waited]:
             f"These are more than {MOST_VERSIONS:,} versions. Choose a shorter time, or fewer "
             "packages."
         )
+    decided: dict[int, tuple[datetime, int]] = {}
+    for key, at, person in (
+        DecisionItem.objects.filter(staged_version__in=found)
+        .order_by("-decision__made_at", "-pk")
+        .values_list("staged_version_id", "decision__made_at", "decision__user_id")
+    ):
+        decided[key] = (at, person)
     waits = []
     for key, registry, package, version, tag, state, found_at, changed_at, look, looker in rows:
         looks = [(look, looker)] if look is not None else []

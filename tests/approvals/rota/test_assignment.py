@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from approvals.audit.models import AuditEvent, OutboxEvent
@@ -248,6 +250,19 @@ def test_a_schedule_without_people_asks_all_who_may_approve(ada: User, grace: Us
     sweep()
     assert assignment_of(row).person is None
     assert people_told("assignment.escalated") == [sorted([ada.pk, grace.pk])]
+
+
+def test_where_nobody_is_on_call_it_stays_whose_it_was_and_is_left_alone(
+    ada: User, grace: User, clock: time_machine.Traveller
+) -> None:
+    make_schedule(ada, grace, weekdays=[0, 1, 2, 3, 4])
+    row = staged()
+    sweep()
+    Assignment.objects.update(next_step_at=START + timedelta(days=30))
+    # On Saturday.
+    clock.move_to(START + timedelta(days=3))
+    assert escalation.follow_duty() == 0
+    assert assignment_of(row).person == ada
 
 
 def test_it_follows_who_is_on_call_until_somebody_takes_it(
@@ -755,6 +770,16 @@ def test_a_release_is_taken_passed_on_and_snoozed_at_once(
     assert {assignment_of(row).person for row in rows} == {linus}
     snooze(rows[2], until=START + timedelta(hours=3), reason="Later.", user=linus)
     assert Assignment.objects.filter(snoozed_until__isnull=False).count() == 4
+
+
+def test_the_rota_is_read_once_for_a_whole_release(rota: None, ada: User, linus: User) -> None:
+    rows = [staged(f"@acme/part-{number}") for number in range(4)]
+    monorepo(*rows)
+    sweep()
+    take(rows[0], user=ada)
+    with CaptureQueriesContext(connection) as captured:
+        pass_on(rows[0], to=linus, user=ada)
+    assert sum('FROM "rota_escalationstep"' in one["sql"] for one in captured) == 1
 
 
 def test_of_a_release_only_what_somebody_may_decide_is_taken_with_it(
