@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -28,6 +29,9 @@ WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Result = TypeVar("Result")
 CHUNKS_AHEAD = 8
 LOOK_UP_SECONDS = 1
+# For a client to take the next piece of its answer: its thread waits no longer for one that reads
+# nothing.
+TAKE_SECONDS = 30
 # For a body to be whole. Nothing takes one that is larger: a form has at most 2.5 MB.
 BODY_SECONDS = 30
 MOST_BODY = 4 * 1024 * 1024
@@ -123,11 +127,12 @@ class _Answer:
     def in_loop(self, doing: Coroutine[Any, Any, Result]) -> Result:
         """In the thread: waits for what the loop does, as long as somebody waits for the answer."""
         future = asyncio.run_coroutine_threadsafe(doing, self.loop)
+        until = time.monotonic() + TAKE_SECONDS
         while True:
             try:
                 return future.result(LOOK_UP_SECONDS)
             except TimeoutError:
-                if self._is_gone or self.loop.is_closed():
+                if self._is_gone or self.loop.is_closed() or time.monotonic() > until:
                     future.cancel()
                     raise ClientGone("Nobody waits for this answer any more.") from None
 

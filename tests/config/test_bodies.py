@@ -1,4 +1,4 @@
-"""Bodies of requests: whoever sends one slowly, or a large one, keeps nobody else waiting."""
+"""Bodies: whoever sends or takes one slowly, or sends a large one, keeps nobody else waiting."""
 
 import asyncio
 import json
@@ -113,3 +113,32 @@ def test_large_bodies_are_in_memory_a_few_at_a_time() -> None:
 
     assert asyncio.run(tried()) == (200, b"a" * 1000)
     assert received <= bridge.LARGE_AT_ONCE * 1_000_000 + 50 * 100_000
+
+
+def test_who_does_not_read_an_answer_holds_no_thread_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bridge, "LOOK_UP_SECONDS", 0.02)
+    monkeypatch.setattr(bridge, "TAKE_SECONDS", 0.1)
+
+    def long(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        start("200 OK", [])
+        return [b"x"] * (1 if environ["wsgi.input"].read() else 10 * bridge.CHUNKS_AHEAD)
+
+    async def nothing() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def never_taken(message: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def tried() -> tuple[int, bytes]:
+        served = Bridge(long, threads=1, name="tried")
+        deaf = asyncio.create_task(served(scope([]), nothing, never_taken))
+        await asyncio.sleep(0)
+        try:
+            return await asyncio.wait_for(answer(served, pieces(b"short")), PATIENCE)
+        finally:
+            deaf.cancel()
+            await asyncio.gather(deaf, return_exceptions=True)
+
+    assert asyncio.run(tried()) == (200, b"x")
