@@ -10,8 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Before what is imported below, which needs the apps to be ready.
 _wsgi = get_wsgi_application()
 
-from approvals.api.waiting import HoldingCalls, Receive, Scope, Send, Waiting  # noqa: E402
-from config.bridge import Bridge  # noqa: E402
+from approvals.api.waiting import HoldingCalls, Receive, Scope, Send, Waiting  # noqa: E402 - as said above
+from config.bridge import Bridge  # noqa: E402 - as said above
 
 # Apart from the pages': two hundred calls that are answered at once must not keep them waiting.
 CALL_THREADS = 2

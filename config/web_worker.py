@@ -55,6 +55,6 @@ class WebWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # the same
         """Ends once those who are there are answered."""
         super().handle_exit_signal()
         # Here, as gunicorn itself reads this module before Django is set up.
-        from config.asgi import waiting  # noqa: PLC0415
+        from config.asgi import waiting  # noqa: PLC0415 - as said above
 
         waiting.release()

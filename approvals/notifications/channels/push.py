@@ -105,8 +105,8 @@ def _encrypted(
 ) -> tuple[bytes, dict[str, str]]:
     """What only that browser opens, and the headers that say who sends it."""
     # 20 MB that only a worker which sends this needs.
-    from py_vapid import Vapid02, VapidException  # noqa: PLC0415
-    from pywebpush import WebPusher  # noqa: PLC0415
+    from py_vapid import Vapid02, VapidException  # noqa: PLC0415 - as said above
+    from pywebpush import WebPusher  # noqa: PLC0415 - as said above
 
     parts = urlsplit(subscription["endpoint"])
     claims = {

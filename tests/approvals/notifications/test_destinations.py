@@ -284,7 +284,7 @@ def test_everybody_sets_up_their_own_and_administrators_the_shared(
             unsubscribe(place, actor, place.subscriptions.get().pk)
     for owner in ({"person": vic}, {}, {"team": Team.objects.create(name="web")}):
         with pytest.raises(PermissionDenied):
-            add_destination(ben, kind="apprise", name="x", address=ADDRESS, **owner)  # type: ignore[arg-type]
+            add_destination(ben, kind="apprise", name="x", address=ADDRESS, **owner)
     assert chat.got == []
 
 
@@ -327,7 +327,7 @@ def test_what_cannot_be_used(
 ) -> None:
     typed = {"kind": "apprise", "name": "phone", "address": ADDRESS, "person": people["ben"]}
     with pytest.raises(DestinationRefused, match=words):
-        add_destination(people["ben"], **{**typed, **change})  # type: ignore[arg-type]
+        add_destination(people["ben"], **{**typed, **change})
     assert not Destination.objects.exists()
 
 
@@ -345,7 +345,7 @@ def test_what_cannot_be_chosen(bens: Destination, change: dict[str, object], wor
     typed = {"kinds": [], "packages": [], "registry_url": "", **change}
     assert bens.person
     with pytest.raises(DestinationRefused, match=words):
-        subscribe(bens, bens.person, **typed)  # type: ignore[arg-type]
+        subscribe(bens, bens.person, **typed)
     assert bens.subscriptions.count() == 1
 
 

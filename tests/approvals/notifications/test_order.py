@@ -232,7 +232,7 @@ def test_a_repeated_message_says_the_same_under_the_same_id(
         if len(sent) == 1:
             raise Killed
 
-    door.send = send  # type: ignore[method-assign]
+    door.send = send
     with pytest.raises(Killed):
         deliver_due()
     # More of the kind came while nobody knew what had become of the first.
