@@ -10,6 +10,7 @@ from django.db.models import Q
 from approvals.decisions.judging.policy_states import waiting_for
 from approvals.people.models import User
 from approvals.queue.models import Package, StagedVersionQuerySet, State
+from approvals.rota.standing import assigned_to
 from approvals.web.patterns import like_of
 
 
@@ -34,7 +35,9 @@ class VersionFilter(forms.Form):
     registry = forms.ChoiceField(label="Registry", required=False)
     state = forms.ChoiceField(label="State", required=False)
     whom = forms.ChoiceField(
-        label="Waiting for", required=False, choices=[("", "Anybody"), ("me", "Me")]
+        label="Waiting for",
+        required=False,
+        choices=[("", "Anybody"), ("me", "Me"), ("assigned", "Me: I am asked to look")],
     )
 
     def __init__(
@@ -76,6 +79,8 @@ class VersionFilter(forms.Form):
             )
         if self._user is not None and wanted["whom"] == "me":
             rows = rows.filter(waiting_for(self._user))
+        if self._user is not None and wanted["whom"] == "assigned":
+            rows = rows.filter(assigned_to(self._user))
         if wanted["q"]:
             rows = rows.filter(_matching(wanted["q"]))
         return rows

@@ -426,11 +426,6 @@ def own_feed(user: User, found: Schedule | None) -> CalendarFeed | None:
     return CalendarFeed.objects.filter(owner=user, schedule=found, revoked_at__isnull=True).first()
 
 
-def names_of_registries(user: User) -> dict[str, str]:
-    """The registries that this person knows, by address."""
-    return registry_names(user)
-
-
 def _zone(request: SignedInRequest, plan: Plan) -> ZoneInfo:
     """The time zone that the address asks for, of those in which the schedule is shown."""
     wanted = request.GET.get("zone", "")

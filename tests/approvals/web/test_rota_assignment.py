@@ -187,3 +187,13 @@ def test_what_is_decided_meanwhile_is_nobody_s_to_look_at(
     page = post(browser, route, version, to=grace.pk, hours="1", reason="because")
     assert "It does not wait for a decision any more" in page or "Nobody is asked" in page
     assert Assignment.objects.get().snoozed_until is None
+
+
+def test_the_queue_shows_whom_it_asks_what_is_theirs_to_look_at(
+    ada: User, grace: User, version: StagedVersion
+) -> None:
+    make_staged_version("left-pad", registry=version.registry)
+    asked = text_of(sign_in(ada).get("/", {"whom": "assigned"}))
+    assert "@acme/ui" in asked
+    assert "left-pad" not in asked
+    assert "@acme/ui" not in text_of(sign_in(grace).get("/", {"whom": "assigned"}))
