@@ -9,9 +9,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from approvals.people.deciders import deciders
 from approvals.people.permissions import may_decide_anything
-from approvals.queue.models import Registry, StagedVersion
+from approvals.queue.models import Registry
 from approvals.rota.models import Layer, LayerMember, Override, Schedule
 from approvals.rota.on_call import Cover, LayerPlan, Place, Plan
 
@@ -80,19 +79,6 @@ def first_covering(
 ) -> Schedule | None:
     """The same among schedules that are at hand, which are in their order."""
     return next((one for one in schedules if one.covers(registry_url, package)), None)
-
-
-def plan_for(staged_version: StagedVersion) -> Plan | None:
-    """The plan that holds for this version, from which all who may not decide it are absent.
-
-    The next in the rotation stands in for them. None where no schedule covers the package.
-    """
-    registry, package = staged_version.registry, staged_version.package.name
-    schedule = schedule_for(registry, package)
-    if schedule is None:
-        return None
-    may = {one.key for one in deciders() if one.may_decide(registry.url, package)}
-    return without(plan_of(schedule), may)
 
 
 def without(plan: Plan, may: Collection[int]) -> Plan:
